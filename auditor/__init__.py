@@ -1,0 +1,3 @@
+"""One auditor: approvals, witness, agreement, opening, verification."""
+
+DISTRIBUTION = "fedscreen"

@@ -1,0 +1,3 @@
+"""The county: enrolment, rounds, the log, opening the sum."""
+
+DISTRIBUTION = "fedscreen"

@@ -1,0 +1,3 @@
+"""The front door: the command, its translations and the demo."""
+
+DISTRIBUTION = "fedscreen"

@@ -1,0 +1,1 @@
+"""A county of real processes on this machine."""

@@ -1,0 +1,3 @@
+"""One school: a vault without a network and an egress without data."""
+
+DISTRIBUTION = "fedscreen"

@@ -1,0 +1,1 @@
+"""The side of the wall that has the records and no network."""

@@ -1,0 +1,1 @@
+"""From the files a school has to records, row by row."""

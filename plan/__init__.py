@@ -1,0 +1,3 @@
+"""The collection plan as data: records, codebooks, tables, layout."""
+
+DISTRIBUTION = "fedscreen"

@@ -1,0 +1,3 @@
+"""Exact noise, sensitivity, zCDP accounting and intervals: pure arithmetic."""
+
+DISTRIBUTION = "fedscreen"
