@@ -1,0 +1,449 @@
+"""The log, read in order: the one place that says what a valid next entry is.
+
+Coordinator (before it appends), auditors and nodes (when they read) and the offline verifier all
+run this same code. An entry that it refuses never becomes part of the state; a reader that meets
+one stops trusting the log's further entries. The first entry is the genesis roster that the
+federation card pins.
+
+Rules for rosters: serial and predecessor in order; signed by the coordinator, at least a quorum
+of the preceding roster's auditors, and every new auditor (genesis: all). A node id belongs to
+one school for ever. A superseding roster changes no open round. Rules of a round:
+``protos.round_log``.
+
+I/O-free; no clock. Spec: docs/protocol.md "Statements", docs/log.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from crypto.checkpoint import Checkpoint, parse_checkpoint
+from crypto.errors import CryptoError, VerificationError
+from crypto.merkle import EMPTY_ROOT, CompactRange, leaf_hash
+from crypto.note import Note, VerifierKey, parse_note, verified_by
+from crypto.replication import validate_parameters
+from protos import round_log as rules
+from protos.bodies import RosterBody, parse_roster_body
+from protos.card import FederationCard
+from protos.errors import BodyError, LedgerError, StatementError
+from protos.fields import ZERO_DIGEST
+from protos.round_log import Logged, RoundLog, RoundState
+from protos.statements import (
+    Abandon,
+    Agreement,
+    Approval,
+    Candidates,
+    Checked,
+    Close,
+    Opening,
+    Plan,
+    Release,
+    Replayed,
+    Report,
+    Revoke,
+    Roster,
+    Statement,
+    body_of,
+    body_ref,
+    digest,
+    parse_statement,
+)
+
+__all__ = ["Ledger", "Logged", "RosterState", "RoundLog", "RoundState"]
+
+MAX_ENTRY_BYTES = 24 * 1024
+MIN_REPORTS = 5
+_Apply = Callable[[Logged[Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RosterState:
+    """A roster in the log: its statement, its body, and the position from which it is in force."""
+
+    digest: bytes
+    statement: Roster
+    body: RosterBody
+    index: int
+
+
+class Ledger:
+    """What the log says so far.
+
+    Attributes:
+        card: what this reader pinned.
+        leaves: leaf hash of every entry.
+        entries_digest: digest of a statement → its position.
+        rosters: every roster by digest; `roster` is the one in force.
+        rounds: every round by id, in the order of their plans.
+        revoked_nodes, revoked_auditors: id → position of the revocation.
+        last_report: node id → digest of its newest report in any round.
+    """
+
+    def __init__(self, card: FederationCard) -> None:
+        self.card = card
+        self.leaves: list[bytes] = []
+        self.entries_digest: dict[bytes, int] = {}
+        self.rosters: dict[bytes, RosterState] = {}
+        self.rounds: dict[bytes, RoundLog] = {}
+        self.revoked_nodes: dict[str, int] = {}
+        self.revoked_auditors: dict[str, int] = {}
+        self.last_report: dict[str, bytes] = {}
+        self.replays: list[Logged[Replayed]] = []
+        self._chain: list[RosterState] = []
+        self._range = CompactRange()
+        self._roots: list[bytes] = [EMPTY_ROOT]
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return len(self.leaves)
+
+    @property
+    def roster(self) -> RosterState:
+        """The roster in force.
+
+        Raises:
+            LedgerError: the log is empty.
+        """
+        if not self._chain:
+            raise LedgerError("no-roster", "the log is empty: it starts with the genesis roster")
+        return self._chain[-1]
+
+    @property
+    def roster_chain(self) -> tuple[RosterState, ...]:
+        """Every roster, oldest first."""
+        return tuple(self._chain)
+
+    def root(self, size: int | None = None) -> bytes:
+        """Return the tree's root at a size (default: now)."""
+        return self._roots[self.size if size is None else size]
+
+    def check(self, entry: bytes, body: bytes) -> Statement:
+        """Check that an entry may come next, changing nothing.
+
+        Raises:
+            LedgerError: it may not; the code says why.
+        """
+        return self._examine(entry, body)[0].statement
+
+    def append(self, entry: bytes, body: bytes) -> Statement:
+        """Check and take the next entry; on an error nothing has changed.
+
+        Args:
+            entry: the signed note.
+            body: the statement's body, empty where its type has none.
+        """
+        logged, apply = self._examine(entry, body)
+        apply(logged)
+        leaf = leaf_hash(entry)
+        self.leaves.append(leaf)
+        self.entries_digest[logged.digest] = logged.index
+        self._range.append(leaf)
+        self._roots.append(self._range.root())
+        return cast(Statement, logged.statement)
+
+    def roster_at(self, size: int) -> RosterState:
+        """Find the roster in force when the log had `size` entries (the genesis roster at least)."""
+        return next((row for row in reversed(self._chain) if row.index < size), self._chain[0])
+
+    def verify_checkpoint(self, note_bytes: bytes, quorum: int | None = None) -> Checkpoint:
+        """Check a checkpoint against this copy of the log.
+
+        Args:
+            note_bytes: the checkpoint as a signed note.
+            quorum: cosignatures of the roster's auditors needed; None for the roster's own quorum,
+                0 for the log's signature only.
+
+        Raises:
+            LedgerError: other origin, other root, not signed, or too few cosignatures.
+        """
+        try:
+            note = parse_note(note_bytes)
+            checkpoint = parse_checkpoint(note.text)
+            if checkpoint.size > self.size or checkpoint.size == 0:
+                raise LedgerError("checkpoint-ahead", f"tree size {checkpoint.size}, this copy has {self.size}")
+            roster = self.roster_at(checkpoint.size)
+            cosigners = [auditor.cosigner for auditor in roster.body.auditors]
+            signers = verified_by(note, [self.card.log, *cosigners])
+        except CryptoError as err:
+            raise LedgerError("bad-checkpoint", "the checkpoint is damaged or wrongly signed") from err
+        if checkpoint.origin != self.card.log.name or self.card.log not in signers:
+            raise LedgerError("bad-checkpoint", "the checkpoint is not signed by this federation's log")
+        if checkpoint.root != self._roots[checkpoint.size]:
+            raise LedgerError("split-view", f"another tree than this copy's at size {checkpoint.size}")
+        needed = roster.statement.quorum if quorum is None else quorum
+        found = len(set(signers) & set(cosigners))
+        if found < needed:
+            raise LedgerError("too-few-cosignatures", f"{found} cosignatures, needs {needed}")
+        return checkpoint
+
+    def candidates_for(self, round_id: bytes, log_size: int) -> tuple[rules.ReportName, ...]:
+        """Compute a round's candidates at a log size."""
+        return rules.candidates_for(self.rounds[round_id], log_size, self.revoked_nodes)
+
+    # -- what may come next ------------------------------------------------------------------
+
+    def _examine(self, entry: bytes, body: bytes) -> tuple[Logged[Any], _Apply]:
+        if len(entry) > MAX_ENTRY_BYTES:
+            raise LedgerError("too-long", f"entry of {len(entry)} bytes, at most {MAX_ENTRY_BYTES}")
+        try:
+            note = parse_note(entry)
+            statement = parse_statement(note.text)
+        except (CryptoError, StatementError) as err:
+            raise LedgerError("bad-entry", str(err)) from err
+        text_digest = digest(note.text)
+        if text_digest in self.entries_digest:
+            raise LedgerError("already-logged", "this statement stands in the log already")
+        self._check_common(statement, body)
+        logged = Logged[Any](statement, note.text, text_digest, self.size, body)
+        try:
+            signers, apply = self._rule(logged)
+        except BodyError as err:
+            raise LedgerError("bad-body", str(err)) from err
+        if not isinstance(statement, Roster | Revoke):
+            _verify_signers(note, signers)
+        elif isinstance(statement, Roster):
+            self._verify_roster_signers(note, statement, body)
+        else:
+            self._verify_revoke_signers(note)
+        return logged, apply
+
+    def _check_common(self, statement: Statement, body: bytes) -> None:
+        if statement.federation != self.card.federation:
+            raise LedgerError("wrong-federation", f"not a statement of {self.card.federation}")
+        ref = body_of(statement)
+        if (ref is None and body) or (ref is not None and ref != body_ref(body)):
+            raise LedgerError("wrong-body", "the body is not the one that the statement names")
+        if not self._chain and not isinstance(statement, Roster):
+            raise LedgerError("no-roster", "the log starts with the genesis roster")
+
+    def _rule(self, logged: Logged[Any]) -> tuple[tuple[VerifierKey, ...], _Apply]:
+        """Run the rule of the statement's type; returns who must sign and what the entry changes."""
+        statement = logged.statement
+        if isinstance(statement, Roster):
+            return (), self._rule_roster(statement, logged)
+        if isinstance(statement, Revoke):
+            return (), self._rule_revoke(statement)
+        if isinstance(statement, Plan):
+            return (self.roster.body.coordinator,), self._rule_plan(statement)
+        if isinstance(statement, Report):
+            return self._rule_report(statement)
+        if isinstance(statement, Replayed):
+            return self._rule_replayed(statement)
+        round_log = self._round(statement.round)
+        if isinstance(statement, Candidates | Close | Release):
+            self._rule_coordinator(round_log, statement, logged)
+            return (round_log.roster.coordinator,), self._apply_coordinator
+        self._rule_auditor(round_log, statement, logged)
+        auditor = round_log.roster.auditor(statement.auditor)
+        if auditor is None:
+            raise LedgerError("not-an-auditor", f"{statement.auditor} stands in no roster of this round")
+        return (auditor.statement,), self._apply_auditor
+
+    def _round(self, round_id: bytes) -> RoundLog:
+        if round_id not in self.rounds:
+            raise LedgerError("no-such-round", f"no plan {round_id.hex()[:16]}… in the log")
+        return self.rounds[round_id]
+
+    def _rule_roster(self, roster: Roster, logged: Logged[Any]) -> _Apply:
+        body = parse_roster_body(logged.body, self.card.federation)
+        if not self._chain:
+            self._check_genesis(roster, body, logged.digest)
+        else:
+            self._check_successor(roster, body)
+        for row in body.tuples:
+            self._check_tuple(roster, body, row)
+
+        def apply(entry: Logged[Any]) -> None:
+            state = RosterState(entry.digest, entry.statement, body, entry.index)
+            self.rosters[entry.digest] = state
+            self._chain.append(state)
+
+        return apply
+
+    def _check_genesis(self, roster: Roster, body: RosterBody, roster_digest: bytes) -> None:
+        card = self.card
+        pinned = tuple((row.id, row.statement, row.cosigner) for row in card.auditors)
+        found = tuple((row.id, row.statement, row.cosigner) for row in body.auditors)
+        if roster_digest != card.genesis or roster.previous != ZERO_DIGEST or roster.serial != 1:
+            raise LedgerError("wrong-genesis", "the first entry is not the roster that the card pins")
+        if (body.log, body.coordinator, body.ca, found) != (card.log, card.coordinator, card.ca, pinned):
+            raise LedgerError("wrong-genesis", "the genesis roster's keys are not those on the card")
+        if (roster.kind, roster.quorum, body.tuples) != (card.kind, card.quorum, card.tuples):
+            raise LedgerError("wrong-genesis", "the genesis roster's rules are not those on the card")
+
+    def _check_successor(self, roster: Roster, body: RosterBody) -> None:
+        last = self.roster
+        if roster.previous != last.digest or roster.serial != last.statement.serial + 1:
+            raise LedgerError("wrong-predecessor", "the roster does not follow the one in force")
+        if roster.kind != last.statement.kind or body.log != last.body.log:
+            raise LedgerError("wrong-roster", "kind and log key of a federation do not change")
+        known = {node.id: node.report.name for row in self._chain for node in row.body.nodes}
+        operators = {node.id: node.operator for row in self._chain for node in row.body.nodes}
+        for node in body.nodes:
+            if node.id in known and operators[node.id] != node.operator:
+                raise LedgerError("wrong-roster", f"node {node.id} belongs to another operator for ever")
+
+    def _check_tuple(self, roster: Roster, body: RosterBody, row: tuple[int, int, int, int]) -> None:
+        n, t, f, q = row
+        if n == 1 and roster.kind != "demo":
+            raise LedgerError("wrong-tuple", "a single auditor is allowed in a demo federation only")
+        try:
+            validate_parameters(n, t, f, q)
+        except CryptoError as err:
+            raise LedgerError("wrong-tuple", str(err)) from err
+        if n > len(body.auditors) or 2 * roster.quorum <= len(body.auditors) + f:
+            raise LedgerError("wrong-tuple", "too few auditors, or the roster's quorum is not above (n + f)/2")
+        if not 1 <= roster.quorum <= len(body.auditors):
+            raise LedgerError("wrong-tuple", "the roster's quorum is above the number of auditors")
+
+    def _rule_revoke(self, revoke: Revoke) -> _Apply:
+        body = self.roster.body
+        known = body.node(revoke.id) if revoke.subject == "node" else body.auditor(revoke.id)
+        table = self.revoked_nodes if revoke.subject == "node" else self.revoked_auditors
+        if known is None or revoke.id in table or revoke.roster != self.roster.digest:
+            raise LedgerError("wrong-revoke", f"no unrevoked {revoke.subject} {revoke.id} in the roster in force")
+
+        def apply(entry: Logged[Any]) -> None:
+            table[revoke.id] = entry.index
+
+        return apply
+
+    def _rule_plan(self, plan: Plan) -> _Apply:
+        state = self.roster
+        if plan.roster != state.digest or plan.serial != len(self.rounds) + 1:
+            raise LedgerError("wrong-plan", f"expected serial {len(self.rounds) + 1} and the roster in force")
+        row = (len(plan.auditors), plan.threshold, plan.collude, plan.quorum)
+        if row not in state.body.tuples:
+            raise LedgerError("wrong-tuple", f"(n,t,f,q) = {row} is not one that the roster allows")
+        ids = [auditor.id for auditor in state.body.auditors if auditor.id not in self.revoked_auditors]
+        if list(plan.auditors) != [name for name in ids if name in set(plan.auditors)]:
+            raise LedgerError("wrong-plan", "the auditors are not of the roster, each once, in its order")
+        if plan.min_reports < MIN_REPORTS or plan.colluding_schools < 1 or plan.min_group < 1:
+            raise LedgerError("wrong-plan", f"min_reports is at least {MIN_REPORTS}, the others at least 1")
+        if plan.min_reports - plan.colluding_schools < 2 or plan.opens >= plan.closes or plan.rho <= 0:
+            raise LedgerError("wrong-plan", "h = min_reports - colluding_schools >= 2, opens < closes, rho > 0")
+        if not plan.noise or len({line.table for line in plan.noise_lines}) != len(plan.noise):
+            raise LedgerError("wrong-plan", "expected one noise line a table")
+
+        def apply(entry: Logged[Any]) -> None:
+            self.rounds[entry.digest] = RoundLog(entry.digest, entry, state.digest, state.body)
+
+        return apply
+
+    def _rule_report(self, report: Report) -> tuple[tuple[VerifierKey, ...], _Apply]:
+        round_log = self._round(report.round)
+        node = round_log.roster.node(report.node)
+        if node is None:
+            raise LedgerError("not-a-node", f"{report.node} stands not in the plan's roster")
+        previous = self.last_report.get(report.node, ZERO_DIGEST)
+        rules.check_report(round_log, report, previous, report.node in self.revoked_nodes)
+
+        def apply(entry: Logged[Any]) -> None:
+            round_log.reports[(report.node, report.attempt)] = entry
+            self.last_report[report.node] = entry.digest
+
+        return (node.report,), apply
+
+    def _rule_replayed(self, replayed: Replayed) -> tuple[tuple[VerifierKey, ...], _Apply]:
+        round_log = self._round(replayed.round)
+        report = round_log.report_by_digest(replayed.report)
+        auditor = self.roster.body.auditor(replayed.auditor)
+        if auditor is None or report is None or report.statement.node != replayed.node:
+            raise LedgerError("wrong-replay", "no such auditor, or no such report of that node")
+        return (auditor.statement,), self.replays.append
+
+    def _rule_coordinator(
+        self, round_log: RoundLog, statement: Candidates | Close | Release, logged: Logged[Any]
+    ) -> None:
+        if round_log.can_never_open:
+            raise LedgerError("aborted", "too many auditors have abandoned this round")
+        if isinstance(statement, Candidates):
+            rules.check_candidates(round_log, statement, logged.body, logged.index, self.revoked_nodes)
+        elif isinstance(statement, Close):
+            rules.check_close(round_log, statement, logged.body)
+        else:
+            rules.check_release(round_log, statement, logged.body)
+
+    def _apply_coordinator(self, entry: Logged[Any]) -> None:
+        round_log = self.rounds[entry.statement.round]
+        if isinstance(entry.statement, Candidates):
+            round_log.candidates = entry
+        elif isinstance(entry.statement, Close):
+            round_log.close = entry
+        else:
+            round_log.release = entry
+
+    def _rule_auditor(
+        self,
+        round_log: RoundLog,
+        statement: Approval | Checked | Agreement | Abandon | Opening,
+        logged: Logged[Any],
+    ) -> None:
+        if statement.auditor in self.revoked_auditors:
+            raise LedgerError(rules.REVOKED, f"{statement.auditor} is revoked")
+        if isinstance(statement, Approval):
+            rules.check_approval(round_log, statement)
+        elif isinstance(statement, Checked):
+            rules.check_checked(round_log, statement, logged.body)
+        elif isinstance(statement, Opening):
+            rules.check_opening(round_log, statement)
+        else:
+            rules.check_vote(round_log, statement)
+
+    def _apply_auditor(self, entry: Logged[Any]) -> None:
+        round_log = self.rounds[entry.statement.round]
+        tables: dict[type, dict[str, Any]] = {
+            Approval: round_log.approvals,
+            Checked: round_log.checked,
+            Agreement: round_log.agreements,
+            Abandon: round_log.abandons,
+            Opening: round_log.openings,
+        }
+        tables[type(entry.statement)][entry.statement.auditor] = entry
+
+    # -- who must have signed ----------------------------------------------------------------
+
+    def _verify_roster_signers(self, note: Note, roster: Roster, body: bytes) -> None:
+        new = parse_roster_body(body, self.card.federation)
+        old = self._chain[-1] if self._chain else None
+        coordinator = old.body.coordinator if old else new.coordinator
+        old_keys = {row.statement for row in old.body.auditors} if old else set()
+        order = [row.statement for row in new.auditors]
+        order += [row.statement for row in (old.body.auditors if old else ()) if row.statement not in order]
+        names = [signature.name for signature in note.signatures]
+        present = [key for key in order if key.name in names]
+        _verify_signers(note, (coordinator, *present))
+        missing = [key.name for key in order if key not in old_keys and key not in present]
+        if missing:
+            raise LedgerError("too-few-signatures", f"new auditor {missing[0]} has not signed")
+        needed = old.statement.quorum if old else 0
+        if len(set(present) & old_keys) < needed:
+            raise LedgerError("too-few-signatures", f"needs {needed} auditors of the preceding roster")
+
+    def _verify_revoke_signers(self, note: Note) -> None:
+        state = self.roster
+        names = [signature.name for signature in note.signatures]
+        if names == [state.body.coordinator.name]:
+            _verify_signers(note, (state.body.coordinator,))
+            return
+        present = tuple(row.statement for row in state.body.auditors if row.statement.name in names)
+        _verify_signers(note, present)
+        if len(present) < state.statement.quorum:
+            raise LedgerError("too-few-signatures", f"needs {state.statement.quorum} auditors")
+
+
+def _verify_signers(note: Note, keys: Sequence[VerifierKey]) -> None:
+    """Require exactly these signatures, in this order, all good."""
+    found = [(signature.name, signature.key_id) for signature in note.signatures]
+    if found != [(key.name, key.key_id) for key in keys]:
+        expected = ", ".join(key.name for key in keys)
+        raise LedgerError("wrong-signers", f"expected exactly the signatures of {expected}")
+    try:
+        verified = verified_by(note, keys)
+    except VerificationError as err:
+        raise LedgerError("bad-signature", "a signature does not verify") from err
+    if len(verified) != len(keys):
+        raise LedgerError("bad-signature", "a signature does not verify")
