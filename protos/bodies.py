@@ -6,6 +6,7 @@ bytes that it would not write itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -147,7 +148,7 @@ def _key(value: Any, what: str, key_type: KeyType, name: str) -> VerifierKey:
 
 
 def _ascending(ids: Sequence[Any], what: str) -> None:
-    if any(a >= b for a, b in zip(ids, ids[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(ids)):
         raise BodyError(f"{what}: expected strictly ascending, each once")
 
 

@@ -83,7 +83,7 @@ def parse_card(text: str) -> FederationCard:
 
 def _read(rows: list[list[str]]) -> FederationCard:
     heads: dict[str, Any] = {row[0]: row[1] for row in rows[:7]}
-    federation = heads["federation"] if "federation" in heads else ""
+    federation = heads.get("federation", "")
     if not ID_PATTERN.match(federation) or heads.get("kind") not in _KINDS:
         raise ValueError("federation or kind")
     auditors = tuple(_read_auditor(row, federation) for row in rows[7:] if row[0] == "auditor")

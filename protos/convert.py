@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from protos import fedscreen_v1_pb2 as pb
 from protos.errors import ConvertError
 from protos.fields import ID_PATTERN
-from protos.ledger import MAX_ENTRY_BYTES
-from protos.statements import MAX_AUDITORS, MAX_BODY_BYTES, MAX_CELLS
+from protos.statements import MAX_AUDITORS, MAX_BODY_BYTES, MAX_CELLS, MAX_ENTRY_BYTES
 
 MAX_PAGE_ENTRIES = 1024
 MAX_PAGE_BYTES = 3 * 1024 * 1024

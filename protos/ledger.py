@@ -25,12 +25,13 @@ from crypto.merkle import EMPTY_ROOT, CompactRange, leaf_hash
 from crypto.note import Note, VerifierKey, parse_note, verified_by
 from crypto.replication import validate_parameters
 from protos import round_log as rules
-from protos.bodies import RosterBody, parse_roster_body
+from protos.bodies import ReportName, RosterBody, parse_roster_body
 from protos.card import FederationCard
 from protos.errors import BodyError, LedgerError, StatementError
 from protos.fields import ZERO_DIGEST
 from protos.round_log import Logged, RoundLog, RoundState
 from protos.statements import (
+    MAX_ENTRY_BYTES,
     Abandon,
     Agreement,
     Approval,
@@ -53,7 +54,6 @@ from protos.statements import (
 
 __all__ = ["Ledger", "Logged", "RosterState", "RoundLog", "RoundState"]
 
-MAX_ENTRY_BYTES = 24 * 1024
 MIN_REPORTS = 5
 _Apply = Callable[[Logged[Any]], None]
 
@@ -126,7 +126,7 @@ class Ledger:
         Raises:
             LedgerError: it may not; the code says why.
         """
-        return self._examine(entry, body)[0].statement
+        return cast(Statement, self._examine(entry, body)[0].statement)
 
     def append(self, entry: bytes, body: bytes) -> Statement:
         """Check and take the next entry; on an error nothing has changed.
@@ -163,7 +163,9 @@ class Ledger:
             note = parse_note(note_bytes)
             checkpoint = parse_checkpoint(note.text)
             if checkpoint.size > self.size or checkpoint.size == 0:
-                raise LedgerError("checkpoint-ahead", f"tree size {checkpoint.size}, this copy has {self.size}")
+                raise LedgerError(
+                    "checkpoint-ahead", f"tree size {checkpoint.size}, this copy has {self.size}"
+                )
             roster = self.roster_at(checkpoint.size)
             cosigners = [auditor.cosigner for auditor in roster.body.auditors]
             signers = verified_by(note, [self.card.log, *cosigners])
@@ -179,7 +181,7 @@ class Ledger:
             raise LedgerError("too-few-cosignatures", f"{found} cosignatures, needs {needed}")
         return checkpoint
 
-    def candidates_for(self, round_id: bytes, log_size: int) -> tuple[rules.ReportName, ...]:
+    def candidates_for(self, round_id: bytes, log_size: int) -> tuple[ReportName, ...]:
         """Compute a round's candidates at a log size."""
         return rules.candidates_for(self.rounds[round_id], log_size, self.revoked_nodes)
 
@@ -205,7 +207,7 @@ class Ledger:
         if not isinstance(statement, Roster | Revoke):
             _verify_signers(note, signers)
         elif isinstance(statement, Roster):
-            self._verify_roster_signers(note, statement, body)
+            self._verify_roster_signers(note, body)
         else:
             self._verify_revoke_signers(note)
         return logged, apply
@@ -280,10 +282,9 @@ class Ledger:
             raise LedgerError("wrong-predecessor", "the roster does not follow the one in force")
         if roster.kind != last.statement.kind or body.log != last.body.log:
             raise LedgerError("wrong-roster", "kind and log key of a federation do not change")
-        known = {node.id: node.report.name for row in self._chain for node in row.body.nodes}
         operators = {node.id: node.operator for row in self._chain for node in row.body.nodes}
         for node in body.nodes:
-            if node.id in known and operators[node.id] != node.operator:
+            if operators.get(node.id, node.operator) != node.operator:
                 raise LedgerError("wrong-roster", f"node {node.id} belongs to another operator for ever")
 
     def _check_tuple(self, roster: Roster, body: RosterBody, row: tuple[int, int, int, int]) -> None:
@@ -295,7 +296,9 @@ class Ledger:
         except CryptoError as err:
             raise LedgerError("wrong-tuple", str(err)) from err
         if n > len(body.auditors) or 2 * roster.quorum <= len(body.auditors) + f:
-            raise LedgerError("wrong-tuple", "too few auditors, or the roster's quorum is not above (n + f)/2")
+            raise LedgerError(
+                "wrong-tuple", "too few auditors, or the roster's quorum is not above (n + f)/2"
+            )
         if not 1 <= roster.quorum <= len(body.auditors):
             raise LedgerError("wrong-tuple", "the roster's quorum is above the number of auditors")
 
@@ -304,7 +307,9 @@ class Ledger:
         known = body.node(revoke.id) if revoke.subject == "node" else body.auditor(revoke.id)
         table = self.revoked_nodes if revoke.subject == "node" else self.revoked_auditors
         if known is None or revoke.id in table or revoke.roster != self.roster.digest:
-            raise LedgerError("wrong-revoke", f"no unrevoked {revoke.subject} {revoke.id} in the roster in force")
+            raise LedgerError(
+                "wrong-revoke", f"no unrevoked {revoke.subject} {revoke.id} in the roster in force"
+            )
 
         def apply(entry: Logged[Any]) -> None:
             table[revoke.id] = entry.index
@@ -324,7 +329,9 @@ class Ledger:
         if plan.min_reports < MIN_REPORTS or plan.colluding_schools < 1 or plan.min_group < 1:
             raise LedgerError("wrong-plan", f"min_reports is at least {MIN_REPORTS}, the others at least 1")
         if plan.min_reports - plan.colluding_schools < 2 or plan.opens >= plan.closes or plan.rho <= 0:
-            raise LedgerError("wrong-plan", "h = min_reports - colluding_schools >= 2, opens < closes, rho > 0")
+            raise LedgerError(
+                "wrong-plan", "h = min_reports - colluding_schools >= 2, opens < closes, rho > 0"
+            )
         if not plan.noise or len({line.table for line in plan.noise_lines}) != len(plan.noise):
             raise LedgerError("wrong-plan", "expected one noise line a table")
 
@@ -406,7 +413,7 @@ class Ledger:
 
     # -- who must have signed ----------------------------------------------------------------
 
-    def _verify_roster_signers(self, note: Note, roster: Roster, body: bytes) -> None:
+    def _verify_roster_signers(self, note: Note, body: bytes) -> None:
         new = parse_roster_body(body, self.card.federation)
         old = self._chain[-1] if self._chain else None
         coordinator = old.body.coordinator if old else new.coordinator

@@ -177,9 +177,7 @@ class RoundLog:
         return parse_close_body(self.close.body) if self.close else None
 
 
-def candidates_for(
-    round_log: RoundLog, log_size: int, revoked: Mapping[str, int]
-) -> tuple[ReportName, ...]:
+def candidates_for(round_log: RoundLog, log_size: int, revoked: Mapping[str, int]) -> tuple[ReportName, ...]:
     """Compute S before checking: for each node its report with the highest attempt below `log_size`.
 
     Args:
@@ -220,7 +218,8 @@ def fewest_replicas(round_log: RoundLog, auditors: Iterable[str]) -> int:
     """Count, over all subsets, the fewest openings among `auditors` that hold the subset's sum."""
     openers = set(auditors)
     counts = [
-        sum(1 for auditor in openers if subset in round_log.subsets_of(auditor)) for subset in round_log.subsets
+        sum(1 for auditor in openers if subset in round_log.subsets_of(auditor))
+        for subset in round_log.subsets
     ]
     return min(counts)
 
@@ -283,7 +282,9 @@ def check_checked(round_log: RoundLog, checked: Checked, body: bytes) -> None:
     if round_log.candidates is None or checked.candidates != round_log.candidates.digest:
         raise _refuse("wrong-candidates", "no such candidates in this round")
     if checked.auditor not in round_log.terms.auditors or checked.auditor in round_log.checked:
-        raise _refuse("second-checked", f"{checked.auditor} is no auditor of this plan or has checked already")
+        raise _refuse(
+            "second-checked", f"{checked.auditor} is no auditor of this plan or has checked already"
+        )
     if round_log.close is not None:
         raise _refuse("too-late", "this round is closed")
     names = set(round_log.candidate_names())
@@ -330,7 +331,9 @@ def check_opening(round_log: RoundLog, opening: Opening) -> None:
     if round_log.close is None or opening.close != round_log.close.digest:
         raise _refuse("wrong-close", "no such close in this round")
     if opening.auditor not in terms.auditors or opening.auditor in round_log.openings:
-        raise _refuse("second-opening", f"{opening.auditor} is no auditor of this plan or has answered already")
+        raise _refuse(
+            "second-opening", f"{opening.auditor} is no auditor of this plan or has answered already"
+        )
     if opening.auditor in round_log.abandons:
         raise _refuse("abandoned", f"{opening.auditor} has abandoned this round")
     if len(round_log.agreements) < terms.quorum:

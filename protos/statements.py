@@ -17,13 +17,14 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from protos import fields
 from protos.errors import StatementError
 from protos.fields import CODE, DIGEST, ID, RATIONAL, TABLE, TIME, Field, base64_bytes, number, one_of
 
 MAX_TEXT_BYTES = 16 * 1024
+MAX_ENTRY_BYTES = 24 * 1024  # a text and its signature lines
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_CELLS = 1_000_000
 MAX_AUDITORS = 7
@@ -439,7 +440,6 @@ STATEMENT_TYPES: tuple[type[Statement], ...] = (
     Replayed,
 )
 _BY_TYPE: dict[str, type[Statement]] = {cls.TYPE: cls for cls in STATEMENT_TYPES}
-S = TypeVar("S", bound=_Statement)
 
 
 def digest(text: str) -> bytes:
@@ -457,7 +457,9 @@ def encode_statement(statement: Statement) -> str:
         lines += [f"{_SHA} {body.sha256.hex()}", f"body-bytes {body.size}"]
     text = "\n".join(lines) + "\n"
     if len(text.encode()) > MAX_TEXT_BYTES:
-        raise StatementError(f"{statement.TYPE}: text of {len(text)} characters, at most {MAX_TEXT_BYTES} bytes")
+        raise StatementError(
+            f"{statement.TYPE}: text of {len(text)} characters, at most {MAX_TEXT_BYTES} bytes"
+        )
     return text
 
 
@@ -474,7 +476,7 @@ def parse_statement(text: str) -> Statement:
     """
     lines = _lines(text)
     cls = _type_of(lines[0])
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     position = 1
     for field in cls.FIELDS:
         values[field.attribute], position = field.parse(lines, position)

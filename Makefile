@@ -1,0 +1,79 @@
+# Two commands matter: `make demo` and `make test`. Every target makes the environment it needs.
+PYTHON ?= python3
+VENV   := .venv
+DEMO   := $(VENV)/demo/bin/python
+DEV    := $(VENV)/dev/bin/python
+ARGS   ?=
+SOURCES := pyproject.toml $(wildcard fedscreen/*.py fedscreen/*/*.py node/*.py node/*/*.py node/*/*/*.py \
+	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
+	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
+
+.PHONY: demo test check bench protos locale lock clean help
+
+help:
+	@echo "make demo    a county of real processes on this machine   (ARGS='--schools 12')"
+	@echo "make test    the whole test suite with coverage"
+	@echo "make check   style, types, import rules, generated code and lock"
+	@echo "make bench   benchmarks"
+	@echo "make protos | locale | lock    regenerate what is generated"
+
+demo: $(VENV)/demo.stamp
+	$(VENV)/demo/bin/fedscreen demo $(ARGS)
+
+test: $(VENV)/dev.stamp
+	$(DEV) -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+
+check: $(VENV)/dev.stamp
+	$(DEV) -m ruff format --check .
+	$(DEV) -m ruff check .
+	$(DEV) -m mypy
+	$(VENV)/dev/bin/lint-imports
+	$(VENV)/dev/bin/buf lint
+	$(DEV) tests/generated_is_current.py
+
+bench: $(VENV)/dev.stamp
+	$(DEV) bench/run.py $(ARGS)
+
+protos: $(VENV)/dev.stamp
+	$(DEV) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. \
+		--plugin=protoc-gen-mypy=$(VENV)/dev/bin/protoc-gen-mypy \
+		--plugin=protoc-gen-mypy_grpc=$(VENV)/dev/bin/protoc-gen-mypy_grpc protos/fedscreen_v1.proto
+
+locale: $(VENV)/dev.stamp
+	$(VENV)/dev/bin/pybabel -q extract -F fedscreen/locale/babel.cfg --no-location --sort-output --omit-header \
+		-o fedscreen/locale/fedscreen.pot .
+	$(VENV)/dev/bin/pybabel -q update -i fedscreen/locale/fedscreen.pot -d fedscreen/locale -D fedscreen \
+		--no-fuzzy-matching --ignore-obsolete --omit-header
+	$(VENV)/dev/bin/pybabel -q compile -d fedscreen/locale -D fedscreen
+
+lock: $(VENV)/dev.stamp
+	$(DEV) tests/generated_is_current.py --write-locks
+
+clean:
+	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+
+# -- environments ------------------------------------------------------------------------------
+$(VENV)/python.stamp: Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "fedscreen needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "this Python cannot make environments: apt install python3-venv"; exit 1; }
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/demo/lock.stamp: requirements-demo.lock $(VENV)/python.stamp
+	$(PYTHON) -m venv --clear $(VENV)/demo
+	$(DEMO) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-demo.lock
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/demo/lock.stamp $(SOURCES)
+	$(DEMO) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	@touch $@
+
+$(VENV)/dev/lock.stamp: requirements-dev.lock $(VENV)/python.stamp
+	$(PYTHON) -m venv --clear $(VENV)/dev
+	$(DEV) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/dev/lock.stamp pyproject.toml
+	$(DEV) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

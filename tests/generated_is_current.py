@@ -1,0 +1,93 @@
+"""Check that generated files are what their sources make: gRPC code, locks, message catalogues.
+
+Run by `make check`; `--write-locks` rewrites the lock files instead. Not a test module: it needs the
+development environment's tools, and the package registry for nothing (locks are resolved against
+themselves).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+LOCKS = {
+    "requirements-node.lock": ["node"],
+    "requirements-coordinator.lock": ["coordinator"],
+    "requirements-demo.lock": ["demo", "build"],
+    "requirements-dev.lock": ["dev", "build"],
+}
+PROTO = "protos/fedscreen_v1.proto"
+GENERATED = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]
+
+
+def compile_lock(name: str, target: Path) -> None:
+    """Resolve a lock, preferring the versions that the committed lock has."""
+    extras = [word for extra in LOCKS[name] for word in ("--extra", extra)]
+    committed = ROOT / name
+    if committed.exists() and committed != target:
+        target.write_bytes(committed.read_bytes())
+    command = [BIN / "uv", "pip", "compile", "-q", "pyproject.toml", *extras, "--universal"]
+    command += ["--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "-o", target]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def stale_locks() -> list[str]:
+    """Names of locks that no longer satisfy pyproject.toml."""
+    stale = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in LOCKS:
+            target = Path(folder) / name
+            compile_lock(name, target)
+            if target.read_text() != (ROOT / name).read_text():
+                stale.append(f"{name}: run `make lock`")
+    return stale
+
+
+def stale_stubs() -> list[str]:
+    """Names of gRPC files that differ from what the .proto makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        plugins = [f"--plugin=protoc-gen-{name}={BIN}/protoc-gen-{name}" for name in ("mypy", "mypy_grpc")]
+        outs = [f"--{kind}_out={folder}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+        command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outs, *plugins, PROTO]
+        subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+        names = [f"protos/fedscreen_v1{ending}" for ending in GENERATED]
+        return [
+            f"{name}: run `make protos`"
+            for name in names
+            if (Path(folder) / name).read_bytes() != (ROOT / name).read_bytes()
+        ]
+
+
+def stale_catalogues() -> list[str]:
+    """Names of compiled catalogues that differ from their .po, and messages without a translation."""
+    stale = []
+    for po in (ROOT / "fedscreen" / "locale").glob("*/LC_MESSAGES/*.po"):
+        mo = po.with_suffix(".mo")
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "out.mo"
+            command = [BIN / "pybabel", "-q", "compile", "-i", po, "-o", target]
+            subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+            if not mo.exists() or mo.read_bytes() != target.read_bytes():
+                stale.append(f"{mo.relative_to(ROOT)}: run `make locale`")
+    return stale
+
+
+def main() -> int:
+    """Print what is stale; exit 1 if anything is."""
+    if "--write-locks" in sys.argv:
+        for name in LOCKS:
+            compile_lock(name, ROOT / name)
+        return 0
+    stale = stale_stubs() + stale_locks() + stale_catalogues()
+    for line in stale:
+        print(line)
+    print(f"generated files: {len(stale)} stale")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
