@@ -1,0 +1,102 @@
+"""Cosign the log's newest checkpoint, as a witness (c2sp.org/tlog-witness).
+
+Rules, in order:
+
+1. The checkpoint is signed by the log and its root is the root of this auditor's own copy, which
+   `auditor.mirror` has checked entry by entry.
+2. It is not smaller than the last one cosigned, and that one is still a prefix of the copy: never
+   a rollback, never a fork, also when the mirror was deleted and fetched again.
+3. Size and root are stored durably before the cosignature leaves this process.
+
+Spec: docs/protocol.md "Log"; the cosignature's time is this machine's clock, the witness's word.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from auditor.errors import SplitViewError, StateError
+from auditor.keys import AuditorKeys
+from auditor.mirror import Mirror
+from auditor.state import State
+from crypto.checkpoint import Checkpoint, cosign
+from crypto.note import parse_note, verified_by
+
+_RECORD = "witness"
+_PATTERN = re.compile(r"([1-9][0-9]{0,18}) ([0-9a-f]{64})\n\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessHead:
+    """Size and root of the newest checkpoint that this auditor has cosigned."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cosignature:
+    """A cosignature line for the checkpoint of a size."""
+
+    size: int
+    line: str
+
+
+def last_head(state: State) -> WitnessHead | None:
+    """Read what was cosigned last, None before the first time.
+
+    Raises:
+        StateError: the record is damaged.
+    """
+    data = state.record(_RECORD)
+    if data is None:
+        return None
+    match = _PATTERN.match(data.decode("ascii", "replace"))
+    if match is None:
+        raise StateError(
+            f"{state.directory / _RECORD}: damaged. Nothing is cosigned until it holds '<size> <root in hex>' of "
+            "the last checkpoint that this auditor cosigned"
+        )
+    return WitnessHead(int(match[1]), bytes.fromhex(match[2]))
+
+
+def verify_extends(mirror: Mirror, head: WitnessHead) -> None:
+    """Check that the copy of the log still contains what was cosigned last.
+
+    Raises:
+        SplitViewError: it is shorter, or has another root at that size.
+    """
+    if mirror.ledger.size < head.size:
+        raise SplitViewError(f"rollback: the log has {mirror.ledger.size} entries, {head.size} were cosigned")
+    if mirror.ledger.root(head.size) != head.root:
+        raise SplitViewError(f"fork: the log's first {head.size} entries are not those that were cosigned")
+
+
+def cosign_newest(mirror: Mirror, state: State, keys: AuditorKeys, now: datetime) -> Cosignature | None:
+    """Cosign the newest checkpoint of the mirror, unless it carries this auditor's cosignature already.
+
+    Raises:
+        SplitViewError: the log does not extend what was cosigned last. Nothing is signed.
+        LedgerError: the checkpoint is not one of this log.
+    """
+    if not mirror.latest:
+        return None
+    with state.locked():
+        head = last_head(state)
+        if head is not None:
+            verify_extends(mirror, head)
+        checkpoint = mirror.ledger.verify_checkpoint(mirror.latest, 0)
+        _verify_not_smaller(checkpoint, head)
+        note = parse_note(mirror.latest)
+        if verified_by(note, [keys.cosigner.verifier]):
+            return None
+        if head != (newest := WitnessHead(checkpoint.size, checkpoint.root)):
+            state.replace_record(_RECORD, f"{newest.size} {newest.root.hex()}\n".encode())
+        return Cosignature(checkpoint.size, cosign(note.text, keys.cosigner, int(now.timestamp())))
+
+
+def _verify_not_smaller(checkpoint: Checkpoint, head: WitnessHead | None) -> None:
+    if head is not None and checkpoint.size < head.size:
+        raise SplitViewError(f"rollback: checkpoint of size {checkpoint.size}, size {head.size} was cosigned")
