@@ -1,0 +1,102 @@
+"""Sealing seeds to an auditor's round key: HPKE, MLKEM768_X25519 / HKDF-SHA256 / AES-256-GCM.
+
+RFC 9180 base mode with the hybrid KEM of draft-ietf-hpke-pq, as `cryptography` provides it. A box is the
+1,120-byte encapsulation, the ciphertext and a 16-byte tag. One auditor keeps the round secret for one round
+and destroys it after its opening.
+"""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import (
+    AEAD,
+    KDF,
+    KEM,
+    MLKEM768X25519PrivateKey,
+    MLKEM768X25519PublicKey,
+    Suite,
+)
+
+from crypto.derivation import SECRET_BYTES
+from crypto.errors import DecodeError, OpenError, ParameterError
+
+MLKEM_SEED_BYTES = 64
+MLKEM_PUBLIC_BYTES = 1184
+X25519_BYTES = 32
+ROUND_SECRET_BYTES = MLKEM_SEED_BYTES + X25519_BYTES
+ROUND_PUBLIC_BYTES = MLKEM_PUBLIC_BYTES + X25519_BYTES
+BOX_OVERHEAD_BYTES = 1120 + 16  # encapsulation (ML-KEM ciphertext 1088, X25519 share 32) and GCM tag
+
+_SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+def round_public_key(secret: bytes) -> bytes:
+    """Return the public half of a round secret: ML-KEM-768 key (1184 bytes) ‖ X25519 key (32 bytes).
+
+    Args:
+        secret: ML-KEM seed d ‖ z (64 bytes) ‖ X25519 private key (32 bytes), uniformly random.
+
+    Raises:
+        ParameterError: not 96 bytes.
+    """
+    mlkem, x25519 = _private_keys(secret)
+    return mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+
+
+def verify_public_key(public_key: bytes) -> None:
+    """Check that a round public key can be sealed to.
+
+    Raises:
+        DecodeError: wrong length, a non-canonical ML-KEM coefficient, or an X25519 point of small order.
+    """
+    seal(public_key, b"", b"")
+
+
+def seal(public_key: bytes, plaintext: bytes, info: bytes) -> bytes:
+    """Seal a plaintext to a round public key, bound to `info` (see `derivation.box_info`).
+
+    The encapsulation is random: two calls give two boxes.
+
+    Raises:
+        DecodeError: the public key is not valid.
+    """
+    if len(public_key) != ROUND_PUBLIC_BYTES:
+        raise DecodeError(f"a round public key has {ROUND_PUBLIC_BYTES} bytes, found {len(public_key)}")
+    try:
+        key = MLKEM768X25519PublicKey(
+            MLKEM768PublicKey.from_public_bytes(public_key[:MLKEM_PUBLIC_BYTES]),
+            X25519PublicKey.from_public_bytes(public_key[MLKEM_PUBLIC_BYTES:]),
+        )
+        return _SUITE.encrypt(plaintext, key, info)
+    except ValueError as err:
+        raise DecodeError("a round public key is not valid: it cannot be sealed to") from err
+
+
+def open_box(secret: bytes, ciphertext: bytes, info: bytes) -> bytes:
+    """Open a box with the round secret and the same `info`.
+
+    Raises:
+        ParameterError: the secret has not 96 bytes.
+        OpenError: another key, another info, or altered bytes; which of them cannot be told.
+    """
+    private_key = MLKEM768X25519PrivateKey(*_private_keys(secret))
+    if len(ciphertext) < BOX_OVERHEAD_BYTES:
+        raise OpenError(f"a box has at least {BOX_OVERHEAD_BYTES} bytes, found {len(ciphertext)}")
+    try:
+        return _SUITE.decrypt(ciphertext, private_key, info)
+    except (InvalidTag, ValueError) as err:
+        raise OpenError("a box does not open: another key, another context or altered bytes") from err
+
+
+def box_bytes(num_seeds: int) -> int:
+    """Return the exact size of a box with this number of seeds: each is length-prefixed by E()."""
+    return BOX_OVERHEAD_BYTES + num_seeds * (4 + SECRET_BYTES)
+
+
+def _private_keys(secret: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
+    if len(secret) != ROUND_SECRET_BYTES:
+        raise ParameterError(f"a round secret has {ROUND_SECRET_BYTES} bytes, found {len(secret)}")
+    return (
+        MLKEM768PrivateKey.from_seed_bytes(secret[:MLKEM_SEED_BYTES]),
+        X25519PrivateKey.from_private_bytes(secret[MLKEM_SEED_BYTES:]),
+    )
