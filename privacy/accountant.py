@@ -6,12 +6,12 @@ Order of use:
    never the number in the plan;
 3. `epsilon` and `total_delta` translate for people who read (epsilon, delta).
 
-h = min_reports - colluding_schools honest schools each add an independent discrete Gaussian N_Z(0, s2) to counts
-multiplied by `scale`. More honest schools only add noise, which is post-processing. Everything that is charged or
-compared is an exact rational, rounded up; floats appear only in what is shown.
+h = min_reports - colluding_schools honest schools each add an independent discrete Gaussian N_Z(0, s2) to
+counts multiplied by `scale`. More honest schools only add noise, which is post-processing. Everything that is
+charged or compared is an exact rational, rounded up; floats appear only in what is shown.
 
-Spec: privacy.md, "Noise"; Kairouz, Liu, Steinke 2021 (arXiv 2102.06387), Theorem 1; Canonne, Kamath, Steinke 2020
-(arXiv 2004.00010), Proposition 12.
+Spec: privacy.md, "Noise"; Kairouz, Liu, Steinke 2021 (arXiv 2102.06387), Theorem 1; Canonne, Kamath, Steinke
+2020 (arXiv 2004.00010), Proposition 12.
 """
 
 import math
@@ -111,7 +111,7 @@ def _check_rho(name: str, value: Fraction) -> None:
         raise NoiseParameterError(f"{name}: expected a positive Fraction, found {value!r}")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256, typed=True)
 def tau(s2: int, h: int) -> Fraction:
     """Bound how far a sum of h discrete Gaussians is from one discrete Gaussian.
 
@@ -120,7 +120,8 @@ def tau(s2: int, h: int) -> Fraction:
         h: number of terms, 1 to `MAX_SCHOOLS`.
 
     Returns:
-        10 * sum over k = 1 .. h-1 of exp(-2 pi^2 s2 k/(k+1)), rounded up to a multiple of 2^-256; 0 for h = 1.
+        10 * sum over k = 1 .. h-1 of exp(-2 pi^2 s2 k/(k+1)), rounded up to a multiple of 2^-256.
+        0 for h = 1.
 
     Raises:
         NoiseParameterError: an argument is out of range.
@@ -139,7 +140,8 @@ def tau(s2: int, h: int) -> Fraction:
 
 def _tau_term(s2: int, k: int) -> int:
     """Return exp(-2 pi^2 s2 k/(k+1)) in steps of 2^-256, rounded up."""
-    # prec 110 leaves a relative error below 1e-90 after all roundings; the factor covers it and pi's truncation
+    # pi^2 is cut at 80 digits and the exponent stays below 1e9: a relative error below 1e-70, which the
+    # factor covers
     exponent = _EXP.divide(_EXP.multiply(_PI_SQUARED_FLOOR, Decimal(2 * s2 * k)), Decimal(k + 1))
     bound = _EXP.multiply(_EXP.exp(_EXP.minus(exponent)), Decimal("1.000000000001"))
     if bound < Decimal("1e-78"):  # below 2^-257, without building a number of millions of digits
@@ -150,9 +152,10 @@ def _tau_term(s2: int, k: int) -> int:
 def size_noise(delta_sq: int, rho_table: Fraction, h: int) -> TableNoise:
     """Choose scale and variance per school so that a table costs at most its share of rho.
 
-    The target is sigma^2 = delta_sq / (2 rho) for the sum over h schools. The scale is 64, doubled until s >= 3 and
-    halved (whole counts stay exact) while s > 4096; s2 is ceil(scale^2 sigma^2 / h), raised by the little that the tau
-    term of a table of `MAX_CELLS` cells needs. So the claims of a plan's tables never add up to more than its rho.
+    The target is sigma^2 = delta_sq / (2 rho) for the sum over h schools. The scale is 64, doubled until s >=
+    3 and halved (whole counts stay exact) while s > 4096; s2 is ceil(scale^2 sigma^2 / h), raised by the
+    little that the tau term of a table of `MAX_CELLS` cells needs. So the claims of a plan's tables never add
+    up to more than its rho.
 
     Args:
         delta_sq: squared L2 sensitivity in counts.
@@ -176,8 +179,9 @@ def size_noise(delta_sq: int, rho_table: Fraction, h: int) -> TableNoise:
     s2 = _variance(delta_sq, rho_table, h, scale)
     if not MIN_S2 <= s2 <= MAX_S2:
         raise NoiseParameterError(
-            f"a table of squared sensitivity {delta_sq} with rho {rho_table} over {h} schools needs s2 = {s2} "
-            f"at scale {scale}, allowed is {MIN_S2} to {MAX_S2}; change the table's weight or the plan's rho"
+            f"a table of squared sensitivity {delta_sq} with rho {rho_table} over {h} schools needs "
+            f"s2 = {s2} at scale {scale}, allowed is {MIN_S2} to {MAX_S2}; "
+            "change the table's weight or the plan's rho"
         )
     return TableNoise(scale, s2, rho_table)
 
@@ -187,7 +191,7 @@ def _variance(delta_sq: int, rho_table: Fraction, h: int, scale: int) -> int:
     s2 = math.ceil(Fraction(delta_sq * scale**2) / (2 * rho_table * h))
     if not MIN_S2 <= s2 <= MAX_S2:
         return s2
-    # only form 1, so that Delta_1 is not needed; the tau term is below 1e-30 here and matters for exact quotients
+    # only form 1, so that Delta_1 is not needed; its tau term is below 1e-30 and matters for exact quotients
     while _round_up(_form_linear(delta_sq * scale**2, s2, h, MAX_CELLS) / 2) > rho_table:
         s2 += 1
     return s2
@@ -263,8 +267,8 @@ def compose(rhos: Iterable[Fraction]) -> Fraction:
 def epsilon(rho: Fraction, delta: float) -> float:
     """Translate rho-zCDP into the smallest epsilon of (epsilon, delta)-DP that the Renyi route proves.
 
-    Minimises alpha rho + ln(1 - 1/alpha) - (ln delta + ln alpha)/(alpha - 1) over alpha > 1; every alpha gives a
-    valid bound, so an imperfect minimum errs on the safe side.
+    Minimises alpha rho + ln(1 - 1/alpha) - (ln delta + ln alpha)/(alpha - 1) over alpha > 1; every alpha
+    gives a valid bound, so an imperfect minimum errs on the safe side.
 
     Args:
         rho: a zCDP bound, 0 <= rho <= 1000.

@@ -5,14 +5,16 @@ The normative sampler. With s = sqrt(s2), B = floor(14 s) + 1 and F the distribu
 1. C_k = floor(2^128 F(k)) for k = -B .. B-1, and C_B = 2^128;
 2. per cell, in order: u = the next 16 bytes of the stream, little-endian; value = min{k : u < C_k}.
 
-The stream is XofHmacSha256Aes128(noise key, dst(usage 32), empty binder); the caller builds it, this room only reads
-from it. Everything on this path is integer arithmetic: no libm, no platform's float, no library's random generator.
+The stream is XofHmacSha256Aes128(noise key, dst(usage 32), empty binder); the caller builds it, this room
+only reads from it. Everything on this path is integer arithmetic: no libm, no platform's float, no library's
+random generator.
 
-How the floors are proved. Weights w_j = exp(-j^2 / (2 s2)) come from two recurrences in fixed point that only ever
-round down, so a computed weight lies in [w_j - 6 j^2, w_j] steps (each of the two exponentials starts at most 3 steps
-low, the ratio then loses at most 4 steps per j). Summed, and with the tail beyond the last weight, every partial sum
-is low by less than 4 (N + 1)^3 steps, N being the number of weights. A threshold is accepted only if both ends of the
-resulting interval have the same floor; else all is computed again with more bits.
+How the floors are proved. Weights w_j = exp(-j^2 / (2 s2)) come from two recurrences in fixed point that only
+ever round down, so a computed weight lies in [w_j - 6 j^2, w_j] steps (each of the two exponentials starts at
+most 3 steps low, the ratio then loses at most 4 steps per j). Summed, and with the tail beyond the last
+weight, every partial sum is low by less than 4 (N + 1)^3 steps, N being the number of weights. A threshold is
+accepted only if both ends of the resulting interval have the same floor; else all is computed again with more
+bits.
 
 Spec: privacy.md, "The sampler (normative)"; protocol.md, "Node: from table to report".
 """
@@ -53,7 +55,7 @@ def table_bound(s2: int | Fraction) -> int:
     return math.isqrt(math.floor(196 * s2)) + 1
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=16, typed=True)
 def thresholds(s2: int | Fraction) -> tuple[int, ...]:
     """Compute C_k for k = -B .. B.
 
@@ -126,15 +128,18 @@ def _exp_below(exponent: Fraction, bits: int) -> int:
 
 
 def thresholds_digest(table: tuple[int, ...]) -> bytes:
-    """Return the SHA-256 that stands in the plan: of every threshold in order, each as 17 bytes little-endian."""
+    """Return the SHA-256 that stands in the plan.
+
+    It is taken over every threshold in order, each as 17 bytes little-endian.
+    """
     return hashlib.sha256(b"".join(c.to_bytes(17, "little") for c in table)).digest()
 
 
 def sampler_distance(s2: int | Fraction) -> Fraction:
     """Bound the total variation distance between one drawn value and N_Z(0, s2).
 
-    Each of the 2B + 1 probabilities is off by less than 2^-128, which makes half of their sum; what lies beyond B
-    has mass at most 2 exp(-B^2 / (2 s2)) < 2^-140.
+    Each of the 2B + 1 probabilities is off by less than 2^-128, which makes half of their sum; what lies
+    beyond B has mass at most 2 exp(-B^2 / (2 s2)) < 2^-140.
 
     Returns:
         (2B + 1) 2^-129 + 2^-140: 2^-122 at s = 3, 2^-117 at s = 128, 2^-112 at s = 4096.

@@ -71,7 +71,8 @@ def count_table_l1_sensitivity(cap: int, neighbouring: Neighbouring) -> int:
 def numeric_sum_sensitivity(low: int, high: int, neighbouring: Neighbouring) -> int:
     """Bound the squared L2 sensitivity of a table of numeric sums over a partition.
 
-    Each pupil adds clamp(v, low, high) - low to one cell, and 0 if v is missing; estimation adds low * N back.
+    Each pupil adds clamp(v, low, high) - low to one cell, and 0 if v is missing; estimation adds
+    low * N back.
 
     Args:
         low, high: the clamp, in the units of the summed value; low < high.

@@ -2,8 +2,8 @@
 
 Pure rules; the vault keeps the charges and the log shows the reports. In this order:
 1. the year of a round is that of its census date and may not lie ahead of the vault's clock (`verify_year`);
-2. spent is the union, by round id, of local charges and of charges seen in the log (predecessor schools included),
-   so a restored backup cannot reset it; if both know a round, the larger cost counts;
+2. spent is the union, by round id, of local charges and of charges seen in the log (predecessor schools
+   included), so a restored backup cannot reset it; if both know a round, the larger cost counts;
 3. a round that is already charged costs nothing more: the charge is idempotent;
 4. the charge is written before any noise is drawn (`node.vault` does that after `verify_affordable`);
 5. nothing is refunded, except rounds that a quorum of auditors has abandoned in the log.
