@@ -199,7 +199,7 @@ class Ledger:
         if text_digest in self.entries_digest:
             raise LedgerError("already-logged", "this statement stands in the log already")
         self._check_common(statement, body)
-        logged = Logged[Any](statement, note.text, text_digest, self.size, body)
+        logged: Logged[Any] = Logged(statement, note.text, text_digest, self.size, body)
         try:
             signers, apply = self._rule(logged)
         except BodyError as err:
