@@ -108,7 +108,9 @@ def test_roster_body_round_trip() -> None:
         {"auditors": (replace(AUDITORS[0], cosigner=AUDITORS[0].statement),)},
         {
             "auditors": (
-                replace(AUDITORS[0], cosigner=replace(AUDITORS[0].cosigner, public_key=ROSTER.log.public_key)),
+                replace(
+                    AUDITORS[0], cosigner=replace(AUDITORS[0].cosigner, public_key=ROSTER.log.public_key)
+                ),
             )
         },
         {"tuples": ((4, 3, 1, 3), (4, 3, 1, 3))},
@@ -207,7 +209,9 @@ def test_a_changed_card_is_refused_or_another_card(data: st.DataObject) -> None:
     assert other != CARD
 
 
-@pytest.mark.parametrize("text", ["", "fedscreen/card/v1\n", encode_card(CARD)[:-1], encode_card(CARD) + "x 1\n"])
+@pytest.mark.parametrize(
+    "text", ["", "fedscreen/card/v1\n", encode_card(CARD)[:-1], encode_card(CARD) + "x 1\n"]
+)
 def test_malformed_cards_are_refused(text: str) -> None:
     with pytest.raises(CardError):
         parse_card(text)
@@ -224,7 +228,9 @@ AUDITOR_REQUEST = Request(
 
 
 @pytest.mark.parametrize(
-    ("request_", "signer"), [(NODE_REQUEST, NODE_KEY), (AUDITOR_REQUEST, AUDITOR_KEY)], ids=["node", "auditor"]
+    ("request_", "signer"),
+    [(NODE_REQUEST, NODE_KEY), (AUDITOR_REQUEST, AUDITOR_KEY)],
+    ids=["node", "auditor"],
 )
 def test_request_round_trip(request_: Request, signer: SigningKey) -> None:
     data = sign_request(request_, signer)

@@ -108,15 +108,16 @@ def test_parse_inverts_encode(example: Statement) -> None:
 def test_known_texts() -> None:
     stored = json.loads((Path(__file__).parent.parent / "vectors" / "statements.json").read_text("utf-8"))
     assert stored["texts"] == {name: encode_statement(example) for name, example in EXAMPLES.items()}
-    for name, text in stored["bad"].items():
+    for text in stored["bad"].values():
         with pytest.raises(StatementError):
             parse_statement(text)
-            pytest.fail(name)
 
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
 @given(data=st.data())
-def test_any_changed_character_is_refused_or_another_statement(example: Statement, data: st.DataObject) -> None:
+def test_any_changed_character_is_refused_or_another_statement(
+    example: Statement, data: st.DataObject
+) -> None:
     text = encode_statement(example)
     at = data.draw(st.integers(0, len(text) - 1))
     letter = data.draw(st.characters(codec="utf-8").filter(lambda ch: ch != text[at]))
