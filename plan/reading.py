@@ -29,6 +29,7 @@ FACTOR_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,31}\Z", re.ASCII)
 
 _RATIONAL = re.compile(r"([0-9]{1,9})(?:/([0-9]{1,9})|\.([0-9]{1,9}))?\Z", re.ASCII)
 _MAX_SHOWN = 60
+_MAX_LISTED = 20
 _FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 T = TypeVar("T")
@@ -83,6 +84,10 @@ def describe(value: object) -> Phrase:
     if isinstance(value, Mapping):
         return phrase("a table")
     if isinstance(value, Sequence):
+        parts = [describe(item).values for item in value[:_MAX_LISTED] if isinstance(item, str | int)]
+        shown = ", ".join(str(part[0][1]) for part in parts if part)
+        if len(parts) == len(value) and len(shown) <= _MAX_SHOWN:
+            return phrase("the list [%(items)s]", items=shown)
         return phrase("a list of %(size)s", size=len(value))
     return phrase("a value of another kind")
 
@@ -149,6 +154,17 @@ class Section:
         found = describe(self._values[key]) if key in self._values else NOTHING
         self._failed.add(key)
         self.problems.append(Problem(self._path_of(key), found, allowed, advice))
+
+    def fail(self, key: str) -> None:
+        """Count a key as not read, because something inside of its table could not be."""
+        self._failed.add(key)
+
+    def complete(self, key: str, items: Sequence[T | None]) -> tuple[T, ...]:
+        """Return the items of a list; where one could not be read the key counts as not read."""
+        found = tuple(item for item in items if item is not None)
+        if len(found) < len(items):
+            self.fail(key)
+        return found
 
     def extend(self, key: str, error: PlanError) -> None:
         """Note the problems of an error that was raised while building the value of a key."""
@@ -278,6 +294,25 @@ class Section:
 
         allowed = phrase("a list of one or more different codes out of %(names)s", names=", ".join(names))
         return self.take(key, read, allowed, names[:1], default)
+
+    def lines(self, key: str, most_lines: int, most: int) -> tuple[str, ...]:
+        """Read a list of different lines of text."""
+
+        def read(value: object) -> tuple[str, ...] | None:
+            if not isinstance(value, list) or not 1 <= len(value) <= most_lines:
+                return None
+            lines = tuple(
+                line for line in value if isinstance(line, str) and line and is_clean_text(line, most)
+            )
+            return lines if len(lines) == len(value) == len(set(lines)) else None
+
+        allowed = phrase(
+            "a list of 1 to %(lines)s different lines of at most %(most)s characters",
+            lines=most_lines,
+            most=most,
+        )
+        nothing: tuple[str, ...] = ()
+        return self.take(key, read, allowed, nothing)
 
     def tables(self, key: str, most: int, least: int = 1) -> list[Mapping[str, object]]:
         """Read a list of tables ([[key]] in TOML)."""
