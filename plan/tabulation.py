@@ -1,0 +1,155 @@
+"""From records to exact counts. Runs only inside a vault (and over synthetic pupils in the demo).
+
+This is where the bounds of privacy.md are enforced, on the records and whatever the plan's author meant:
+
+1. A pupil is one record: a repeated `rec_key` is refused.
+2. The plan's consent policy is applied first; a grade that is not eligible is not counted at all.
+3. In each table a pupil adds 1 to at most one cell, or, over a set-valued dimension, 1 to each of at most
+   `touch` different cells: the first ones in cell order.
+4. A record that another codebook coded, or whose code the plan has no cell for, is refused, not left out.
+
+The counts are exact and never leave the vault; `scaled` is what noise is added to.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plan.codes import VALID
+from plan.dimensions import code_of, codes_of
+from plan.errors import LayoutError, Problem, RecordError, phrase
+from plan.layout import Layout, TableLayout
+from plan.record import Record, apply_consent
+from plan.scores import ScoreRange
+
+Counts = NDArray[np.int64]
+
+
+def tabulate(layout: Layout, records: Iterable[Record]) -> Counts:
+    """Count records into the cells of a layout.
+
+    Args:
+        records: all pupils of one school and wave, in any order; the result does not depend on it.
+
+    Returns:
+        Exact counts, shape (layout.cells,), int64, each 0 or more.
+
+    Raises:
+        RecordError: rules 1 and 4 of the module; names the field, never the value or the pupil.
+    """
+    counters = [_Counter.of(table) for table in layout.tables]
+    counts = np.zeros(layout.cells, dtype=np.int64)
+    seen: set[bytes] = set()
+    for record in records:
+        if record.rec_key in seen:
+            raise RecordError(
+                Problem("rec_key", phrase("a pupil more than once"), phrase("one record a pupil"))
+            )
+        seen.add(record.rec_key)
+        if record.grade not in layout.scope.grades:
+            continue
+        counted = apply_consent(record, layout.consent)
+        _check_record(layout, counted)
+        for counter in counters:
+            for cell in counter.cells_of(counted):
+                counts[cell] += 1
+    return counts
+
+
+def scaled(layout: Layout, counts: Counts) -> Counts:
+    """Return the counts multiplied by each table's scale: the x of protocol.md, before noise.
+
+    Raises:
+        LayoutError: not a vector of this layout.
+    """
+    check_vector(layout, counts)
+    result = counts.copy()
+    for table in layout.tables:
+        result[table.offset : table.end] *= table.noise.scale
+    return result
+
+
+def check_vector(layout: Layout, counts: Counts) -> None:
+    """Raise LayoutError unless a vector is int64 and has the layout's cells."""
+    if counts.dtype != np.int64 or counts.shape != (layout.cells,):
+        found = phrase("%(kind)s of shape %(shape)s", kind=str(counts.dtype), shape=str(counts.shape))
+        raise LayoutError(Problem("counts", found, phrase("int64 of %(cells)s cells", cells=layout.cells)))
+
+
+def _check_record(layout: Layout, record: Record) -> None:
+    if record.system not in layout.scope.systems:
+        allowed = phrase("one of %(names)s, as in the plan", names=", ".join(layout.scope.systems))
+        raise RecordError(Problem("system", phrase("another school system"), allowed))
+    if not record.is_tested:
+        return
+    instruments = layout.scope.instruments
+    chosen = [item for item in instruments if item.accepts(record.instrument, record.codebook)]
+    if not chosen:
+        names = ", ".join(item.id for item in instruments)
+        found = phrase("an instrument or a version of its codebook that the plan does not name")
+        advice = phrase("import the file again with the plan's codebook")
+        raise RecordError(Problem("codebook", found, phrase("%(names)s", names=names), advice))
+    if not record.factors_high <= {name for name, _ in chosen[0].factors}:
+        allowed = phrase("the factors that the plan names")
+        raise RecordError(Problem("factors_high", phrase("a factor that the plan does not name"), allowed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """One table, ready for counting: for each dimension the offset of each code."""
+
+    table: TableLayout
+    filters: Mapping[str, frozenset[str]]
+    steps: tuple[tuple[str, Mapping[str, int]], ...]
+
+    @classmethod
+    def of(cls, table: TableLayout) -> "_Counter":
+        filters = {name: frozenset(kept) for name, kept in table.where if name != table.multi}
+        steps = []
+        stride = table.cells
+        for name, codes in zip(table.dims, table.codes, strict=True):
+            stride //= len(codes)
+            steps.append((name, {code: at * stride for at, code in enumerate(codes)}))
+        return cls(table, filters, tuple(steps))
+
+    def cells_of(self, record: Record) -> list[int]:
+        """Return the different cells, in order, that a record adds 1 to; at most `touch`."""
+        instrument = self.table.instrument
+        if instrument is not None and record.instrument != instrument.id:
+            return []
+        if any(code_of(record, name) not in kept for name, kept in self.filters.items()):
+            return []
+        base = self.table.offset
+        spread: list[int] = [0]
+        for name, steps in self.steps:
+            if name == self.table.multi:
+                found = codes_of(record, name)
+                spread = [step for code, step in steps.items() if code in found]
+                continue
+            code = self._code_of(record, name)
+            if code is None:
+                return []
+            if code not in steps:
+                found_code = phrase("a code that the plan has no cell for")
+                raise RecordError(
+                    Problem(name, found_code, phrase("the codes of table %(id)s", id=self.table.id))
+                )
+            base += steps[code]
+        return [base + step for step in spread[: self.table.touch]]
+
+    def _code_of(self, record: Record, name: str) -> str | None:
+        """Return the record's code; None for a band without a score (then the identities do not hold)."""
+        if name != "band":
+            return code_of(record, name)
+        if self.table.instrument is None or record.total is None or record.disposition != VALID:
+            return None
+        return _band_of(self.table.instrument.total, record)
+
+
+def _band_of(total: ScoreRange, record: Record) -> str:
+    if record.total is None or not total.contains(record.total):
+        found = phrase("a score outside of the instrument's range")
+        raise RecordError(Problem("total", found, phrase("a score of the plan's range")))
+    return str(total.band_of(record.total))
