@@ -14,6 +14,8 @@ from crypto.merkle import HASH_BYTES, tree_root
 TILE_WIDTH = 256
 MAX_LEVEL = 63
 MAX_ENTRY_BYTES = 0xFFFF
+MAX_INDEX = (1 << 63) - 1
+_MAX_INDEX_DIGITS = 21  # seven groups
 _LEVEL_BITS = 8
 _INDEX = r"((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
 _TILE_PATH = re.compile(rf"tile/(0|[1-9][0-9]?)/{_INDEX}")
@@ -24,7 +26,7 @@ def tile_path(level: int, index: int, width: int = TILE_WIDTH) -> str:
     """Return the path of a hash tile: `tile/<level>/<index>[.p/<width>]`.
 
     Raises:
-        ParameterError: level outside 0..63, index negative, or width outside 1..256.
+        ParameterError: level outside 0..63, index outside 0..2^63-1, or width outside 1..256.
     """
     if not 0 <= level <= MAX_LEVEL:
         raise ParameterError(f"a tile's level lies in 0..{MAX_LEVEL}")
@@ -35,13 +37,13 @@ def entries_path(index: int, width: int = TILE_WIDTH) -> str:
     """Return the path of an entry bundle: `tile/entries/<index>[.p/<width>]`.
 
     Raises:
-        ParameterError: index negative, or width outside 1..256.
+        ParameterError: index outside 0..2^63-1, or width outside 1..256.
     """
     return f"tile/entries/{_encode_index(index, width)}"
 
 
 def _encode_index(index: int, width: int) -> str:
-    if index < 0 or not 1 <= width <= TILE_WIDTH:
+    if not 0 <= index <= MAX_INDEX or not 1 <= width <= TILE_WIDTH:
         raise ParameterError(f"no tile with index {index} and width {width}")
     digits = str(index)
     digits = digits.zfill(-(-len(digits) // 3) * 3)
@@ -75,9 +77,10 @@ def parse_entries_path(path: str) -> tuple[int, int]:
 
 
 def _parse_index(groups: str, partial: str | None) -> tuple[int, int]:
-    if len(groups) > 32:
-        raise DecodeError("a tile's index is too large")
-    index = int(groups.replace("x", "").replace("/", ""))
+    digits = groups.replace("x", "").replace("/", "")
+    if len(digits) > _MAX_INDEX_DIGITS or int(digits) > MAX_INDEX:
+        raise DecodeError("a tile's index is 2^63 or more")
+    index = int(digits)
     width = TILE_WIDTH if partial is None else int(partial)
     if width > TILE_WIDTH or (partial is not None and width == TILE_WIDTH):
         raise DecodeError(f"a partial tile's width lies in 1..{TILE_WIDTH - 1}")

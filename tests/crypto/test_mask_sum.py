@@ -1,0 +1,133 @@
+"""MaskSum against big-integer sums of singly sampled streams: every chunk edge, flush and rejection."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import crypto.mask_sum
+from crypto.errors import FieldRangeError, ParameterError, ShapeMismatchError
+from crypto.field64 import MODULUS
+from crypto.mask_sum import MaskSum
+from crypto.xof import MIN_BOUND, XofHmacSha256Aes128
+
+
+def seed(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def reference(num_masks: int, cells: int, bound: int = MODULUS) -> list[int]:
+    total = [0] * cells
+    for number in range(num_masks):
+        elements = XofHmacSha256Aes128(seed(number), b"dst", b"binder").next_vec(cells, bound).tolist()
+        total = [a + b for a, b in zip(total, elements, strict=True)]
+    return [value % MODULUS for value in total]
+
+
+def summed(num_masks: int, cells: int, bound: int = MODULUS) -> list[int]:
+    acc = MaskSum(cells, bound=bound)
+    for number in range(num_masks):
+        acc.add_mask(seed(number), b"dst", b"binder")
+    values: list[int] = acc.value().tolist()
+    return values
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 15, 16, 17, 31, 32, 33, 100])
+@pytest.mark.parametrize("bound", [MODULUS, 1 << 63, MIN_BOUND], ids=["modulus", "half", "quarter"])
+def test_masks_are_summed_exactly_at_every_chunk_edge(
+    monkeypatch: pytest.MonkeyPatch, cells: int, bound: int
+) -> None:
+    monkeypatch.setattr(crypto.mask_sum, "CHUNK_CELLS", 16)
+    assert summed(5, cells, bound) == reference(5, cells, bound)
+
+
+def test_the_real_chunk_size_is_summed_exactly() -> None:
+    cells = 2 * crypto.mask_sum.CHUNK_CELLS + 5
+    assert summed(2, cells) == reference(2, cells)
+    assert summed(2, cells, (1 << 64) - (1 << 53)) == reference(2, cells, (1 << 64) - (1 << 53))
+
+
+@pytest.mark.parametrize("num_terms", [254, 255, 256, 510, 511, 765, 1021])
+def test_carries_survive_every_flush_of_the_counter(num_terms: int) -> None:
+    # p - 1 wraps at every addition but the first, so each counter reaches its limit
+    largest = np.full(3, MODULUS - 1, dtype=np.uint64)
+    acc = MaskSum(3)
+    for _ in range(num_terms):
+        acc.add_vector(largest)
+    assert acc.value().tolist() == [num_terms * (MODULUS - 1) % MODULUS] * 3
+
+
+def test_many_masks_are_summed_exactly() -> None:
+    assert summed(600, 4) == reference(600, 4)
+
+
+@given(st.lists(st.lists(st.integers(0, MODULUS - 1), min_size=3, max_size=3), max_size=12))
+@settings(max_examples=50)
+def test_vectors_are_summed_exactly_and_the_sum_may_be_read_at_any_time(rows: list[list[int]]) -> None:
+    acc = MaskSum(3)
+    total = [0, 0, 0]
+    for row in rows:
+        acc.add_vector(np.array(row, dtype=np.uint64))
+        total = [(a + b) % MODULUS for a, b in zip(total, row, strict=True)]
+        assert acc.value().tolist() == total
+    assert acc.value().tolist() == total
+
+
+@pytest.mark.parametrize("row", [[0, 0, 0], [MODULUS - 1] * 3, [1, 2**32 - 1, 2**32]], ids=str)
+def test_the_last_reduction_is_canonical(row: list[int]) -> None:
+    acc = MaskSum(3)
+    acc.add_vector(np.array(row, dtype=np.uint64))
+    acc.add_vector(np.array([(MODULUS - value) % MODULUS for value in row], dtype=np.uint64))
+    assert acc.value().tolist() == [0, 0, 0]
+
+
+def test_reading_the_value_gives_a_copy() -> None:
+    acc = MaskSum(2)
+    acc.value()[:] = 7
+    assert acc.value().tolist() == [0, 0]
+
+
+def test_an_addend_is_not_changed() -> None:
+    row = np.array([1, MODULUS - 1], dtype=np.uint64)
+    acc = MaskSum(2)
+    for _ in range(3):
+        acc.add_vector(row)
+    assert row.tolist() == [1, MODULUS - 1]
+
+
+def test_a_refused_addend_leaves_the_sum_unchanged() -> None:
+    acc = MaskSum(2)
+    acc.add_vector(np.array([3, 4], dtype=np.uint64))
+    with pytest.raises(FieldRangeError):
+        acc.add_vector(np.array([0, MODULUS], dtype=np.uint64))
+    shapes: list[NDArray[Any]] = [np.zeros(1, "u8"), np.zeros(3, "u8"), np.zeros((1, 2), "u8"), np.zeros(2)]
+    for wrong in shapes:
+        with pytest.raises(ShapeMismatchError):
+            acc.add_vector(wrong)
+    with pytest.raises(ParameterError):
+        acc.add_mask(seed(1), bytes(256), b"")
+    assert acc.value().tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("cells", [0, -1])
+def test_a_sum_without_cells_is_refused(cells: int) -> None:
+    with pytest.raises(ParameterError):
+        MaskSum(cells)
+
+
+@pytest.mark.parametrize("bound", [0, MIN_BOUND - 1, MODULUS + 1])
+def test_a_bound_out_of_range_is_refused(bound: int) -> None:
+    with pytest.raises(ParameterError):
+        MaskSum(1, bound=bound)
+
+
+def test_a_sum_refuses_more_terms_than_its_last_reduction_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crypto.mask_sum, "_MAX_TERMS", 3)
+    acc = MaskSum(1)
+    acc.add_mask(seed(0), b"", b"")
+    acc.add_mask(seed(0), b"", b"")
+    with pytest.raises(ParameterError, match="terms"):
+        acc.add_mask(seed(0), b"", b"")

@@ -1,0 +1,145 @@
+"""The XOFs against the published vectors, a word-by-word sampler, and themselves read in other pieces."""
+
+import hashlib
+import hmac
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vectors_dir import own, published_json
+
+from crypto.errors import ParameterError
+from crypto.field64 import MODULUS
+from crypto.xof import (
+    ALGORITHM_ID,
+    MIN_BOUND,
+    VERSION,
+    Xof,
+    XofHmacSha256Aes128,
+    XofTurboShake128,
+    format_dst,
+    sample_vec,
+)
+
+XOFS = (XofHmacSha256Aes128, XofTurboShake128)
+SEED = bytes(range(32))
+REJECTION_SEED = bytes.fromhex("44341dc52d71a2ff2e4c305e9335da9b19afc68e10b8b543690dad9d3bbb46ba")
+
+
+def sample_singly(xof: Xof, cells: int, bound: int) -> list[int]:
+    """next_vec of the draft, word for word: one element at a time."""
+    kept: list[int] = []
+    while len(kept) < cells:
+        word = int.from_bytes(xof.next(8), "little")
+        if word < bound:
+            kept.append(word)
+    return kept
+
+
+@pytest.mark.parametrize("xof_type", XOFS)
+def test_published_streams(xof_type: type[XofHmacSha256Aes128 | XofTurboShake128]) -> None:
+    vector = published_json("xof", f"{xof_type.__name__}.json")
+    arguments = [bytes.fromhex(vector[key]) for key in ("seed", "dst", "binder")]
+    stream = bytes.fromhex(vector["expanded_vec_field128"])
+    assert xof_type(*arguments).next(32).hex() == vector["derived_seed"]
+    assert len(stream) == vector["length"] * 16
+    assert xof_type(*arguments).next(len(stream)) == stream
+
+
+def test_the_published_rejection_vector() -> None:
+    # draft-irtf-cfrg-vdaf: element 13882 comes after a word at or above the modulus
+    elements = XofTurboShake128(REJECTION_SEED, b"", b"").next_vec(13883)
+    words = np.frombuffer(XofTurboShake128(REJECTION_SEED, b"", b"").next(13884 * 8), dtype="<u8")
+    assert int(elements[13882]) == 4857131209231097247
+    assert np.flatnonzero(words >= np.uint64(MODULUS)).size == 1
+    assert elements.tolist() == [word for word in words.tolist() if word < MODULUS]
+
+
+@pytest.mark.parametrize("xof_type", XOFS)
+@pytest.mark.parametrize("bound", [MODULUS, 1 << 63, MIN_BOUND], ids=["modulus", "half", "quarter"])
+def test_sampling_together_is_sampling_singly(
+    xof_type: type[XofHmacSha256Aes128 | XofTurboShake128], bound: int
+) -> None:
+    together, singly = xof_type(SEED, b"dst", b"binder"), xof_type(SEED, b"dst", b"binder")
+    for cells in (1, 0, 7, 64, 3):
+        assert together.next_vec(cells, bound).tolist() == sample_singly(singly, cells, bound)
+        assert together.next(5) == singly.next(5)  # and both stand at the same byte afterwards
+
+
+@pytest.mark.parametrize("xof_type", XOFS)
+@given(pieces=st.lists(st.integers(0, 400), max_size=8))
+@settings(max_examples=25)
+def test_a_stream_read_in_pieces_is_the_same_stream(
+    xof_type: type[XofHmacSha256Aes128 | XofTurboShake128], pieces: list[int]
+) -> None:
+    xof = xof_type(SEED, b"dst", b"binder")
+    assert b"".join(map(xof.next, pieces)) == xof_type(SEED, b"dst", b"binder").next(sum(pieces))
+
+
+def test_turboshake_pads_messages_of_every_length() -> None:
+    # independent of the vectors: no two binders around the 168-byte rate share a stream
+    streams = {XofTurboShake128(SEED, b"", bytes(length)).next(32) for length in range(120, 320)}
+    assert len(streams) == 200
+
+
+def test_the_hmac_xof_is_what_its_definition_says() -> None:
+    tag = hmac.new(SEED, b"\x03dst" + b"binder", hashlib.sha256).digest()
+    stream = Cipher(algorithms.AES(tag[:16]), modes.CTR(tag[16:])).encryptor().update(bytes(100))
+    assert XofHmacSha256Aes128(SEED, b"dst", b"binder").next(100) == stream
+
+
+def test_next_into_continues_the_stream() -> None:
+    xof = XofHmacSha256Aes128(SEED, b"", b"")
+    out = memoryview(bytearray(24 + 16))
+    head = xof.next(9)
+    xof.next_into(memoryview(bytes(24)), out)
+    assert head + out[:24] + xof.next(7) == XofHmacSha256Aes128(SEED, b"", b"").next(40)
+
+
+@pytest.mark.parametrize("xof_type", XOFS)
+def test_seed_dst_and_binder_all_count(xof_type: type[XofHmacSha256Aes128 | XofTurboShake128]) -> None:
+    inputs = [
+        (SEED, b"a", b"b"),
+        (bytes(32), b"a", b"b"),
+        (SEED, b"ab", b""),
+        (SEED, b"", b"ab"),
+        (SEED, b"a", b"c"),
+    ]
+    assert len({xof_type(*arguments).next(16) for arguments in inputs}) == len(inputs)
+
+
+def test_dst_is_version_class_algorithm_usage_context() -> None:
+    assert (VERSION, ALGORITHM_ID) == (18, 0xFFFF4653)
+    assert format_dst(0x0102, b"ctx").hex() == "12" + "00" + "ffff4653" + "0102" + b"ctx".hex()
+
+
+@pytest.mark.parametrize("usage", [-1, 1 << 16])
+def test_a_usage_out_of_range_is_refused(usage: int) -> None:
+    with pytest.raises(ParameterError):
+        format_dst(usage, b"")
+
+
+def test_inputs_that_do_not_fit_their_length_byte_are_refused() -> None:
+    XofHmacSha256Aes128(SEED, bytes(255), b"")
+    with pytest.raises(ParameterError):
+        XofHmacSha256Aes128(SEED, bytes(256), b"")
+    for arguments in ((bytes(256), b""), (SEED, bytes(1 << 16))):
+        with pytest.raises(ParameterError):
+            XofTurboShake128(*arguments, b"")
+
+
+@pytest.mark.parametrize("bound", [0, 1, MIN_BOUND - 1, MODULUS + 1, 1 << 64])
+def test_a_bound_out_of_range_is_refused(bound: int) -> None:
+    with pytest.raises(ParameterError):
+        sample_vec(XofHmacSha256Aes128(SEED, b"", b""), 1, bound)
+
+
+def test_the_mask_streams_known_answer() -> None:
+    vector = own("masks.json")
+    stream = vector["stream"]
+    xof = XofHmacSha256Aes128(
+        bytes.fromhex(stream["seed"]), bytes.fromhex(vector["dst"]), bytes.fromhex(stream["binder"])
+    )
+    assert xof.next_vec(5).tolist() == [int(element) for element in stream["elements"]]
