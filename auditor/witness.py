@@ -56,8 +56,8 @@ def last_head(state: State) -> WitnessHead | None:
     match = _PATTERN.match(data.decode("ascii", "replace"))
     if match is None:
         raise StateError(
-            f"{state.directory / _RECORD}: damaged. Nothing is cosigned until it holds '<size> <root in hex>' of "
-            "the last checkpoint that this auditor cosigned"
+            f"{state.directory / _RECORD}: damaged. Nothing is cosigned until it holds "
+            "'<size> <root in hex>' of the last checkpoint that this auditor cosigned"
         )
     return WitnessHead(int(match[1]), bytes.fromhex(match[2]))
 

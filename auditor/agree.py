@@ -1,0 +1,103 @@
+"""Agree to a close or abandon the round: one of the two, once, ever.
+
+An auditor agrees only if, in order:
+
+1. the close names this auditor's own `checked`, the one in its slot, so that S leaves out what it
+   cannot answer for;
+2. the candidates are the function of the log that they must be, and S is exactly the candidates
+   without everything refused in the `checked` that the close names;
+3. S has at least `min_reports` independent operators, and no group of schools smaller than
+   `min_group`.
+
+Otherwise it abandons; so it does when the keys' time is over. Both fill the same slot before they
+leave this process, so a crash, a restart or a second close never gives a second answer.
+
+Spec: docs/protocol.md "The close" step 4. Without this phase one school that garbles the boxes of
+two auditors deadlocks the round, and a coordinator that shows two sets learns their difference.
+"""
+
+from __future__ import annotations
+
+from auditor.check_reports import verify_candidates
+from auditor.context import Context
+from auditor.errors import CheckError, RefusalError
+from auditor.plan_view import small_groups
+from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
+from auditor.state import SlotKind
+from protos.fields import ZERO_DIGEST
+from protos.ledger import Logged, RoundLog
+from protos.round_log import closed_set, distinct_operators
+from protos.statements import Abandon, Agreement, Close
+
+NOT_NAMED = "not-named"
+WRONG_SET = "wrong-set"
+TOO_FEW_REPORTS = "too-few-reports"
+SMALL_GROUP = "min-group"
+EXPIRED = "expired"
+
+
+def sign_decision(context: Context, round_log: RoundLog) -> SignedEntry:
+    """Sign an agreement to the logged close, or an abandon that says why not; once per round.
+
+    Raises:
+        CheckError: there is no close yet.
+        SlotTakenError: this auditor has decided otherwise before.
+    """
+    close = _close_of(round_log)
+    checked = stored_entry(context.state, SlotKind.CHECKED, round_log.round_id)
+    try:
+        verify_close(context, round_log, checked)
+    except RefusalError as err:
+        return sign_abandon(context, round_log, err.code)
+    statement = Agreement(round_log.terms.federation, round_log.round_id, context.id, close.digest)
+    signed = sign_entry(statement, context.keys.statement)
+    return store_entry(context.state, SlotKind.DECISION, round_log.round_id, signed)
+
+
+def sign_abandon(context: Context, round_log: RoundLog, reason: str) -> SignedEntry:
+    """Sign that this auditor will never open the round; its keys may be destroyed afterwards.
+
+    Raises:
+        SlotTakenError: this auditor has agreed before.
+    """
+    close_digest = round_log.close.digest if round_log.close else ZERO_DIGEST
+    terms = round_log.terms
+    statement = Abandon(terms.federation, round_log.round_id, context.id, close_digest, reason)
+    signed = sign_entry(statement, context.keys.statement)
+    return store_entry(context.state, SlotKind.DECISION, round_log.round_id, signed)
+
+
+def verify_close(context: Context, round_log: RoundLog, checked: SignedEntry | None) -> None:
+    """Recompute the close from candidates and named checks.
+
+    Args:
+        checked: what this auditor signed as `checked`, from its slot; None if it never did.
+
+    Raises:
+        RefusalError: the close is not one that this auditor may agree to; the code says why.
+    """
+    close = _close_of(round_log)
+    statement = close.statement
+    named = dict(statement.checked)
+    if checked is None or named.get(context.id) != checked.digest:
+        raise RefusalError(NOT_NAMED, "the close does not name this auditor's own check")
+    logged = {auditor: row.digest for auditor, row in round_log.checked.items() if auditor in named}
+    if named != logged or len(named) < round_log.terms.quorum:
+        raise RefusalError(WRONG_SET, "the close names checks that are not in the log, or too few")
+    try:
+        verify_candidates(context.ledger, round_log)
+    except CheckError as err:
+        raise RefusalError(WRONG_SET, str(err)) from err
+    expected = closed_set(round_log, named)
+    if round_log.close_body() != expected or statement.reports != len(expected.set) or statement.tier != 0:
+        raise RefusalError(WRONG_SET, "S is not the candidates without what the named checks refuse")
+    if distinct_operators(round_log, expected.set) < round_log.terms.min_reports:
+        raise RefusalError(TOO_FEW_REPORTS, f"fewer than {round_log.terms.min_reports} independent operators")
+    if small_groups(round_log, expected.set):
+        raise RefusalError(SMALL_GROUP, f"a group in S has fewer than {round_log.terms.min_group} schools")
+
+
+def _close_of(round_log: RoundLog) -> Logged[Close]:
+    if round_log.close is None:
+        raise CheckError("this round is not closed yet")
+    return round_log.close

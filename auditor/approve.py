@@ -1,0 +1,216 @@
+"""Approve a round: check its plan against the policy, then sign once, with a fresh round key.
+
+Checks, in order; the first that fails is the refusal:
+
+1. The plan names this auditor, and the window is not over.
+2. Cells, noise and rho are recomputed from the plan; the statement says the same.
+3. The policy: tuple, max-rho, min-reports, min-group, forbid-field, max-rho-year.
+4. The roster: enough independent operators for `min_reports`, no group below `min_group`.
+5. No other round asks the same of the same pupils (same census, a table that counts the same)
+   while that one has reports and may open or has opened. A plan without reports may be reissued.
+
+Then the round key (96 bytes), the draw r_a (32 bytes) and the approval are written, in this order,
+and only the stored approval is sent. One approval per round, ever: asking again sends the same
+bytes. Spec: docs/protocol.md "Statements", "Keys".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from auditor.context import Context
+from auditor.errors import AbstainError, RefusalError
+from auditor.plan_view import PlanView, small_roster_groups, table_shapes, verify_figures, view_plan
+from auditor.policy import AuditorPolicy
+from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
+from auditor.state import SecretKind, SlotKind
+from crypto.derivation import draw_commitment
+from crypto.sealing import ROUND_SECRET_BYTES, round_public_key
+from protos.ledger import RoundLog, RoundState
+from protos.statements import Approval, Plan
+
+NONCE_BYTES = 32
+DRAW_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReview:
+    """A plan that passed every check, for a person to look at before approving.
+
+    Attributes:
+        round_log: the round.
+        view: the plan, recomputed.
+        rho_year: what the school year would have cost with this round.
+        is_approved: whether this auditor has approved it already.
+    """
+
+    round_log: RoundLog
+    view: PlanView
+    rho_year: Fraction
+    is_approved: bool
+
+
+def review_plan(context: Context, round_id: bytes) -> PlanReview:
+    """Check a round's plan against the rules and this auditor's policy.
+
+    Raises:
+        RefusalError: it must not be approved; the code says why.
+    """
+    round_log = context.ledger.rounds.get(round_id)
+    if round_log is None:
+        raise RefusalError("no-such-round", f"no plan {round_id.hex()[:16]} in the log")
+    plan = round_log.terms
+    if context.id not in plan.auditors:
+        raise RefusalError("not-an-auditor", f"the plan does not name {context.id}")
+    if plan.closes <= context.now():
+        raise RefusalError("expired", f"the plan's window ended at {plan.closes:%Y-%m-%d %H:%M} UTC")
+    view = view_plan(plan, round_log.plan.body)
+    verify_figures(plan, view)
+    verify_policy(context.policy, plan, view)
+    _verify_roster(round_log, view)
+    _verify_not_asked_before(context, round_log, view)
+    rho_year = year_cost(context, round_log, view)
+    if rho_year > context.policy.max_rho_year:
+        raise RefusalError(
+            "max-rho-year",
+            f"the school year {view.document.school_year} would cost rho {float(rho_year):.6g}, "
+            f"the policy allows {context.policy.max_rho_year}",
+        )
+    is_approved = stored_entry(context.state, SlotKind.APPROVAL, round_id) is not None
+    return PlanReview(round_log, view, rho_year, is_approved)
+
+
+def verify_policy(policy: AuditorPolicy, plan: Plan, view: PlanView) -> None:
+    """Check a plan against the policy, apart from the school year's sum.
+
+    Raises:
+        RefusalError: with the policy's word as its code.
+    """
+    row = (len(plan.auditors), plan.threshold, plan.collude, plan.quorum)
+    if row not in policy.tuples:
+        raise RefusalError("tuple", f"(n,t,f,q) = {row} is not one that the policy allows")
+    if max(plan.rho, view.rho) > policy.max_rho:
+        raise RefusalError("max-rho", f"the plan costs rho {plan.rho}, the policy allows {policy.max_rho}")
+    if plan.min_reports < policy.min_reports:
+        raise RefusalError(
+            "min-reports", f"the plan says {plan.min_reports}, the policy {policy.min_reports}"
+        )
+    if plan.min_group < policy.min_group:
+        raise RefusalError("min-group", f"the plan says {plan.min_group}, the policy {policy.min_group}")
+    for table in view.document.tables:
+        forbidden = sorted(table.names & set(policy.forbidden_fields))
+        if forbidden:
+            raise RefusalError(
+                "forbid-field", f"table {table.id} uses {forbidden[0]}, which the policy forbids"
+            )
+
+
+def _verify_roster(round_log: RoundLog, view: PlanView) -> None:
+    plan = round_log.terms
+    num_operators = len({node.operator for node in round_log.roster.nodes})
+    if num_operators < plan.min_reports:
+        raise RefusalError(
+            "min-reports",
+            f"the roster has {num_operators} independent operators, the plan needs {plan.min_reports}",
+        )
+    small = small_roster_groups(plan, view, round_log.roster)
+    if small:
+        raise RefusalError(
+            "min-group",
+            f"the group {', '.join(small[0])} has fewer than {plan.min_group} schools in the roster",
+        )
+
+
+def _others(context: Context, round_log: RoundLog) -> list[tuple[RoundLog, PlanView]]:
+    """List the earlier rounds that this auditor approved, with their plans."""
+    found = []
+    for other in context.ledger.rounds.values():
+        is_own = stored_entry(context.state, SlotKind.APPROVAL, other.round_id) is not None
+        if other.round_id != round_log.round_id and (is_own or context.id in other.approvals):
+            found.append((other, view_plan(other.terms, other.plan.body)))
+    return found
+
+
+def _verify_not_asked_before(context: Context, round_log: RoundLog, view: PlanView) -> None:
+    for other, other_view in _others(context, round_log):
+        is_over = other.can_never_open or other.state is RoundState.ABORTED
+        if is_over or not other.reports:
+            continue
+        if other_view.document.census_date != view.document.census_date:
+            continue
+        if table_shapes(view) & table_shapes(other_view):
+            raise RefusalError(
+                "second-plan",
+                f"round {other.round_id.hex()[:16]} counts the same of the same pupils and has reports; "
+                "asking again would average the noise away",
+            )
+
+
+def year_cost(context: Context, round_log: RoundLog, view: PlanView) -> Fraction:
+    """Sum what this round and the earlier ones of its school year cost a pupil (zCDP).
+
+    Rounds that a quorum has abandoned cost nothing; neither does a plan without reports that is
+    over, or that is reissued here with the same content.
+    """
+    total = max(view.rho, round_log.terms.rho)
+    for other, other_view in _others(context, round_log):
+        if other_view.document.school_year != view.document.school_year or other.is_refundable:
+            continue
+        is_unused = not other.reports and (
+            other.terms.closes <= context.now() or other.plan.body == round_log.plan.body
+        )
+        if not is_unused:
+            total += max(other_view.rho, other.terms.rho)
+    return total
+
+
+def sign_approval(context: Context, round_id: bytes) -> SignedEntry:
+    """Check and approve a round; asking again returns the approval signed the first time.
+
+    Raises:
+        RefusalError: the plan must not be approved.
+        AbstainError: another instance of this auditor has approved it.
+    """
+    stored = stored_entry(context.state, SlotKind.APPROVAL, round_id)
+    if stored is not None:
+        return stored
+    round_log = review_plan(context, round_id).round_log
+    if context.id in round_log.approvals:
+        raise AbstainError(
+            f"round {round_id.hex()[:16]} is approved by this auditor in the log, but not in this state: "
+            "a restored copy abstains"
+        )
+    secret = context.state.keep_secret(SecretKind.ROUND_KEY, round_id, context.entropy(ROUND_SECRET_BYTES))
+    draw = context.state.keep_secret(SecretKind.DRAW, round_id, context.entropy(DRAW_BYTES))
+    statement = Approval(
+        federation=round_log.terms.federation,
+        round=round_id,
+        roster=round_log.roster_digest,
+        auditor=context.id,
+        instance=context.state.instance,
+        round_key=round_public_key(secret),
+        nonce=context.entropy(NONCE_BYTES),
+        draw=draw_commitment(draw),
+    )
+    signed = sign_entry(statement, context.keys.statement)
+    return store_entry(context.state, SlotKind.APPROVAL, round_id, signed)
+
+
+def verify_own_approval(context: Context, round_log: RoundLog) -> None:
+    """Check that the logged approval of this auditor is the one in this state.
+
+    Raises:
+        AbstainError: it is not: this state signs nothing more for the round.
+    """
+    logged = round_log.approvals[context.id]
+    stored = stored_entry(context.state, SlotKind.APPROVAL, round_log.round_id)
+    if (
+        logged.statement.instance != context.state.instance
+        or stored is None
+        or stored.digest != logged.digest
+    ):
+        raise AbstainError(
+            f"round {round_log.round_id.hex()[:16]} was approved by another instance of this state "
+            "(lost or restored); this auditor abstains from it"
+        )

@@ -1,0 +1,260 @@
+"""One auditor at work, without gRPC: what `watch` runs, and what tests run in one process.
+
+`step` does, in this order: follow the log, cosign it, then bring every round as far as the log
+allows. For one round the order is
+
+    approval (asked for by a person) → checked → agreement or abandon → opening
+
+and each of them is signed into its once-only slot before it is sent. What is in a slot but not in
+the log is sent again, byte for byte. A round that this state did not approve (a restored copy, a
+lost instance id) is left alone for ever; so is one whose slots are damaged.
+
+An error in one round never stops the others: it comes back as an event.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from auditor.agree import EXPIRED, sign_abandon, sign_decision
+from auditor.answer_masks import destroy_keys, sign_opening, stored_answer
+from auditor.approve import sign_approval, verify_own_approval
+from auditor.check_reports import sign_checked
+from auditor.config import AuditorConfig
+from auditor.context import Context
+from auditor.errors import AuditorError, NotReadyError, RefusalError
+from auditor.keys import AuditorKeys
+from auditor.link import CoordinatorLink
+from auditor.mirror import Mirror
+from auditor.policy import AuditorPolicy
+from auditor.sign_roster import RosterReview, list_reviews, sign_roster
+from auditor.signing import SignedEntry, stored_entry
+from auditor.state import Durable, SlotKind, State, ignore_durable
+from auditor.witness import cosign_newest
+from protos.card import FederationCard
+from protos.errors import ProtocolError
+from protos.ledger import RoundLog
+from protos.statements import Abandon, Agreement
+
+LOGGER = logging.getLogger("fedscreen." + __name__)
+MAX_PASSES = 12  # one round needs five; more means that two sides undo each other's work
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that `step` did or could not do.
+
+    Attributes:
+        kind: cosigned, approval, checked, agreement, abandon, opening, destroyed, waiting, refused or error.
+        round_id: the round, None for the log as a whole.
+        detail: for people; names no school's number.
+        is_progress: whether something was sent or changed, so that another pass may find more to do.
+    """
+
+    kind: str
+    round_id: bytes | None
+    detail: str
+    is_progress: bool
+
+
+class Desk:
+    """One auditor.
+
+    Args:
+        directory: holds `state/` and `mirror/`.
+        config: id and limits.
+        keys: statement and cosigner keys.
+        card: what was pinned at `join`.
+        policy: what this auditor signs.
+        link: its coordinator.
+        now: the clock, UTC.
+        entropy: random bytes.
+        durable: called before and after every durable write.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        config: AuditorConfig,
+        keys: AuditorKeys,
+        card: FederationCard,
+        policy: AuditorPolicy,
+        link: CoordinatorLink,
+        now: Callable[[], datetime],
+        entropy: Callable[[int], bytes],
+        durable: Durable = ignore_durable,
+    ) -> None:
+        _verify_policy_pins(policy, card)
+        self.card = card
+        self.state = State(directory / "state", entropy=entropy, durable=durable)
+        with self.state.locked():
+            self.mirror = Mirror(directory / "mirror", card, durable=durable)
+        self.context = Context(
+            id=config.id,
+            keys=keys,
+            policy=policy,
+            state=self.state,
+            mirror=self.mirror,
+            link=link,
+            now=now,
+            entropy=entropy,
+            keep_keys=timedelta(days=config.keep_keys_days),
+        )
+
+    def sync(self) -> int:
+        """Follow the log; returns the number of new entries."""
+        with self.state.locked():
+            return self.mirror.sync(self.context.link)
+
+    def cosign(self) -> int | None:
+        """Cosign the newest checkpoint unless it is already; returns its size."""
+        with self.state.locked():
+            cosignature = cosign_newest(self.mirror, self.state, self.context.keys, self.context.now())
+            if cosignature is None:
+                return None
+            self.context.link.submit_cosignature(cosignature.size, cosignature.line)
+            return cosignature.size
+
+    def list_rosters(self) -> tuple[RosterReview, ...]:
+        """Review the rosters that wait for signatures."""
+        self.sync()
+        return tuple(review for _, review in list_reviews(self.context, self.card))
+
+    def sign_roster(self, digest: bytes) -> bool:
+        """Sign a waiting roster; returns whether it stands in the log now."""
+        with self.state.locked():
+            return sign_roster(self.context, self.card, digest)
+
+    def approve(self, round_id: bytes) -> int:
+        """Check a round's plan against the policy and approve it, once; returns the log position.
+
+        Raises:
+            RefusalError: the plan is against the policy or the rules.
+        """
+        with self.state.locked():
+            self.mirror.sync(self.context.link)
+            signed = sign_approval(self.context, round_id)
+            return self.context.link.submit_statement(signed.entry, signed.body)
+
+    def step(self) -> list[Event]:
+        """Do everything that can be done now."""
+        events: list[Event] = []
+        with self.state.locked():
+            for _ in range(MAX_PASSES):
+                found = list(self._pass())
+                events += [event for event in found if event not in events]
+                if not any(event.is_progress for event in found):
+                    break
+        return events
+
+    # --- one pass -----------------------------------------------------------
+
+    def _pass(self) -> Iterator[Event]:
+        self.mirror.sync(self.context.link)
+        size = self.cosign()
+        if size is not None:
+            yield Event("cosigned", None, f"checkpoint of {size} entries", True)
+        for round_log in list(self.context.ledger.rounds.values()):
+            if self.context.id in round_log.terms.auditors:
+                yield from self._guarded(round_log)
+
+    def _guarded(self, round_log: RoundLog) -> Iterator[Event]:
+        """Run one round's work; an error ends up in the events of this round only."""
+        try:
+            yield from self._work(round_log)
+        except NotReadyError as err:
+            yield Event("waiting", round_log.round_id, str(err), False)
+        except RefusalError as err:
+            yield Event("refused", round_log.round_id, str(err), False)
+        except (AuditorError, ProtocolError) as err:
+            LOGGER.warning("round %s: %s", round_log.round_id.hex()[:16], err)
+            yield Event("error", round_log.round_id, f"{type(err).__name__}: {err}", False)
+
+    def _work(self, round_log: RoundLog) -> Iterator[Event]:
+        context, round_id = self.context, round_log.round_id
+        if self.context.id not in round_log.approvals:
+            yield from self._resend(round_log, SlotKind.APPROVAL)
+            return
+        verify_own_approval(context, round_log)
+        if round_log.release is not None or round_log.can_never_open:
+            yield from self._destroy(round_id, "the round is over")
+            return
+        if self._is_expired(round_log):
+            yield from self._expire(round_log)
+            return
+        yield from self._check(round_log)
+        yield from self._decide(round_log)
+        yield from self._answer(round_log)
+
+    def _check(self, round_log: RoundLog) -> Iterator[Event]:
+        if round_log.candidates is None or round_log.close is not None:
+            return
+        if stored_entry(self.state, SlotKind.CHECKED, round_log.round_id) is None:
+            sign_checked(self.context, round_log)
+        yield from self._resend(round_log, SlotKind.CHECKED)
+
+    def _decide(self, round_log: RoundLog) -> Iterator[Event]:
+        decision = stored_entry(self.state, SlotKind.DECISION, round_log.round_id)
+        if decision is None:
+            if round_log.close is None:
+                return
+            decision = sign_decision(self.context, round_log)
+        if isinstance(decision.statement, Abandon):
+            yield from self._destroy(round_log.round_id, "abandoned")
+        yield from self._resend(round_log, SlotKind.DECISION)
+
+    def _answer(self, round_log: RoundLog) -> Iterator[Event]:
+        decision = stored_entry(self.state, SlotKind.DECISION, round_log.round_id)
+        if decision is None or not isinstance(decision.statement, Agreement):
+            return
+        if stored_entry(self.state, SlotKind.OPENING, round_log.round_id) is None:
+            sign_opening(self.context, round_log)
+        destroy_keys(self.state, round_log.round_id)  # a crash may have come between signing and this
+        answer = stored_answer(self.state, round_log)
+        if answer is not None and not self._is_logged(answer[0]):
+            self.context.link.submit_opening(answer[0].entry, answer[1])
+            yield Event("opening", round_log.round_id, "mask sums sent, keys destroyed", True)
+
+    def _resend(self, round_log: RoundLog, kind: SlotKind) -> Iterator[Event]:
+        """Send what a slot holds, unless it stands in the log already."""
+        signed = stored_entry(self.state, kind, round_log.round_id)
+        if signed is None or self._is_logged(signed):
+            return
+        self.context.link.submit_statement(signed.entry, signed.body)
+        yield Event(signed.statement.TYPE, round_log.round_id, "sent", True)
+
+    def _is_logged(self, signed: SignedEntry) -> bool:
+        return signed.digest in self.context.ledger.entries_digest
+
+    def _is_expired(self, round_log: RoundLog) -> bool:
+        return self.context.now() > round_log.terms.closes + self.context.keep_keys
+
+    def _expire(self, round_log: RoundLog) -> Iterator[Event]:
+        """After the keys' time an undecided round is abandoned; an agreed one just loses its keys."""
+        if stored_entry(self.state, SlotKind.DECISION, round_log.round_id) is None:
+            sign_abandon(self.context, round_log, EXPIRED)
+        yield from self._destroy(round_log.round_id, "expired")
+        yield from self._resend(round_log, SlotKind.DECISION)
+        if stored_entry(self.state, SlotKind.OPENING, round_log.round_id) is not None:
+            yield from self._answer(round_log)
+
+    def _destroy(self, round_id: bytes, reason: str) -> Iterator[Event]:
+        if destroy_keys(self.state, round_id):
+            yield Event("destroyed", round_id, reason, True)
+
+
+def _verify_policy_pins(policy: AuditorPolicy, card: FederationCard) -> None:
+    """Refuse to work under a policy for another federation than the card's.
+
+    Raises:
+        RefusalError: log key or genesis differ.
+    """
+    if policy.log != card.log or policy.genesis != card.genesis:
+        raise RefusalError(
+            "policy-pins", "policy.txt pins another log or genesis than card.txt; take the right file"
+        )

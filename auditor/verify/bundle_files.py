@@ -1,0 +1,101 @@
+"""The files of a bundle on disk, and its MANIFEST: nothing changed, nothing added, nothing missing.
+
+Layout of a bundle (`auditor.bundle_write` writes it):
+
+    MANIFEST                                     sha256, size and path of every other file
+    log/checkpoint, log/tile/…, log/blob/<hex>   the transparency log as a static folder
+    receipts/<round>/<node>.<attempt>.tlog-proof
+    results/<round>/…                            release.json, tables/*.csv
+    reports/<round>/<node>.<attempt>.y           masked vectors of S       (auditor's bundle only)
+    sums/<round>/<auditor>.<subset>.sum          mask sums of the openings (auditor's bundle only)
+
+`<round>` is the round's id in hex.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from auditor.verify.outcome import CheckFailed, CheckSkipped
+from protos.bundle import MAX_BYTES, NAME, FileEntry, Manifest, parse_manifest
+
+MAX_FILE_BYTES = 256 * 1024 * 1024
+
+
+class BundleFiles:
+    """Reads a bundle's folder; never follows a link, never leaves the folder.
+
+    Attributes:
+        root: the folder.
+        paths: every regular file below it, relative, with `/`.
+        strange: whatever is neither a regular file nor a folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths: frozenset[str]
+        self.strange: tuple[str, ...]
+        files, strange = set(), []
+        for path in sorted(root.rglob("*")) if root.is_dir() else []:
+            name = path.relative_to(root).as_posix()
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                strange.append(name)
+            elif path.is_file():
+                files.add(name)
+        self.paths = frozenset(files)
+        self.strange = tuple(strange)
+
+    def read(self, path: str) -> bytes:
+        """Read one file.
+
+        Raises:
+            CheckSkipped: it is not there.
+            CheckFailed: it is unreasonably large.
+        """
+        if path not in self.paths:
+            raise CheckSkipped(f"{path} is missing")
+        file = self.root / path
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise CheckFailed(f"{path}: more than {MAX_FILE_BYTES} bytes")
+        return file.read_bytes()
+
+    def under(self, folder: str) -> list[str]:
+        """List the files below a folder, ascending."""
+        return sorted(path for path in self.paths if path.startswith(folder + "/"))
+
+
+def read_manifest(files: BundleFiles) -> Manifest:
+    """Read the MANIFEST.
+
+    Raises:
+        CheckSkipped: there is none.
+        ManifestError: it is not in its one canonical form.
+    """
+    data = files.read(NAME)
+    if len(data) > MAX_BYTES:
+        raise CheckFailed(f"{NAME}: more than {MAX_BYTES} bytes")
+    return parse_manifest(data)
+
+
+def check_manifest(files: BundleFiles) -> str:
+    """Compare every file with the MANIFEST."""
+    manifest = read_manifest(files)
+    if files.strange:
+        raise CheckFailed(f"{files.strange[0]}: neither a plain file nor a folder")
+    unlisted = sorted(files.paths - set(manifest.files) - {NAME})
+    if unlisted:
+        raise CheckFailed(f"{len(unlisted)} files are not listed, the first: {unlisted[0]}")
+    for path, entry in sorted(manifest.files.items()):
+        if path in files.paths and _describe(files.root / path) != entry:
+            raise CheckFailed(f"{path}: not the file that the MANIFEST lists")
+    missing = sorted(set(manifest.files) - files.paths)
+    if missing:
+        raise CheckSkipped(f"{len(missing)} listed files are missing, the first: {missing[0]}")
+    return f"{len(manifest.files)} files, kind {manifest.kind}"
+
+
+def _describe(path: Path) -> FileEntry:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+        return FileEntry(digest, file.tell())

@@ -1,0 +1,236 @@
+"""Checks of the log itself: tree, tiles, bodies, signatures, witnesses, genesis, and every entry in order.
+
+The keys that matter come from the policy file. Without one the log is still read, with the keys
+that stand in its own genesis roster, so that internal contradictions show; but then the checks
+that need a pin are SKIPPED, because a forger would have put his own keys there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from auditor.policy import AuditorPolicy
+from auditor.verify.bundle_files import BundleFiles
+from auditor.verify.outcome import CheckFailed, CheckSkipped
+from crypto.checkpoint import Checkpoint, parse_checkpoint
+from crypto.merkle import leaf_hash, tree_root
+from crypto.note import parse_note
+from crypto.policy import verify_checkpoint
+from crypto.tiles import TILE_WIDTH, changed_tiles, entries_path, parse_entries
+from protos.bodies import parse_roster_body
+from protos.card import CardAuditor, FederationCard
+from protos.errors import LedgerError
+from protos.ledger import Ledger
+from protos.statements import (
+    MAX_BODY_BYTES,
+    Roster,
+    Statement,
+    body_of,
+    body_ref,
+    digest,
+    parse_statement,
+)
+
+LOG = "log"
+CHECKPOINT = "log/checkpoint"
+MAX_ENTRIES = 10_000_000
+
+
+@dataclass(slots=True)
+class BundleLog:
+    """What the checks have read of a bundle's log so far.
+
+    Attributes:
+        policy: whose keys count; None when none was given.
+        note: the checkpoint as a signed note.
+        checkpoint: its contents.
+        entries: every entry, once its tile was read.
+        statements: the statement of every entry, None where it cannot be parsed.
+        bodies: the body of every entry (empty where it has none).
+        ledger: the log read by the protocol's rules, as far as it is valid.
+        stopped_at: position of the first entry that the rules refuse, None if all are valid.
+        stopped_by: why.
+    """
+
+    files: BundleFiles
+    policy: AuditorPolicy | None
+    note: bytes = b""
+    checkpoint: Checkpoint | None = None
+    entries: list[bytes] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    ledger: Ledger | None = None
+    stopped_at: int | None = None
+    stopped_by: str = ""
+
+    def whole_ledger(self) -> Ledger:
+        """Return the ledger if every entry was valid.
+
+        Raises:
+            CheckSkipped: the log could not be read, or only in part.
+        """
+        if self.ledger is None:
+            raise CheckSkipped("the log could not be read")
+        if self.stopped_at is not None:
+            raise CheckSkipped(f"the log is valid only up to entry {self.stopped_at}")
+        return self.ledger
+
+    def required_policy(self) -> AuditorPolicy:
+        """Return the policy.
+
+        Raises:
+            CheckSkipped: none was given.
+        """
+        if self.policy is None:
+            raise CheckSkipped("no policy was given; keys out of the bundle prove nothing")
+        return self.policy
+
+
+def check_policy(log: BundleLog) -> str:
+    """Say whose keys are believed."""
+    policy = log.required_policy()
+    return (
+        f"log {policy.log.name}, {len(policy.trust.witnesses)} witnesses, genesis {policy.genesis.hex()[:16]}"
+    )
+
+
+def check_checkpoint(log: BundleLog) -> str:
+    """Check the checkpoint's signature and cosignatures by the policy's keys."""
+    log.note = log.files.read(CHECKPOINT)
+    log.checkpoint = parse_checkpoint(parse_note(log.note).text)
+    policy = log.required_policy()
+    verify_checkpoint(log.note, policy.trust)
+    num_witnesses = len(parse_note(log.note).signatures) - 1
+    return f"size {log.checkpoint.size}, {num_witnesses} cosignatures"
+
+
+def check_tree(log: BundleLog) -> str:
+    """Rebuild tree and tiles from the entries and compare root and every tile."""
+    if log.checkpoint is None:
+        raise CheckSkipped("the checkpoint cannot be read")
+    size = log.checkpoint.size
+    if not 0 < size <= MAX_ENTRIES:
+        raise CheckFailed(f"tree size {size}, expected 1 to {MAX_ENTRIES}")
+    entries: list[bytes] = []
+    for first in range(0, size, TILE_WIDTH):
+        width = min(TILE_WIDTH, size - first)
+        path = f"{LOG}/{entries_path(first // TILE_WIDTH, width)}"
+        entries += parse_entries(log.files.read(path), width)
+    leaves = [leaf_hash(entry) for entry in entries]
+    if tree_root(leaves) != log.checkpoint.root:
+        raise CheckFailed(f"the {size} entries have another root than the checkpoint")
+    log.entries = entries
+    tiles = {f"{LOG}/{path}": data for path, data in changed_tiles(leaves, entries, 0, size)}
+    for path, data in tiles.items():
+        if log.files.read(path) != data:
+            raise CheckFailed(f"{path}: not the tile that the entries have")
+    extra = [path for path in log.files.under(f"{LOG}/tile") if path not in tiles]
+    if extra:
+        raise CheckFailed(f"{extra[0]}: no tile of this tree")
+    return f"{size} entries, {len(tiles)} tiles"
+
+
+def check_bodies(log: BundleLog) -> str:
+    """Read every entry's statement and compare its body with the digest and size named there."""
+    if not log.entries:
+        raise CheckSkipped("the entries cannot be read")
+    statements: list[Statement] = []
+    bodies: list[bytes] = []
+    named: set[str] = set()
+    for entry in log.entries:
+        statement = parse_statement(parse_note(entry).text)
+        ref, body = body_of(statement), b""
+        if ref is not None:
+            path = f"{LOG}/blob/{ref.sha256.hex()}"
+            body = log.files.read(path)
+            if len(body) > MAX_BODY_BYTES or body_ref(body) != ref:
+                raise CheckFailed(f"{path}: not the body that entry {len(bodies)} names")
+            named.add(path)
+        statements.append(statement)
+        bodies.append(body)
+    log.statements, log.bodies = statements, bodies
+    extra = [path for path in log.files.under(f"{LOG}/blob") if path not in named]
+    if extra:
+        raise CheckFailed(f"{extra[0]}: no entry names this body")
+    return f"{len(named)} bodies"
+
+
+def check_genesis(log: BundleLog) -> str:
+    """Compare the first entry with the genesis roster that the policy pins."""
+    policy = log.required_policy()
+    if not log.entries:
+        raise CheckSkipped("the entries cannot be read")
+    found = digest(parse_note(log.entries[0]).text)
+    if found != policy.genesis:
+        raise CheckFailed(f"genesis is {found.hex()[:16]}, the policy pins {policy.genesis.hex()[:16]}")
+    return found.hex()
+
+
+def check_entries(log: BundleLog) -> str:
+    """Read the log by the protocol's rules: every signature, order, count and digest of every entry."""
+    if not log.statements:
+        raise CheckSkipped("the entries cannot be read")
+    card = genesis_card(log)
+    if log.policy is not None and card.log != log.policy.log:
+        raise CheckFailed("the genesis roster has another log key than the policy")
+    log.ledger = Ledger(card)
+    for position, (entry, body) in enumerate(zip(log.entries, log.bodies, strict=True)):
+        try:
+            log.ledger.append(entry, body)
+        except LedgerError as err:
+            log.stopped_at, log.stopped_by = position, str(err)
+            raise CheckFailed(f"entry {position} ({log.statements[position].TYPE}): {err}") from err
+    log.ledger.verify_checkpoint(log.note)
+    return f"{log.ledger.size} entries follow the rules"
+
+
+def genesis_card(log: BundleLog) -> FederationCard:
+    """Make the federation card that the first entry amounts to.
+
+    Raises:
+        CheckFailed: the first entry is no roster.
+    """
+    roster = log.statements[0]
+    if not isinstance(roster, Roster):
+        raise CheckFailed("the first entry is no roster")
+    body = parse_roster_body(log.bodies[0], roster.federation)
+    return FederationCard(
+        federation=roster.federation,
+        kind=roster.kind,
+        log=body.log,
+        coordinator=body.coordinator,
+        ca=body.ca,
+        genesis=digest(parse_note(log.entries[0]).text),
+        quorum=roster.quorum,
+        auditors=tuple(CardAuditor(row.id, row.statement, row.cosigner) for row in body.auditors),
+        tuples=body.tuples,
+    )
+
+
+def check_rosters(log: BundleLog) -> str:
+    """Check the chain of rosters, and that the witnesses in force are ones that the policy knows."""
+    if log.stopped_at is not None and isinstance(log.statements[log.stopped_at], Roster):
+        raise CheckFailed(f"roster at entry {log.stopped_at}: {log.stopped_by}")
+    ledger = log.whole_ledger()
+    chain = ledger.roster_chain
+    for before, after in pairwise(chain):
+        if after.statement.previous != before.digest or after.statement.serial != before.statement.serial + 1:
+            raise CheckFailed(f"roster {after.statement.serial} does not follow its predecessor")
+    policy = log.required_policy()
+    genesis_cosigners = {row.cosigner for row in chain[0].body.auditors}
+    unknown = [name for name, key in policy.trust.witnesses.items() if key not in genesis_cosigners]
+    if unknown and len(chain) == 1:
+        raise CheckFailed(f"witness {unknown[0]} of the policy is no auditor of this federation")
+    return f"{len(chain)} rosters, {len(chain[-1].body.nodes)} nodes, {len(chain[-1].body.auditors)} auditors"
+
+
+def check_head(log: BundleLog, head: bytes) -> str:
+    """Check that the log extends a checkpoint that the auditor kept from earlier."""
+    ledger = log.whole_ledger()
+    kept = parse_checkpoint(parse_note(head).text)
+    if kept.origin != ledger.card.log.name:
+        raise CheckFailed("the kept checkpoint is of another log")
+    if kept.size > ledger.size or ledger.root(kept.size) != kept.root:
+        raise CheckFailed(f"the log does not extend the kept checkpoint of size {kept.size}")
+    return f"extends size {kept.size}"

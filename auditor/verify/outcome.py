@@ -1,0 +1,86 @@
+"""What a verification says: numbered checks, each PASS, FAIL or SKIPPED, and one exit code.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | every check passed |
+| 1 | at least one check failed |
+| 2 | nothing failed, but something was skipped, missing, or no policy was given |
+
+A check that did not look at anything is SKIPPED, never PASS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from auditor.errors import AuditorError
+from crypto.errors import CryptoError
+from plan.errors import PlanError
+from privacy.errors import PrivacyError
+from protos.errors import ProtocolError
+
+EXIT_PASS = 0
+EXIT_FAIL = 1
+EXIT_INCOMPLETE = 2
+
+
+class Outcome(Enum):
+    """How one check came out."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One numbered check: a stable English name, how it came out, and what was looked at or found."""
+
+    number: int
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+class CheckFailed(Exception):
+    """A check's condition does not hold; the message says where."""
+
+
+class CheckSkipped(Exception):
+    """A check cannot be made: something is missing, or an earlier failure took its ground away."""
+
+
+_FAILURES = (CheckFailed, AuditorError, CryptoError, PlanError, PrivacyError, ProtocolError)
+
+
+class Verdict:
+    """Collects checks in order."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+
+    def run(self, name: str, check: Callable[[], str]) -> bool:
+        """Run one check; it returns what it looked at, or raises. Returns whether it passed."""
+        try:
+            outcome, detail = Outcome.PASS, check()
+        except CheckSkipped as err:
+            outcome, detail = Outcome.SKIPPED, str(err)
+        except _FAILURES as err:
+            outcome, detail = Outcome.FAIL, str(err) or type(err).__name__
+        self.checks.append(Check(len(self.checks) + 1, name, outcome, detail))
+        return outcome is Outcome.PASS
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code."""
+        found = {check.outcome for check in self.checks}
+        if Outcome.FAIL in found:
+            return EXIT_FAIL
+        return EXIT_PASS if found == {Outcome.PASS} else EXIT_INCOMPLETE
+
+    @property
+    def summary(self) -> str:
+        """PASS, FAIL or INCOMPLETE."""
+        return {EXIT_PASS: "PASS", EXIT_FAIL: "FAIL"}.get(self.exit_code, "INCOMPLETE")
