@@ -36,6 +36,10 @@ class Interval:
         """Half the distance of the two ends."""
         return (self.high - self.low) / 2
 
+    def scaled(self, factor: float) -> "Interval":
+        """Return the interval in another unit; `factor` is positive."""
+        return Interval(factor * self.low, factor * self.high)
+
 
 def sum_interval(value: Fraction | float, se: float) -> Interval:
     """Return value -+ 1.96 se; it may reach below zero, because the archived value is unbiased.
@@ -70,27 +74,31 @@ def rate(
     numerator_variance: Fraction,
     denominator_variance: Fraction,
     covariance: Fraction,
+    floor: int = MIN_DENOMINATOR,
 ) -> Rate | None:
     """Divide two noisy sums of the same release.
 
     Args:
         numerator, denominator: unbiased noisy counts; every pupil of the numerator is in the denominator.
         numerator_variance, denominator_variance, covariance: of their noise, in counts squared.
+        floor: fewest pupils in the denominator, at least `MIN_DENOMINATOR`.
 
     Returns:
-        The rate, or None if the lower end of the denominator's interval is below `MIN_DENOMINATOR`: then the
-        delta method is not valid and the rate would describe a handful of pupils.
+        The rate, or None if the lower end of the denominator's interval is below the floor: then the delta
+        method is not valid and the rate would describe a handful of pupils.
 
     Raises:
-        PrivacyError: the three variances are not those of two random numbers.
+        PrivacyError: the three variances are not those of two random numbers, or the floor is too low.
     """
+    if floor < MIN_DENOMINATOR:
+        raise PrivacyError(f"floor of a denominator: expected at least {MIN_DENOMINATOR}, found {floor}")
     if min(numerator_variance, denominator_variance) < 0 or (
         covariance**2 > numerator_variance * denominator_variance
     ):
         raise PrivacyError(
             "variances of a rate: expected variances >= 0 and a covariance within their product"
         )
-    if sum_interval(denominator, math.sqrt(denominator_variance)).low < MIN_DENOMINATOR:
+    if sum_interval(denominator, math.sqrt(denominator_variance)).low < floor:
         return None
     value = numerator / denominator
     spread = numerator_variance - 2 * value * covariance + value**2 * denominator_variance
