@@ -1,0 +1,205 @@
+"""Starting a side of the wall: exec with every descriptor but three pipes closed, and a clean environment.
+
+Used by the supervisor (both sides, `run`) and by commands (the vault, `command`). It imports the
+standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from node.config import NodeConfig, NodeFolder
+from node.confine import Confinement, parse_ready
+from node.errors import EXIT_CONFINEMENT, ConfinementError, Detail, FrameError, SuperviseError, _
+from node.frames import KEY_BYTES, Kind, read_frame, write_frame
+
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 5.0
+MAX_LINE_BYTES = 400
+
+_KEPT = ("LANG", "LC_ALL", "TZ", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+_FIXED = {
+    # No library may start a thread before the lock-down, and one is enough for our sums.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "PYTHONUTF8": "1",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONNOUSERSITE": "1",
+    "GRPC_VERBOSITY": "NONE",
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
+}
+_BEFORE_READY = re.compile(r"(?:vault|egress): [\x20-\x7e]{1,360}")
+_AFTER_READY = re.compile(
+    r"(?:vault|egress): [A-Za-z]{1,60}(?:\[[a-z0-9-]{1,60}\])?(?: at [A-Za-z0-9_.]{1,100}:[0-9]{1,6})?"
+)
+
+
+def child_environment() -> dict[str, str]:
+    """Give the environment of a side: nothing of the caller's but language and time zone, no proxy."""
+    root = str(Path(__file__).resolve().parents[1])
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, **_FIXED, "PYTHONPATH": root}
+
+
+def vault_command(folder: NodeFolder, config: NodeConfig, mode: str) -> list[str]:
+    """Give the command line of a vault."""
+    return [
+        *(sys.executable, "-m", "node.vault.worker", "--dir", str(folder.root), "--mode", mode),
+        *("--floor", config.confinement_floor),
+        *_user(config.vault_uid),
+    ]
+
+
+def egress_command(folder: NodeFolder, config: NodeConfig, address: str) -> list[str]:
+    """Give the command line of an egress that connects to `address`, an IPv4 or IPv6 address."""
+    return [
+        *(sys.executable, "-m", "node.egress.worker", "--dir", str(folder.root)),
+        *("--floor", config.confinement_floor),
+        *("--address", address, "--port", str(config.port), "--server-name", config.server_name),
+        *("--poll-s", str(config.poll_s), "--timeout-s", str(config.timeout_s)),
+        *_user(config.egress_uid),
+    ]
+
+
+def _user(uid: int) -> list[str]:
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return ["--uid", str(uid)] if is_root and uid else []
+
+
+@dataclass(slots=True)
+class Side:
+    """A running process on one side of the wall, and what it said of its confinement."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    confinement: Confinement
+
+    @property
+    def stdin(self) -> int:
+        """Descriptor of the pipe to it."""
+        return _descriptor(self.process, "stdin")
+
+    @property
+    def stdout(self) -> int:
+        """Descriptor of the pipe from it."""
+        return _descriptor(self.process, "stdout")
+
+    def stop(self) -> int:
+        """Close its stdin, wait, and if need be end it; give its exit code."""
+        return stop_process(self.process)
+
+
+def start_side(name: str, command: Sequence[str], kinds: Collection[Kind], key: bytes = b"") -> Side:
+    """Start a process, wait for its READY, and give it the database key if there is one.
+
+    Call it in the main thread: the process is killed when the thread that started it ends.
+
+    Args:
+        name: "vault" or "egress", for messages.
+        command: what to run.
+        kinds: the frames that it may send.
+        key: the database key (32 bytes, secret); empty for an egress.
+
+    Raises:
+        ConfinementError: it ended with exit code 70.
+        SuperviseError: it did not start in time, or ended in another way.
+    """
+    process = subprocess.Popen(
+        list(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        close_fds=True,
+        bufsize=0,
+        cwd=os.path.abspath(os.sep),
+        env=child_environment(),
+        start_new_session=True,  # Ctrl-C is the parent's business
+    )
+    try:
+        _wait_readable(process, START_TIMEOUT_S)
+        ready = read_frame(_descriptor(process, "stdout"), kinds)
+        if ready is None or ready.kind is not Kind.READY:
+            raise _start_error(name, process)
+        found = parse_ready(ready.payload)
+        if key:
+            if len(key) != KEY_BYTES:
+                raise SuperviseError(_("the database key has a wrong length"))
+            write_frame(_descriptor(process, "stdin"), Kind.KEY, key)
+    except (FrameError, OSError) as err:
+        raise _start_error(name, process) from err
+    except BaseException:
+        if process.poll() is None:
+            stop_process(process)
+        raise
+    return Side(name, process, found)
+
+
+def _wait_readable(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    if os.name != "posix":
+        return  # select cannot wait for a pipe there; reading then blocks until the process ends
+    readable, _writable, _failed = select.select([_descriptor(process, "stdout")], [], [], timeout_s)
+    if not readable:
+        raise FrameError(_("no statement of confinement within %(high)d s"), details={"high": int(timeout_s)})
+
+
+def _start_error(name: str, process: subprocess.Popen[bytes]) -> SuperviseError | ConfinementError:
+    exit_code = stop_process(process)
+    line = stderr_line(process, is_ready=False)
+    close_pipe(process.stdout)
+    close_pipe(process.stderr)
+    details: dict[str, Detail] = {"side": name, "exit": exit_code, "line": line}
+    if exit_code == EXIT_CONFINEMENT:
+        return ConfinementError(_("the %(side)s could not lock itself down: %(line)s"), details=details)
+    return SuperviseError(
+        _("the %(side)s ended with exit code %(exit)d before it was ready: %(line)s"),
+        _("Run it again; if it stays so, check the installation."),
+        details=details,
+    )
+
+
+def stderr_line(process: subprocess.Popen[bytes], *, is_ready: bool) -> str:
+    """Read what an ended process wrote to stderr: the first line of the fixed form, else nothing.
+
+    After READY a vault holds records: then only an error's name and place may pass.
+    """
+    data = os.read(_descriptor(process, "stderr"), 64 * MAX_LINE_BYTES)
+    form = _AFTER_READY if is_ready else _BEFORE_READY
+    lines = data.decode("ascii", "replace").splitlines()
+    return next((line for line in lines if form.fullmatch(line)), "")
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> int:
+    """Close a process's stdin and wait for its end; terminate, then kill it if it does not end."""
+    if process.stdin is not None and not process.stdin.closed:
+        process.stdin.close()
+    for action in (None, process.terminate, process.kill):
+        if action is not None:
+            action()
+        try:
+            return process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            continue
+    return process.wait()
+
+
+def close_pipe(stream: IO[bytes] | None) -> None:
+    """Close this end of a pipe; a second time does nothing."""
+    if stream is not None:
+        stream.close()
+
+
+def _descriptor(process: subprocess.Popen[bytes], name: str) -> int:
+    stream = getattr(process, name)
+    if stream is None:
+        raise SuperviseError(_("a pipe is missing"))
+    return int(stream.fileno())
