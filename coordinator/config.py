@@ -1,0 +1,154 @@
+"""The coordinator's one TOML file, read once into a frozen value.
+
+Unknown keys are refused, defaults are safe (loopback, production), and there is no secret in
+it: keys are files of their own beside it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from coordinator.errors import ConfigError
+from crypto.errors import CryptoError
+from crypto.replication import validate_parameters
+
+FILE_NAME = "coordinator.toml"
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
+_HOST_PORT = re.compile(r"(?:\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}\Z")
+
+Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
+Parties = tuple[int, int, int, int]
+
+
+class Config(BaseModel):
+    """Everything that one coordinator is told.
+
+    Attributes:
+        federation: id of the federation, part of every key name.
+        kind: ``demo`` federations may use (1, 1) and are marked as such in every card.
+        listen: host:port of the gRPC server; loopback unless told otherwise.
+        address: host:port that nodes and auditors are given; `listen` when empty.
+        server_name: DNS name in the server's certificate, which clients check.
+        quorum: auditors needed for rosters, agreements and cosigned checkpoints.
+        tuples: (n, t, f, q) that plans may use.
+        tick_s: how often every round is looked at.
+        check_grace_s: how long a close waits for the remaining auditors after q have checked.
+        open_grace_s: how long the combination waits for more than t openings.
+        school_bound: pupils a school may have at most where the roster gives no ``pupils``
+            attribute; only the corruption check of the opened sum uses it.
+        threads: gRPC worker threads.
+        drain_s: how long calls in flight may finish on SIGTERM.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+    federation: str
+    kind: Literal["production", "demo"] = "production"
+    listen: str = "127.0.0.1:50080"
+    address: str = ""
+    server_name: str = "coordinator.fedscreen.internal"
+    quorum: Annotated[int, Field(ge=1, le=7)] = 3
+    tuples: Annotated[tuple[Parties, ...], Field(min_length=1, max_length=16, strict=False)] = ((4, 3, 1, 3),)
+    tick_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    check_grace_s: Seconds = 3600.0
+    open_grace_s: Seconds = 3600.0
+    school_bound: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+    threads: Annotated[int, Field(ge=1, le=256)] = 8
+    drain_s: Seconds = 10.0
+    max_connection_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
+
+    @field_validator("federation")
+    @classmethod
+    def _check_federation(cls, value: str) -> str:
+        if not _ID.match(value):
+            raise ValueError("expected a-z 0-9 . _ - (at most 63, beginning with a letter or digit)")
+        return value
+
+    @field_validator("listen", "address")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        if value and not (_HOST_PORT.match(value) and int(value.rpartition(":")[2]) <= 65535):
+            raise ValueError("expected host:port")
+        return value
+
+    @field_validator("server_name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", value):
+            raise ValueError("expected a DNS name in lower case")
+        return value
+
+    @field_validator("tuples")
+    @classmethod
+    def _check_tuples(cls, value: tuple[Parties, ...]) -> tuple[Parties, ...]:
+        for parties in value:
+            try:
+                validate_parameters(*parties)
+            except CryptoError as err:
+                raise ValueError(str(err)) from err
+        return value
+
+    @property
+    def public_address(self) -> str:
+        """The host:port to write into grants."""
+        return self.address or self.listen
+
+
+def parse_config(data: bytes, place: str = FILE_NAME) -> Config:
+    """Read coordinator.toml; a UTF-8 byte-order mark is tolerated.
+
+    Raises:
+        ConfigError: names the key, what is allowed, and the file.
+    """
+    try:
+        values = tomllib.loads(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+        raise ConfigError(f"{place}: not a UTF-8 TOML file ({err}); mend that line") from err
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as err:
+        raise ConfigError(f"{place}: {_first_problem(err)}") from err
+    if config.kind == "production" and any(parties[0] == 1 for parties in config.tuples):
+        raise ConfigError(f'{place}: tuples: one auditor alone is allowed only with kind = "demo"')
+    return config
+
+
+def _first_problem(err: ValidationError) -> str:
+    problem = err.errors(include_input=False, include_context=False, include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    return f"{key}: {problem['msg']}"
+
+
+def load_config(directory: Path) -> Config:
+    """Read the file of one coordinator's folder.
+
+    Raises:
+        ConfigError: the file is missing or wrong.
+    """
+    path = directory / FILE_NAME
+    try:
+        data = path.read_bytes()
+    except OSError as err:
+        raise ConfigError(f"{path}: cannot be read; run 'fedscreen coordinator init' first") from err
+    return parse_config(data, str(path))
+
+
+def encode_config(config: Config) -> bytes:
+    """Write a config as TOML; `parse_config` reads it back to an equal value."""
+    lines = ["# One county's coordinator. See 'fedscreen coordinator --help'."]
+    for key, value in config.model_dump().items():
+        lines.append(f"{key} = {_toml(value)}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)

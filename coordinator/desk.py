@@ -1,0 +1,240 @@
+"""The coordinator without its network: every call, with the caller's identity as an argument.
+
+What each call does is in the module named for its step; this class holds what they share and
+decides who may ask. Rules:
+
+1. All state is in the database and the log; a Desk that is opened on the same folder after a
+   crash goes on from there.
+2. Every call is idempotent: asking again gives the same answer and changes nothing.
+3. ``tick`` drives every round one or more steps; any number of processes may tick.
+4. Nobody gets what is not theirs: boxes by auditor, vectors only after the caller's own opening
+   is logged, mask sums only after the release.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from coordinator import enrol, hand_out, roster, status, take_statement
+from coordinator.close import close_set, fix_candidates, request_close
+from coordinator.combine import combine
+from coordinator.durable import DurableHook, ignore_step
+from coordinator.errors import CoordinatorError
+from coordinator.home import Entropy, Home, load_home
+from coordinator.log_book import LogBook
+from coordinator.plan_view import published_plan
+from coordinator.publish_log import publish_log, verify_not_rolled_back
+from coordinator.publish_plan import publish_plan
+from coordinator.receive import receive_report
+from coordinator.release import delete_boxes, has_boxes, log_release
+from coordinator.round import Action, CloseSet, Combine, Finished, FixCandidates, Wait
+from coordinator.store import Store
+from coordinator.surroundings import action_of
+from coordinator.witnesses import cosigned_checkpoint, latest_checkpoint, take_cosignature
+from plan.document import PlanDocument
+from protos.convert import MAX_PAGE_BYTES, LogPage, Proposal
+from protos.round_log import RoundLog
+
+_LOGGER = logging.getLogger("fedscreen." + __name__)
+
+
+def utc_now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+class Desk:
+    """One coordinator at work on its folder. Threads may share it."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        entropy: Entropy | None = None,
+        durable: DurableHook = ignore_step,
+    ) -> None:
+        """Open a coordinator's folder.
+
+        Args:
+            directory: made by ``coordinator.home.create_home``.
+            now: the clock, UTC.
+            entropy: unused after the keys are made; kept so that every party is built alike.
+            durable: called before and after every durable write.
+
+        Raises:
+            ConfigError, StoreError, LogRolledBackError: the folder is not usable.
+        """
+        del entropy
+        self.home: Home = load_home(directory)
+        self._durable = durable
+        self._store = Store(self.home.store_path, durable)
+        self._book = LogBook(self._store, self.home.log_key, now)
+        with self._book.reading() as view:
+            verify_not_rolled_back(view, self.home.log_folder)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._store.close()
+
+    # -- anybody enrolled ---------------------------------------------------------------------
+
+    def get_log(self, start: int, max_entries: int) -> LogPage:
+        """Read entries from `start` on, as many as fit a page, with the two newest checkpoints."""
+        with self._book.reading() as view:
+            if not view.has_genesis:
+                return LogPage(start, (), b"", b"")
+            chosen: list[tuple[bytes, bytes]] = []
+            num_bytes = 0
+            stop = min(view.ledger.size, start + max_entries)
+            for pair in view.entries(start, stop) if start < stop else ():
+                num_bytes += len(pair[0]) + len(pair[1])
+                if chosen and num_bytes > MAX_PAGE_BYTES:
+                    break
+                chosen.append(pair)
+            return LogPage(
+                start,
+                tuple(chosen),
+                latest_checkpoint(self._book, view),
+                cosigned_checkpoint(self._book, view),
+            )
+
+    # -- nodes --------------------------------------------------------------------------------
+
+    def submit_report(self, node_id: str, payload: bytes) -> bytes:
+        """Take one report; return its receipt (``coordinator.receive``)."""
+        return receive_report(self._book, node_id, payload)
+
+    # -- auditors -----------------------------------------------------------------------------
+
+    def list_proposals(self, auditor_id: str) -> tuple[Proposal, ...]:
+        """List the rosters that wait for this auditor's or others' signatures."""
+        return roster.list_proposals(self._book, self.home, auditor_id)
+
+    def sign_roster(self, auditor_id: str, digest: bytes, line: str) -> bool:
+        """Take a roster signature; return whether the roster is logged now."""
+        return roster.sign_roster(self._book, self.home, auditor_id, digest, line)
+
+    def submit_cosignature(self, auditor_id: str, size: int, line: str) -> None:
+        """Take a witness cosignature."""
+        take_cosignature(self._book, auditor_id, size, line)
+
+    def submit_statement(self, auditor_id: str, entry: bytes, body: bytes) -> int:
+        """Log an auditor's statement; return its position."""
+        return take_statement.submit_statement(self._book, auditor_id, entry, body)
+
+    def submit_opening(self, auditor_id: str, entry: bytes, sums: Sequence[bytes]) -> int:
+        """Log an opening with its mask sums; return its position."""
+        return take_statement.submit_opening(self._book, auditor_id, entry, sums)
+
+    def get_boxes(self, auditor_id: str, round_id: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give (report digest, box) of the caller's own boxes of a round, in log order."""
+        return hand_out.boxes_of(self._book, auditor_id, round_id)
+
+    def get_vectors(self, auditor_id: str, round_id: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give (report digest, masked vector) of S, once the caller's opening is logged."""
+        return hand_out.vectors_of(self._book, auditor_id, round_id)
+
+    def get_sums(self, round_id: bytes) -> Iterator[tuple[str, int, bytes]]:
+        """Give (auditor, subset, mask sum) of every opening of a released round."""
+        return hand_out.sums_of(self._book, round_id)
+
+    # -- the county's administrator -----------------------------------------------------------
+
+    def approve_request(self, data: bytes, *, is_outside: bool = False) -> bytes:
+        """Enrol a node or auditor; return its grant file."""
+        return enrol.approve_request(self._book, self.home, data, is_outside=is_outside)
+
+    def propose_roster(self) -> bytes:
+        """Draft the next roster; return its digest."""
+        return roster.propose_roster(self._book, self.home)
+
+    def card_text(self) -> str:
+        """Give the federation card; empty before the genesis roster is drafted."""
+        with self._book.reading() as view:
+            return roster.card_text(view)
+
+    def publish_plan(self, draft: PlanDocument, auditors: Sequence[str] = ()) -> bytes:
+        """Log a plan; return the round id."""
+        return publish_plan(self._book, self.home, draft, auditors)
+
+    def request_close(self, round_id: bytes, *, without_missing: bool = False) -> None:
+        """Ask for the candidates before the deadline."""
+        request_close(self._book, self.home.config, round_id, without_missing=without_missing)
+
+    def round_ids(self) -> tuple[bytes, ...]:
+        """List every round, in the order of their plans."""
+        with self._book.reading() as view:
+            return tuple(view.ledger.rounds) if view.has_genesis else ()
+
+    def round_status(self, round_id: bytes) -> dict[str, object]:
+        """Describe a round: state, what it waits for, who is missing."""
+        with self._book.reading() as view:
+            return status.describe(view, self.home.config, view.round(round_id))
+
+    # -- the driver ---------------------------------------------------------------------------
+
+    def tick(self) -> tuple[str, ...]:
+        """Take every step that every round is ready for, then publish the log; return what was done.
+
+        A round that cannot go on does not stop the others; its error is logged.
+        """
+        done: list[str] = []
+        for round_id in self.round_ids():
+            try:
+                done += self._drive(round_id)
+            except CoordinatorError as err:
+                _LOGGER.error("round %s: %s (%s)", round_id.hex()[:16], err.code, err)
+        publish_log(self._book, self.home.log_folder, self._durable)
+        return tuple(done)
+
+    def _drive(self, round_id: bytes) -> Iterator[str]:
+        while True:
+            with self._book.reading() as view:
+                action = action_of(view, self.home.config, view.round(round_id))
+                is_clean = not has_boxes(view, round_id)
+            if isinstance(action, Wait) or (isinstance(action, Finished) and is_clean):
+                return
+            step = type(action).__name__
+            self._take(round_id, action)
+            _LOGGER.info("round %s: %s done", round_id.hex()[:16], step)
+            yield f"{step} {round_id.hex()[:16]}"
+
+    def _take(self, round_id: bytes, action: Action) -> None:
+        if isinstance(action, Combine):
+            self._release(round_id, action)
+            return
+        with self._book.writing(type(action).__name__) as view:
+            round_log = view.round(round_id)
+            if action_of(view, self.home.config, round_log) != action:
+                return  # another process took this step
+            if isinstance(action, FixCandidates):
+                fix_candidates(view, self.home, round_log)
+            elif isinstance(action, CloseSet):
+                close_set(view, self.home, round_log, action.checked)
+            else:
+                delete_boxes(view, round_id)
+        if isinstance(action, Finished):
+            self._store.empty_wal()
+
+    def _release(self, round_id: bytes, action: Combine) -> None:
+        with self._store.reading() as connection:
+            round_log = self._round(round_id)
+            layout = published_plan(round_log).layout
+            bound = self.home.config.school_bound
+            combined = combine(connection, round_log, layout, action.openers, bound)
+        if action.liars:
+            _LOGGER.warning("round %s: replicas of %s differ", round_id.hex()[:16], ", ".join(action.liars))
+        if combined.outside:
+            _LOGGER.error("round %s: corrupt, tables %s", round_id.hex()[:16], ", ".join(combined.outside))
+        with self._book.writing("append release") as view:
+            if action_of(view, self.home.config, view.round(round_id)) == action:
+                log_release(view, self.home, view.round(round_id), layout, combined, action.openers)
+        self._store.empty_wal()
+
+    def _round(self, round_id: bytes) -> RoundLog:
+        with self._book.reading() as view:
+            return view.round(round_id)

@@ -1,0 +1,258 @@
+"""Everything that the county's side can refuse, one class for each cause.
+
+Callers catch ``CoordinatorError``. Every class carries a stable English ``code`` for programs;
+messages name ids, sizes and steps, never a key, a seed, a count of pupils or a vector.
+``service.py`` maps each class to its gRPC status in one table.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CoordinatorError(Exception):
+    """Base of everything that this room raises on purpose."""
+
+    code: ClassVar[str] = "coordinator"
+
+
+class ConfigError(CoordinatorError):
+    """coordinator.toml is missing, malformed or has a value out of its range."""
+
+    code = "config"
+
+
+class StoreError(CoordinatorError):
+    """The database is missing, locked, or not what this version writes."""
+
+    code = "store"
+
+
+class SchemaVersionError(StoreError):
+    """The database was written by another version of the schema."""
+
+    code = "schema-version"
+
+
+class LogRolledBackError(StoreError):
+    """The published folder shows a longer or another log than the database: a restored backup."""
+
+    code = "log-rolled-back"
+
+
+class CertificateError(CoordinatorError):
+    """A certificate or a signing request cannot be used."""
+
+    code = "certificate"
+
+
+class EnrolmentRefusedError(CoordinatorError):
+    """A request file is malformed, of another federation, or not signed by its own key."""
+
+    code = "enrolment-refused"
+
+
+class AlreadyEnrolledError(EnrolmentRefusedError):
+    """This id was enrolled with other keys."""
+
+    code = "already-enrolled"
+
+
+class RosterError(CoordinatorError):
+    """A roster cannot be proposed from what is enrolled."""
+
+    code = "roster"
+
+
+class NoGenesisError(RosterError):
+    """The federation has no genesis roster in the log yet."""
+
+    code = "no-genesis"
+
+
+class UnknownProposalError(RosterError):
+    """No roster with this digest waits for signatures."""
+
+    code = "unknown-proposal"
+
+
+class SignatureRefusedError(CoordinatorError):
+    """A signature line is not a valid one of the caller's key over these bytes."""
+
+    code = "signature-refused"
+
+
+class PlanRefusedError(CoordinatorError):
+    """A plan does not fit the roster in force or the rules for its parameters."""
+
+    code = "plan-refused"
+
+
+class UnknownRoundError(CoordinatorError):
+    """The log has no plan with this round id."""
+
+    code = "unknown-round"
+
+
+class NotRosteredError(CoordinatorError):
+    """The caller is not in the roster that this needs, or was revoked."""
+
+    code = "not-rostered"
+
+
+class IdentityMismatchError(CoordinatorError):
+    """A statement names somebody else than the certificate that it came under."""
+
+    code = "identity-mismatch"
+
+
+class ReportRefusedError(CoordinatorError):
+    """A report is malformed: length, digest, signature or header."""
+
+    code = "report-refused"
+
+
+class ReportLengthError(ReportRefusedError):
+    """A report payload has another length than the plan fixes."""
+
+    code = "report-length"
+
+
+class ElementRangeError(ReportRefusedError):
+    """A vector holds an element that is not canonical (>= p)."""
+
+    code = "element-range"
+
+
+class RoundNotOpenError(CoordinatorError):
+    """Reports are not taken yet: approvals are missing or the window has not begun."""
+
+    code = "round-not-open"
+
+
+class RoundExpiredError(CoordinatorError):
+    """The plan's window has ended."""
+
+    code = "round-expired"
+
+
+class RoundClosedError(CoordinatorError):
+    """The candidates stand in the log; no further report counts."""
+
+    code = "round-closed"
+
+
+class AlreadyReportedError(CoordinatorError):
+    """Other bytes stand in the log for this round, node and attempt."""
+
+    code = "already-reported"
+
+
+class StatementRefusedError(CoordinatorError):
+    """The log's rules refuse a statement.
+
+    Attributes:
+        reason: the ledger's own code, e.g. ``bad-signature``.
+    """
+
+    code = "statement-refused"
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class AlreadyStatedError(CoordinatorError):
+    """The auditor has logged another statement in the same once-only slot."""
+
+    code = "already-stated"
+
+
+class OpeningRefusedError(CoordinatorError):
+    """Mask sums do not match the opening that commits to them."""
+
+    code = "opening-refused"
+
+
+class SchoolsMissingError(CoordinatorError):
+    """An early close would leave out schools that have not reported.
+
+    Attributes:
+        nodes: their ids.
+    """
+
+    code = "schools-missing"
+
+    def __init__(self, message: str, nodes: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.nodes = nodes
+
+
+class TooFewReportsError(CoordinatorError):
+    """Fewer schools than the plan's floor would be in the set."""
+
+    code = "too-few-reports"
+
+
+class GroupTooSmallError(CoordinatorError):
+    """A combination of public school attributes holds too few schools of the set."""
+
+    code = "group-too-small"
+
+
+class NotYetAgreedError(CoordinatorError):
+    """The step needs a quorum of agreements first."""
+
+    code = "not-yet-agreed"
+
+
+class AuditorMissingError(CoordinatorError):
+    """The step waits for more auditors."""
+
+    code = "auditor-missing"
+
+
+class ReplicaMismatchError(CoordinatorError):
+    """Auditors that hold the same seeds returned different sums, and no majority decides.
+
+    Attributes:
+        auditors: ids whose replicas disagree.
+    """
+
+    code = "replica-mismatch"
+
+    def __init__(self, message: str, auditors: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.auditors = auditors
+
+
+class NotReleasedError(CoordinatorError):
+    """The round has no release yet."""
+
+    code = "not-released"
+
+
+class NotOpenedError(CoordinatorError):
+    """The caller has not logged its opening, so the masked vectors stay here."""
+
+    code = "not-opened"
+
+
+class BoxesDeletedError(CoordinatorError):
+    """The round was released and its sealed boxes are deleted."""
+
+    code = "boxes-deleted"
+
+
+class FsckError(CoordinatorError):
+    """A published log folder is not whole.
+
+    Attributes:
+        findings: one line for each thing that is wrong.
+    """
+
+    code = "fsck"
+
+    def __init__(self, findings: tuple[str, ...]) -> None:
+        super().__init__("; ".join(findings))
+        self.findings = findings

@@ -1,0 +1,161 @@
+"""One coordinator's folder: configuration, keys, certificates, database, published log.
+
+::
+
+    coordinator.toml   what an administrator sets; written last, so it marks a finished init
+    coordinator.db     the store (coordinator.store)
+    keys/              mode 0700: log.key, statement.key (Ed25519 seeds), ca.key, server.key
+    ca.pem server.pem  certificates
+    log/               the published log, a static folder (coordinator.publish_log)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from coordinator import ca
+from coordinator.config import FILE_NAME as CONFIG_NAME
+from coordinator.config import Config, encode_config, load_config
+from coordinator.durable import DurableHook, ignore_step, sync_folder, write_file
+from coordinator.errors import ConfigError
+from coordinator.store import FILE_NAME as STORE_NAME
+from coordinator.store import Store
+from crypto.note import KEY_BYTES, KeyType, SigningKey
+from protos.bodies import key_name
+
+KEY_MODE = 0o600
+SERVER_CERTIFICATE = "server.pem"
+CA_CERTIFICATE = "ca.pem"
+Entropy = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What lies in the folder, read once. The keys are the coordinator's own secrets."""
+
+    directory: Path
+    config: Config
+    authority: ca.Authority = field(repr=False)
+    log_key: SigningKey = field(repr=False)
+    statement_key: SigningKey = field(repr=False)
+
+    @property
+    def store_path(self) -> Path:
+        """Where the database is."""
+        return self.directory / STORE_NAME
+
+    @property
+    def log_folder(self) -> Path:
+        """Where the published log is."""
+        return self.directory / "log"
+
+
+def create_home(
+    directory: Path, config: Config, now: datetime, entropy: Entropy, durable: DurableHook = ignore_step
+) -> Home:
+    """Make a coordinator's folder; after a crash it goes on where it stopped.
+
+    Args:
+        directory: made if it is not there.
+        config: what to write into coordinator.toml.
+        now: start of the certificates' validity.
+        entropy: gives that many random bytes (``secrets.token_bytes``).
+        durable: called before and after every file.
+
+    Raises:
+        ConfigError: the folder holds a finished coordinator already.
+    """
+    if (directory / CONFIG_NAME).exists():
+        raise ConfigError(f"{directory / CONFIG_NAME}: exists already; choose another folder")
+    keys = directory / "keys"
+    for folder, mode in ((directory, 0o755), (keys, 0o700), (directory / "log", 0o755)):
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    for name in ("log", "statement"):
+        if not (keys / f"{name}.key").exists():
+            seed = entropy(KEY_BYTES).hex().encode() + b"\n"
+            write_file(keys / f"{name}.key", seed, durable, mode=KEY_MODE, is_new=True)
+    _create_authority(directory, config, now, durable)
+    _create_store(directory / STORE_NAME, durable)
+    write_file(directory / CONFIG_NAME, encode_config(config), durable, is_new=True)
+    return load_home(directory)
+
+
+def _create_authority(directory: Path, config: Config, now: datetime, durable: DurableHook) -> None:
+    certificate, key = directory / CA_CERTIFICATE, directory / "keys" / "ca.key"
+    if certificate.exists():
+        return
+    key.unlink(missing_ok=True)  # of an init that stopped between the two files
+    authority = ca.create_authority(config.federation, now)
+    write_file(key, ca.key_pem(authority.key), durable, mode=KEY_MODE, is_new=True)
+    write_file(certificate, authority.certificate_pem.encode(), durable, is_new=True)
+
+
+def _create_store(path: Path, durable: DurableHook) -> None:
+    if path.exists():
+        return
+    unfinished = path.with_name(f".{path.name}.new")
+    for name in (unfinished.name, f"{unfinished.name}-wal", f"{unfinished.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+    Store(unfinished, durable, create=True).close()  # closing the last connection empties the WAL
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def load_home(directory: Path) -> Home:
+    """Read a coordinator's folder.
+
+    Raises:
+        ConfigError: it is not there or not complete.
+        CertificateError: the CA's files are damaged.
+    """
+    config = load_config(directory)
+    try:
+        certificate = (directory / CA_CERTIFICATE).read_bytes()
+        ca_key = (directory / "keys" / "ca.key").read_bytes()
+    except OSError as err:
+        raise ConfigError(f"{err.filename}: cannot be read; restore the folder from its backup") from err
+    return Home(
+        directory=directory,
+        config=config,
+        authority=ca.load_authority(certificate, ca_key),
+        log_key=_load_key(directory, "log", key_name(config.federation, "log")),
+        statement_key=_load_key(directory, "statement", key_name(config.federation, "coordinator")),
+    )
+
+
+def _load_key(directory: Path, file_name: str, name: str) -> SigningKey:
+    path = directory / "keys" / f"{file_name}.key"
+    try:
+        seed = bytes.fromhex(path.read_text("ascii").strip())
+    except (OSError, ValueError) as err:
+        raise ConfigError(f"{path}: cannot be read; restore it from its backup") from err
+    if len(seed) != KEY_BYTES:
+        raise ConfigError(f"{path}: expected {KEY_BYTES} bytes in hex; restore it from its backup")
+    return SigningKey(name, KeyType.ED25519, seed)
+
+
+def server_credentials(
+    home: Home, hosts: tuple[str, ...], now: datetime, durable: DurableHook = ignore_step
+) -> tuple[bytes, bytes]:
+    """Give (certificate PEM, key PEM) of the gRPC server, renewed when a third of its time is left.
+
+    Args:
+        home: the coordinator's folder.
+        hosts: names or addresses that it listens on, written into a new certificate.
+        now: the present time.
+        durable: called before and after every file.
+    """
+    certificate, key = home.directory / SERVER_CERTIFICATE, home.directory / "keys" / "server.key"
+    is_fresh = certificate.exists() and key.exists()
+    if is_fresh and ca.expires_at(certificate.read_bytes()) - now > timedelta(days=ca.SHORT_DAYS / 3):
+        return certificate.read_bytes(), key.read_bytes()
+    certificate_pem, private_pem = ca.issue_server(
+        home.authority, home.config.federation, home.config.server_name, hosts, now
+    )
+    certificate.unlink(missing_ok=True)  # never a new key beside an old certificate
+    write_file(key, private_pem, durable, mode=KEY_MODE)
+    write_file(certificate, certificate_pem.encode(), durable)
+    return certificate_pem.encode(), private_pem

@@ -1,0 +1,223 @@
+"""The log as this coordinator holds it: rows in the database, a ledger in memory, checkpoints.
+
+Rules:
+1. The database is the log. The ledger in memory is a reading of it and catches up before every
+   use, so a command and the server may work on the same database at once.
+2. An entry is appended in one write transaction together with everything that comes with it
+   (vector, boxes, sums); the ledger checks it first, under the database's write lock.
+3. A checkpoint is a function of the tree's size: Ed25519 is deterministic, so the same size
+   never gets two different signatures, and there is only one tree of that size.
+4. A transaction that fails after an append throws the ledger away; it is read again.
+
+Standard names: c2sp.org/tlog-checkpoint, tlog-cosignature, tlog-proof. Spec: docs/log.md.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from coordinator import schema
+from coordinator.errors import NoGenesisError, StatementRefusedError, StoreError, UnknownRoundError
+from coordinator.store import Store, read_meta
+from crypto.checkpoint import Checkpoint, encode_checkpoint
+from crypto.merkle import inclusion_proof
+from crypto.note import Note, SigningKey, encode_note, parse_signature_line
+from crypto.tlog_proof import TlogProof, encode_proof
+from protos.card import parse_card
+from protos.errors import LedgerError, ProtocolError
+from protos.ledger import Ledger
+from protos.round_log import RoundLog
+
+CARD = "card"
+
+
+@dataclass(slots=True)
+class View:
+    """The log and the database as one transaction sees them."""
+
+    connection: Connection
+    now: datetime
+    _ledger: Ledger | None
+    is_changed: bool = False
+
+    @property
+    def has_genesis(self) -> bool:
+        """Whether the log has its first entry."""
+        return self._ledger is not None
+
+    @property
+    def ledger(self) -> Ledger:
+        """The log read so far.
+
+        Raises:
+            NoGenesisError: the log is empty.
+        """
+        if self._ledger is None:
+            raise NoGenesisError("the log is empty; propose a roster and have its auditors sign it")
+        return self._ledger
+
+    def round(self, round_id: bytes) -> RoundLog:
+        """Find a round.
+
+        Raises:
+            UnknownRoundError: the log has no such plan.
+        """
+        round_log = self.ledger.rounds.get(round_id)
+        if round_log is None:
+            raise UnknownRoundError(f"round {round_id.hex()[:16]}…: no such plan in the log")
+        return round_log
+
+    def append(self, entry: bytes, body: bytes) -> int:
+        """Check an entry and add it to the log within this write transaction; return its position.
+
+        Raises:
+            StatementRefusedError: it is not a valid next entry.
+        """
+        position = self.ledger.size
+        try:
+            self.ledger.append(entry, body)
+        except LedgerError as err:
+            raise StatementRefusedError(f"the log refuses this statement: {err}", err.code) from err
+        self.is_changed = True
+        row = {
+            "position": position,
+            "logged_ms": round(self.now.timestamp() * 1000),
+            "root": self.ledger.root(),
+            "entry": entry,
+            "body": body,
+        }
+        self.connection.execute(sa.insert(schema.entries).values(**row))
+        return position
+
+    def begin(self, ledger: Ledger) -> None:
+        """Start an empty log (before the genesis roster is appended)."""
+        self._ledger = ledger
+        self.is_changed = True
+
+    def logged_at(self, position: int) -> datetime:
+        """Tell when an entry was appended, by this coordinator's clock (UTC)."""
+        query = sa.select(schema.entries.c.logged_ms).where(schema.entries.c.position == position)
+        return datetime.fromtimestamp(self.connection.execute(query).scalar_one() / 1000, UTC)
+
+    def entries(self, start: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
+        """Read (entry, body) pairs of positions start <= position < stop, one row at a time."""
+        table = schema.entries
+        query = sa.select(table.c.entry, table.c.body).order_by(table.c.position)
+        rows = self.connection.execute(query.where(table.c.position >= start, table.c.position < stop))
+        for row in rows:
+            yield row.entry, row.body
+
+
+class LogBook:
+    """The log of one federation, shared by all threads of a process."""
+
+    def __init__(self, store: Store, log_key: SigningKey, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._log_key = log_key
+        self._now = now
+        self._lock = threading.RLock()
+        self._ledger: Ledger | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[View]:
+        """See the log as it is now."""
+        with self._lock, self._store.reading() as connection:
+            yield View(connection, self._now(), self._catch_up(connection))
+
+    @contextmanager
+    def writing(self, step: str) -> Iterator[View]:
+        """Change the log and the database in one transaction that commits whole or not at all.
+
+        Args:
+            step: a name for the durable hook.
+        """
+        with self._lock:
+            view: View | None = None
+            is_done = False
+            try:
+                with self._store.writing(step) as connection:
+                    view = View(connection, self._now(), self._catch_up(connection))
+                    yield view
+                is_done = True
+            finally:
+                if view is not None and view.is_changed:
+                    self._ledger = view.ledger if is_done else None
+
+    def checkpoint_text(self, ledger: Ledger, size: int) -> str:
+        """Write the checkpoint of a size: what the log key signs and witnesses cosign."""
+        return encode_checkpoint(Checkpoint(self._log_key.name, size, ledger.root(size)))
+
+    def checkpoint(self, ledger: Ledger, size: int, cosignatures: tuple[str, ...] = ()) -> bytes:
+        """Sign the checkpoint of a size, with the cosignature lines given; a C2SP note."""
+        text = self.checkpoint_text(ledger, size)
+        lines = (self._log_key.sign(text), *cosignatures)
+        return encode_note(Note(text, tuple(parse_signature_line(line) for line in lines)))
+
+    def receipt(self, ledger: Ledger, position: int) -> bytes:
+        """Make the log-signed tlog-proof of an entry, at the size right after it.
+
+        It depends on the entry's position only, so asking again gives the same bytes.
+        """
+        size = position + 1
+        hashes = inclusion_proof(ledger.leaves, position, size)
+        return encode_proof(TlogProof(position, tuple(hashes), self.checkpoint(ledger, size)))
+
+    def _catch_up(self, connection: Connection) -> Ledger | None:
+        card_text = read_meta(connection, CARD)
+        if card_text is None:
+            self._ledger = None
+            return None
+        last = connection.execute(sa.select(sa.func.max(schema.entries.c.position))).scalar()
+        size = 0 if last is None else last + 1
+        if self._ledger is None or not self._is_prefix(connection, self._ledger, size):
+            try:
+                self._ledger = Ledger(parse_card(card_text))
+            except ProtocolError as err:
+                raise StoreError("database: the stored card is damaged; restore the backup") from err
+        self._read_on(connection, self._ledger, size)
+        return self._ledger
+
+    @staticmethod
+    def _is_prefix(connection: Connection, ledger: Ledger, size: int) -> bool:
+        if ledger.size == 0 or ledger.size > size:
+            return False
+        return _root_at(connection, ledger.size) == ledger.root()
+
+    def _read_on(self, connection: Connection, ledger: Ledger, size: int) -> None:
+        if ledger.size == size:
+            return
+        table = schema.entries
+        rows = connection.execute(
+            sa.select(table.c.entry, table.c.body)
+            .where(table.c.position >= ledger.size)
+            .order_by(table.c.position)
+        )
+        try:
+            for row in rows:
+                ledger.append(row.entry, row.body)
+        except LedgerError as err:
+            self._ledger = None
+            raise StoreError(
+                f"database: entry {ledger.size} is not valid ({err.code}); restore the backup"
+            ) from err
+        if _root_at(connection, ledger.size) != ledger.root():
+            self._ledger = None
+            raise StoreError("database: the entries do not make the stored tree; restore the backup")
+
+
+def _root_at(connection: Connection, size: int) -> bytes | None:
+    query = sa.select(schema.entries.c.root).where(schema.entries.c.position == size - 1)
+    root: bytes | None = connection.execute(query).scalar()
+    return root
+
+
+def sign_entry(text: str, key: SigningKey) -> bytes:
+    """Make a log entry of a statement that one key signs."""
+    return encode_note(Note(text, (parse_signature_line(key.sign(text)),)))

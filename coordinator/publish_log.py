@@ -1,0 +1,102 @@
+"""The published log: a static folder that any web server or USB stick can carry.
+
+::
+
+    checkpoint             newest checkpoint with a quorum of cosignatures (before the first: log-signed)
+    tile/<L>/<N>[.p/<W>]   hashes (c2sp.org/tlog-tiles)
+    tile/entries/<N>[…]    statements with their signatures
+    blob/<hex sha256>      bodies
+
+Order of writing: bodies, tiles, then the checkpoint, each file whole (temporary name, fsync,
+rename): a reader never meets a checkpoint without what it commits to, and a crash is mended by
+publishing again. Everything follows from the database; what is there already is kept.
+
+A published checkpoint that the database cannot explain means that an old copy of the database
+was restored. Then nothing is written, and the log must not go on: ``LogRolledBackError``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from coordinator.durable import DurableHook, write_file
+from coordinator.errors import LogRolledBackError
+from coordinator.log_book import LogBook, View
+from coordinator.witnesses import cosigned_checkpoint, latest_checkpoint
+from crypto.checkpoint import Checkpoint, parse_checkpoint
+from crypto.errors import CryptoError
+from crypto.note import parse_note
+from crypto.tiles import changed_tiles
+
+CHECKPOINT = "checkpoint"
+BLOB = "blob"
+
+
+def published_checkpoint(folder: Path) -> Checkpoint | None:
+    """Read the checkpoint in the folder; None when there is none that can be read."""
+    try:
+        return parse_checkpoint(parse_note((folder / CHECKPOINT).read_bytes()).text)
+    except (OSError, CryptoError):
+        return None
+
+
+def verify_not_rolled_back(view: View, folder: Path) -> None:
+    """Check that the database explains what was published.
+
+    Raises:
+        LogRolledBackError: it has fewer entries, or others.
+    """
+    published = published_checkpoint(folder)
+    if published is None or published.size == 0:
+        return
+    size = view.ledger.size if view.has_genesis else 0
+    if published.size > size:
+        raise LogRolledBackError(
+            f"{folder}: {published.size} entries were published, the database has {size}; "
+            "an old copy was restored: restore the newest one, never go on from this"
+        )
+    if view.ledger.root(published.size) != published.root:
+        raise LogRolledBackError(f"{folder}: the published tree of {published.size} entries is another one")
+
+
+def publish_log(book: LogBook, folder: Path, durable: DurableHook) -> int:
+    """Bring the folder up to the newest publishable checkpoint; return its size.
+
+    Raises:
+        LogRolledBackError: the folder shows what the database does not have.
+    """
+    with book.reading() as view:
+        if not view.has_genesis:
+            return 0
+        verify_not_rolled_back(view, folder)
+        note = cosigned_checkpoint(book, view) or latest_checkpoint(book, view)
+        new = parse_checkpoint(parse_note(note).text)
+        old = published_checkpoint(folder)
+        old_size = old.size if old else 0
+        if new.size < old_size or _reads(folder / CHECKPOINT) == note:
+            return old_size
+        leaves = list(view.ledger.leaves[: new.size])
+        pairs = list(view.entries(0, new.size))
+    for _, body in pairs[old_size:]:
+        if body:
+            _write_new(folder / BLOB / hashlib.sha256(body).hexdigest(), body, durable)
+    for path, data in changed_tiles(leaves, [entry for entry, _ in pairs], old_size, new.size):
+        _write_new(folder / path, data, durable)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / CHECKPOINT, note, durable)
+    return new.size
+
+
+def _write_new(path: Path, data: bytes, durable: DurableHook) -> None:
+    if _reads(path) == data:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, data, durable)
+
+
+def _reads(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -1,0 +1,147 @@
+"""Publish a plan: fit the draft to the roster in force, write the statement, log it.
+
+Rules:
+1. ``min_reports = auto`` becomes max(5, ⌈0.8 · independent operators⌉); a plan that needs more
+   than there are is refused.
+2. (n, t, f, q) is one of the roster's tuples; its n auditors are named, or the first n of the
+   roster in its order.
+3. Noise (scale, s², digest of the thresholds) is computed here from the plan's ρ, and recomputed
+   by every node and auditor.
+4. Publishing the same plan again while its round is unfinished gives the same round.
+
+The round's id is the digest of the plan statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coordinator.errors import GroupTooSmallError, PlanRefusedError
+from coordinator.groups import small_groups
+from coordinator.home import Home
+from coordinator.log_book import LogBook, View, sign_entry
+from plan.document import PlanDocument, encode_body, terms_of
+from plan.errors import PlanError
+from plan.layout import Layout, build_layout
+from plan.publishing import check_publishable, resolve
+from privacy.discrete_gaussian import Sampler
+from privacy.errors import PrivacyError
+from protos.bodies import RosterBody
+from protos.errors import ProtocolError
+from protos.ledger import Ledger
+from protos.round_log import RoundState
+from protos.statements import Plan, body_ref, digest, encode_statement
+
+_ENDED = (RoundState.RELEASED, RoundState.ABORTED)
+
+
+def publish_plan(book: LogBook, home: Home, draft: PlanDocument, auditors: Sequence[str] = ()) -> bytes:
+    """Log a plan under the roster in force; return the round id.
+
+    Args:
+        book: the log and database.
+        home: holds the statement key.
+        draft: the plan; its ``min_reports`` may still be ``auto``.
+        auditors: ids of its n auditors; empty for the roster's first n.
+
+    Raises:
+        PlanRefusedError: it does not fit the roster, is over, or is not ready to be published.
+        GroupTooSmallError: a table would show the sum of fewer schools than ``min_group``.
+        StatementRefusedError: the log's rules refuse it.
+    """
+    with book.writing("append plan") as view:
+        statement, body = _statement(view, home, draft, auditors)
+        earlier = _same_plan(view.ledger, statement)
+        if earlier is not None:
+            return earlier
+        if statement.closes <= view.now:
+            raise PlanRefusedError(
+                f"window.closes: {statement.closes.isoformat()} is over; choose a later time"
+            )
+        text = encode_statement(statement)
+        view.append(sign_entry(text, home.statement_key), body)
+    return digest(text)
+
+
+def _statement(view: View, home: Home, draft: PlanDocument, auditors: Sequence[str]) -> tuple[Plan, bytes]:
+    ledger = view.ledger
+    roster = ledger.roster
+    try:
+        document = resolve(draft, _num_operators(ledger))
+        check_publishable(document, is_demo=home.config.kind == "demo")
+        layout, terms, body = build_layout(document), terms_of(document), encode_body(document)
+        noise = tuple(
+            (table.id, table.noise.scale, table.noise.s2, Sampler(table.noise.s2).digest)
+            for table in layout.tables
+        )
+    except (PlanError, PrivacyError) as err:
+        raise PlanRefusedError(str(err)) from err
+    row = (terms.num_auditors, terms.threshold, terms.collude, terms.quorum)
+    _check_tuple(roster.body, row)
+    _check_groups(ledger, layout, terms.min_group)
+    try:
+        statement = Plan(
+            federation=home.config.federation,
+            serial=len(ledger.rounds) + 1,
+            roster=roster.digest,
+            auditors=_choose_auditors(ledger, terms.num_auditors, auditors),
+            threshold=terms.threshold,
+            collude=terms.collude,
+            quorum=terms.quorum,
+            min_reports=terms.min_reports,
+            colluding_schools=terms.colluding_schools,
+            min_group=terms.min_group,
+            rho=terms.rho,
+            opens=terms.opens,
+            closes=terms.closes,
+            cells=layout.cells,
+            noise=noise,
+            body=body_ref(body),
+        )
+    except ProtocolError as err:
+        raise PlanRefusedError(str(err)) from err
+    return statement, body
+
+
+def _num_operators(ledger: Ledger) -> int:
+    nodes = ledger.roster.body.nodes
+    return len({node.operator for node in nodes if node.id not in ledger.revoked_nodes})
+
+
+def _check_tuple(roster: RosterBody, row: tuple[int, int, int, int]) -> None:
+    if row not in roster.tuples:
+        allowed = ", ".join(str(item) for item in roster.tuples)
+        raise PlanRefusedError(
+            f"trust: (auditors, threshold, collude, quorum) = {row} is not in the roster; it allows {allowed}"
+        )
+
+
+def _check_groups(ledger: Ledger, layout: Layout, min_group: int) -> None:
+    body = ledger.roster.body
+    nodes = (node.id for node in body.nodes if node.id not in ledger.revoked_nodes)
+    small = small_groups(layout, body, nodes, min_group)
+    if small:
+        group = ", ".join(f"{key} = {value or '(none)'}" for key, value in small[0])
+        raise GroupTooSmallError(
+            f"the roster has fewer than {min_group} schools with {group}; leave it out of the tables"
+        )
+
+
+def _choose_auditors(ledger: Ledger, num_auditors: int, wanted: Sequence[str]) -> tuple[str, ...]:
+    known = [row.id for row in ledger.roster.body.auditors if row.id not in ledger.revoked_auditors]
+    chosen = tuple(name for name in known if name in set(wanted)) if wanted else tuple(known[:num_auditors])
+    if len(chosen) != num_auditors or (wanted and len(set(wanted)) != len(chosen)):
+        raise PlanRefusedError(
+            f"auditors: the plan has {num_auditors}, usable in the roster are {', '.join(known)}"
+        )
+    return chosen
+
+
+def _same_plan(ledger: Ledger, statement: Plan) -> bytes | None:
+    """Find an unfinished round that differs from the statement in its serial only."""
+    for round_id, round_log in ledger.rounds.items():
+        terms = round_log.terms
+        same = {name for name in Plan.__slots__ if getattr(terms, name) == getattr(statement, name)}
+        if round_log.state not in _ENDED and same >= set(Plan.__slots__) - {"serial"}:
+            return round_id
+    return None

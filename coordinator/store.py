@@ -1,0 +1,148 @@
+"""The coordinator's database: SQLite in WAL mode, every commit on disk before it is answered.
+
+Rules:
+1. A write is one ``BEGIN IMMEDIATE`` transaction; it commits whole or not at all.
+2. ``synchronous=FULL``: a commit that returned survives a power cut.
+3. ``secure_delete``: deleted boxes are overwritten, and the WAL is emptied after them.
+4. The schema's version is checked when the file is opened; another one is refused.
+5. The ``durable`` hook is called before and after every commit, so that tests can stop there.
+
+Report vectors are rows, not files: then a report, its boxes and its log entry are one commit
+and one fsync, and there is nothing to sweep up after a crash.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, event
+from sqlalchemy.dialects.sqlite import insert
+
+from coordinator import schema
+from coordinator.durable import DurableHook, ignore_step
+from coordinator.errors import SchemaVersionError, StoreError
+
+FILE_NAME = "coordinator.db"
+BUSY_TIMEOUT_S = 30.0
+
+
+class Store:
+    """One open database. Safe to share between threads; each call takes its own connection."""
+
+    def __init__(self, path: Path, durable: DurableHook = ignore_step, *, create: bool = False) -> None:
+        """Open the database, or create it.
+
+        Raises:
+            StoreError: it is missing (or already there, with `create`), or is no database.
+            SchemaVersionError: it was written by another version.
+        """
+        if create == path.exists():
+            raise StoreError(f"{path}: {'exists already' if create else 'no such database'}")
+        self._durable = durable
+        self._engine = sa.create_engine(
+            sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_S}
+        )
+        event.listen(self._engine, "connect", _configure)
+        event.listen(self._engine, "begin", _begin)
+        self._writer = self._engine.execution_options(writes=True)
+        if create:
+            self._create()
+        self._check_version(path)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give one consistent view of the database."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except sa.exc.OperationalError as err:
+            raise StoreError(f"database: {err.orig}; is another program holding it?") from err
+
+    @contextmanager
+    def writing(self, step: str) -> Iterator[Connection]:
+        """Run one write transaction; it commits when the block ends without an exception.
+
+        Args:
+            step: a name for the durable hook, e.g. ``append report``.
+        """
+        try:
+            with self._writer.connect() as connection, connection.begin():
+                yield connection
+                self._durable(f"before {step}")
+        except sa.exc.OperationalError as err:
+            raise StoreError(f"database: {err.orig}; is another program holding it?") from err
+        self._durable(f"after {step}")
+
+    def empty_wal(self) -> None:
+        """Copy the WAL into the database and cut it, so that deleted rows are nowhere on disk.
+
+        Another process that reads at this moment only puts it off; the next call does it.
+        """
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+    def _create(self) -> None:
+        with self.writing("create database") as connection:
+            schema.metadata.create_all(connection)
+            write_meta(connection, "schema_version", str(schema.SCHEMA_VERSION))
+
+    def _check_version(self, path: Path) -> None:
+        try:
+            with self._engine.connect() as connection:
+                found = read_meta(connection, "schema_version")
+        except sa.exc.DatabaseError as err:
+            self.close()
+            raise StoreError(f"{path}: not a coordinator's database ({err.orig})") from err
+        if found != str(schema.SCHEMA_VERSION):
+            self.close()
+            raise SchemaVersionError(
+                f"{path}: schema version {found}, this program writes {schema.SCHEMA_VERSION}; "
+                "use the program that wrote it"
+            )
+
+
+def _configure(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's begin event says BEGIN, not the driver
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
+
+
+def read_meta(connection: Connection, key: str) -> str | None:
+    """Read one named value."""
+    value = connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.key == key)).scalar()
+    return None if value is None else str(value)
+
+
+def write_meta(connection: Connection, key: str, value: str) -> None:
+    """Set one named value."""
+    upsert(connection, schema.meta, {"key": key}, {"value": value})
+
+
+def upsert(connection: Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+    """Insert a row, or set `values` in the row that has this key."""
+    statement = insert(table).values(**key, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def insert_once(connection: Connection, table: sa.Table, row: dict[str, Any]) -> bool:
+    """Insert a row unless its key is there; return whether it was inserted."""
+    first = next(iter(table.primary_key.columns))
+    statement = insert(table).values(**row).on_conflict_do_nothing().returning(first)
+    return connection.execute(statement).first() is not None

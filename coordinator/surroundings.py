@@ -1,0 +1,59 @@
+"""Gather what ``round.next_action`` asks for beside the round's own entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from coordinator import schema
+from coordinator.config import Config
+from coordinator.groups import small_groups
+from coordinator.log_book import View
+from coordinator.plan_view import published_plan
+from coordinator.round import Action, Surroundings, next_action
+from protos.round_log import Logged, RoundLog, closed_set
+
+
+def look_around(view: View, config: Config, round_log: RoundLog) -> Surroundings:
+    """Describe a round's surroundings at this moment."""
+    ledger, terms = view.ledger, round_log.terms
+    return Surroundings(
+        now=view.now,
+        revoked=frozenset({*ledger.revoked_nodes, *ledger.revoked_auditors}),
+        candidates=ledger.candidates_for(round_log.round_id, ledger.size),
+        is_close_requested=_is_close_requested(view, round_log.round_id),
+        checked_since=_logged_since(view, round_log.checked, terms.quorum),
+        opened_since=_logged_since(view, round_log.openings, terms.threshold),
+        check_grace=timedelta(seconds=config.check_grace_s),
+        open_grace=timedelta(seconds=config.open_grace_s),
+        has_small_group=_has_small_group(round_log),
+    )
+
+
+def action_of(view: View, config: Config, round_log: RoundLog) -> Action:
+    """Say what a round needs next."""
+    return next_action(round_log, look_around(view, config, round_log))
+
+
+def _is_close_requested(view: View, round_id: bytes) -> bool:
+    table = schema.close_requests
+    return (
+        view.connection.execute(sa.select(table.c.round).where(table.c.round == round_id)).first() is not None
+    )
+
+
+def _logged_since(view: View, rows: Mapping[str, Logged[Any]], needed: int) -> datetime | None:
+    positions = sorted(row.index for row in rows.values())
+    return view.logged_at(positions[needed - 1]) if len(positions) >= needed else None
+
+
+def _has_small_group(round_log: RoundLog) -> bool:
+    if round_log.candidates is None or round_log.close is not None:
+        return False
+    names = closed_set(round_log, round_log.checked).set
+    layout = published_plan(round_log).layout
+    nodes = (name.node for name in names)
+    return bool(small_groups(layout, round_log.roster, nodes, round_log.terms.min_group))
