@@ -7,7 +7,10 @@ translate first and fill in afterwards); `str(error)` is the filled English text
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+from node.errors import Detail, NodeError
 
 
 def _(message: str) -> str:
@@ -15,7 +18,7 @@ def _(message: str) -> str:
     return message
 
 
-class VaultError(Exception):
+class VaultError(NodeError):
     """Base of everything that the vault refuses.
 
     Attributes:
@@ -33,19 +36,9 @@ class VaultError(Exception):
         advice: str = "",
         *,
         code: str = "",
-        details: dict[str, str | int] | None = None,
+        details: Mapping[str, Detail] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.code = code or self.CODE
-        self.message = message
-        self.advice = advice
-        self.details: dict[str, str | int] = dict(details or {})
-
-    def __str__(self) -> str:
-        """Fill the English templates."""
-        text = self.message % self.details if self.details else self.message
-        advice = self.advice % self.details if self.details else self.advice
-        return f"{self.code}: {text}" + (f" {advice}" if advice else "")
+        super().__init__(message, advice, code=code, details=dict(details or {}))
 
 
 class CommandError(VaultError):
@@ -118,3 +111,9 @@ class ReceiptError(VaultError):
     """No receipt can be given, or one does not verify."""
 
     CODE = "receipt"
+
+
+class ReplayError(VaultError):
+    """There is nothing to replay."""
+
+    CODE = "replay"

@@ -27,7 +27,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError as SodiumError
 
-from crypto.canonical import JsonInput, JsonValue, encode_json, encode_parts, parse_json
+from crypto.canonical import JsonInput, encode_json, encode_parts, parse_json
 from crypto.errors import CryptoError
 from node.vault.errors import JournalError, _
 from node.vault.store import VaultStore
@@ -60,7 +60,7 @@ class JournalRecord:
     kind: str
     target: str
     result: str
-    data: JsonValue = field(repr=False)
+    data: JsonInput = field(repr=False)
 
 
 class Journal:

@@ -1,0 +1,142 @@
+"""The ``import`` command: read a school's files, and store the records if nothing at all is wrong.
+
+What is counted where comes from a round's plan when the command names one, else from the command itself.
+A dry run does everything but store. The journal keeps which files were read (their SHA-256) and how many
+rows they had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from crypto.canonical import JsonInput
+from node.vault.enrol import Identity
+from node.vault.errors import CommandError, RecordsError, _
+from node.vault.import_file import ImportContext, ImportResult, import_files
+from node.vault.journal import Journal, JournalRecord
+from node.vault.published import Published
+from node.vault.records import SavedRecords, save_records
+from node.vault.store import VaultStore
+
+CONSENT = "require"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTarget:
+    """What an import is for: the wave that it replaces, and the consent rule that it is read under."""
+
+    school_year: str
+    wave: str
+    census_date: date
+    consent: str = CONSENT
+
+
+def target_of_plan(published: Published) -> ImportTarget:
+    """Take the target from a round's plan."""
+    document = published.document
+    return ImportTarget(document.school_year, document.wave, document.census_date, document.consent)
+
+
+def target_of_values(values: Mapping[str, Any]) -> ImportTarget:
+    """Take the target from a command's fields.
+
+    Raises:
+        CommandError: one is missing or malformed.
+    """
+    texts = {name: values.get(name) for name in ("school_year", "wave", "census_date")}
+    for name, value in texts.items():
+        if not isinstance(value, str) or not value:
+            raise CommandError(
+                _("%(field)s is missing"),
+                _("Name the round, or give wave, school year and census date."),
+                details={"field": name},
+            )
+    consent = values.get("consent", CONSENT)
+    try:
+        census_date = date.fromisoformat(str(texts["census_date"]))
+    except ValueError:
+        raise CommandError(
+            _("census_date: expected a day such as 2026-09-30"), _("Correct the day."), code="bad-command"
+        ) from None
+    return ImportTarget(str(texts["school_year"]), str(texts["wave"]), census_date, str(consent))
+
+
+def import_records(
+    store: VaultStore,
+    journal: Journal,
+    identity: Identity,
+    now: datetime,
+    target: ImportTarget,
+    files: Mapping[str, bytes],
+    names: Mapping[str, str],
+    *,
+    is_dry_run: bool,
+) -> dict[str, Any]:
+    """Import a wave and describe what happened, as JSON values.
+
+    Returns:
+        `imported` and `refused` (0 or 1), `issues` by file, row and column, `counts`, and when stored the
+        set's digest and how many pupils it replaced.
+    """
+    context = ImportContext(
+        record_secret=identity.pupil_key,
+        school_year=target.school_year,
+        wave=target.wave,
+        census_date=target.census_date,
+        school_system=identity.system,
+        consent_policy=target.consent,
+    )
+    result = import_files(files, names, context)
+    saved = None
+    if not result.is_refused and not is_dry_run:
+        saved = _save(store, journal, now, target, result)
+    return _answer(target, result, saved, is_dry_run=is_dry_run)
+
+
+def _save(
+    store: VaultStore, journal: Journal, now: datetime, target: ImportTarget, result: ImportResult
+) -> SavedRecords:
+    if result.provenance is None:
+        raise RecordsError(_("the import has no provenance"), code="no-provenance")
+    provenance: dict[str, Any] = {**result.provenance.as_json(), "consent": target.consent}
+    data: JsonInput = {**provenance, "census_date": target.census_date.isoformat()}
+    with store.transaction("import"):
+        saved = save_records(
+            store,
+            result.records,
+            school_year=target.school_year,
+            wave=target.wave,
+            census_date=target.census_date,
+            provenance=provenance,
+            now=now,
+        )
+        if saved.is_new:
+            name = f"{target.school_year}/{target.wave}"
+            journal.append(JournalRecord(now, "vault", "import", name, "ok", data))
+    return saved
+
+
+def _answer(
+    target: ImportTarget, result: ImportResult, saved: SavedRecords | None, *, is_dry_run: bool
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "imported": int(saved is not None),
+        "refused": int(result.is_refused),
+        "dry_run": int(is_dry_run),
+        "school_year": target.school_year,
+        "wave": target.wave,
+        "census_date": target.census_date.isoformat(),
+        "consent": target.consent,
+        "issues": [issue.as_json() for issue in result.issues],
+        "counts": result.counts,
+    }
+    if saved is not None:
+        answer |= {
+            "records": saved.record_set.digest.hex(),
+            "is_new": int(saved.is_new),
+            "replaced": saved.num_replaced,
+        }
+    return answer

@@ -1,0 +1,81 @@
+"""What would leave, shown to a named person before a release. Nothing here leaves the school.
+
+Every number that a release would turn into bytes: the exact cells of every table (local, for this person
+only), the noise that is added at this school and in the county's sum, what the round costs, and the account
+before and after. It runs the same checks as a release and changes nothing.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from node.vault.check_round import CheckedRound, check_round
+from node.vault.parts import Parts
+from node.vault.tabulate import ExactTables, count_round
+from plan.layout import TableLayout
+from privacy.accountant import epsilon
+from privacy.discrete_gaussian import table_bound
+
+DELTA = 1e-6  # privacy.md: what (epsilon, delta) is shown at
+
+
+def preview_round(parts: Parts, round_id: bytes) -> dict[str, Any]:
+    """Check a round and show everything that a release would be made from.
+
+    Returns:
+        JSON values: the round, `tables` with exact `cells`, the noise of each, rho, epsilon, the account, and
+        `records`, the digest to give to ``release`` so that nothing changes in between.
+
+    Raises:
+        VaultError: the same refusals as a release.
+    """
+    checked = check_round(parts, round_id)
+    exact = count_round(parts.store, checked.published)
+    after = checked.account.after(checked.charge)
+    document, terms = checked.published.document, checked.round_log.terms
+    return {
+        "round": round_id.hex(),
+        "title": document.title,
+        "school_year": document.school_year,
+        "wave": document.wave,
+        "census_date": document.census_date.isoformat(),
+        "opens": terms.opens.isoformat(),
+        "closes": terms.closes.isoformat(),
+        "auditors": list(terms.auditors),
+        "threshold": terms.threshold,
+        "min_reports": terms.min_reports,
+        "num_records": exact.record_set.num_records,
+        "records": exact.record_set.digest.hex(),
+        "cells": checked.published.layout.cells,
+        "rho": str(checked.published.rho),
+        "epsilon": epsilon(checked.published.rho, DELTA),
+        "delta": DELTA,
+        "account": _account(checked, after),
+        "tables": [_table(checked, exact, table) for table in checked.published.layout.tables],
+    }
+
+
+def _account(checked: CheckedRound, after: Fraction) -> dict[str, Any]:
+    return {
+        "school_year": checked.account.school_year,
+        "cap": str(checked.account.cap),
+        "before": str(checked.account.spent),
+        "after": str(after),
+    }
+
+
+def _table(checked: CheckedRound, exact: ExactTables, table: TableLayout) -> dict[str, Any]:
+    counts = exact.counts[table.offset : table.offset + table.cells]
+    noise, least = table.noise, checked.round_log.terms.min_reports
+    return {
+        "id": table.id,
+        "title": table.title,
+        "dims": list(table.dims),
+        "scale": noise.scale,
+        "s2": noise.s2,
+        "sigma_school": noise.standard_error(1),
+        "sigma_county": noise.standard_error(least),
+        "bound_school": table_bound(noise.s2) / noise.scale,
+        "cells": [{"keys": table.keys(index), "count": int(count)} for index, count in enumerate(counts)],
+    }
