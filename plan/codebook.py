@@ -300,7 +300,7 @@ def _read_label_sets(top: Section) -> tuple[LabelSet, ...]:
         try:
             label_sets.append(LabelSet(name, direction, has_numbers, labels))
         except CodebookError as err:
-            section.extend("labels", err)
+            section.add("labels", *err.problems)
     return tuple(label_sets)
 
 
@@ -313,7 +313,7 @@ def _read_labels(section: Section) -> tuple[tuple[str, str], ...]:
             found = describe(level)
             allowed = phrase("a level: 0, 1, 2, 3, or 9 for an invalid test")
             path = f"{section.path}labels.{label[:40]!a}"
-            section.problems.append(Problem(path, found, allowed))
+            section.add("labels", Problem(path, found, allowed))
             continue
         labels.append((normalise_label(label), code))
     if not 1 <= len(values) <= MAX_LABELS:

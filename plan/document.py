@@ -300,7 +300,7 @@ def encode_body(plan: PlanDocument) -> bytes:
 def _read_body(top: Section) -> dict[str, Any]:
     """Read the keys of the body; the values are complete only if no problem was noted."""
     top.choice("format", (PLAN_FORMAT,))
-    floors = Section(top.table("floors") if top.has("floors") else {}, _FLOOR_KEYS, top.problems, "floors.")
+    floors = top.subsection("floors", _FLOOR_KEYS, is_required=False)
     return {
         "id": top.word("id", ID_PATTERN, phrase("a short name of a-z 0-9 . _ -")),
         "title": top.text("title", 80),
@@ -353,8 +353,8 @@ def _item_path(key: str, values: Mapping[str, object], place: int) -> str:
 def _read_terms(top: Section) -> dict[str, Any]:
     """Read what will stand in the statement's text."""
     rho = top.rational("rho", Fraction(0), MAX_RHO)
-    window = Section(top.table("window"), _WINDOW_KEYS, top.problems, "window.")
-    trust = Section(top.table("trust"), _TRUST_KEYS, top.problems, "trust.")
+    window = top.subsection("window", _WINDOW_KEYS)
+    trust = top.subsection("trust", _TRUST_KEYS)
     values = {
         "rho": rho,
         "opens": window.moment("opens"),

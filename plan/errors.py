@@ -52,11 +52,12 @@ class Problem:
 
     def text(self, translate: Callable[[str], str] = str) -> str:
         """Return the problem as one line."""
-        line = translate("%(key)s: found %(found)s; allowed: %(allowed)s") % {
-            "key": self.key or translate("the file"),
-            "found": self.found.text(translate),
-            "allowed": self.allowed.text(translate),
-        }
+        line = phrase(
+            "%(key)s: found %(found)s; allowed: %(allowed)s",
+            key=self.key or phrase("the file").text(translate),
+            found=self.found.text(translate),
+            allowed=self.allowed.text(translate),
+        ).text(translate)
         return f"{line} ({self.advice.text(translate)})" if self.advice else line
 
     def __str__(self) -> str:

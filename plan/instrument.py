@@ -117,7 +117,7 @@ def read_instrument(section: Section) -> Instrument | None:
     try:
         return Instrument(name, digest, total, factors)
     except DocumentError as err:
-        section.extend("id", err)
+        section.add("id", *err.problems)
         return None
 
 

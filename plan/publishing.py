@@ -10,7 +10,7 @@ from dataclasses import replace
 from plan import rules
 from plan.codebook import Codebook
 from plan.document import PlanDocument, terms_of
-from plan.errors import DocumentError, Problem, phrase, raise_if
+from plan.errors import DocumentError, Phrase, Problem, phrase, raise_if
 from plan.instrument import instrument_of, pin
 
 
@@ -85,3 +85,22 @@ def check_publishable(plan: PlanDocument, *, is_demo: bool) -> None:
             for name in unpinned
         ],
     )
+
+
+def cautions(plan: PlanDocument) -> tuple[Phrase, ...]:
+    """Return what is allowed but should be known before a plan is published; empty when nothing is."""
+    notes = [
+        phrase(
+            "instrument '%(name)s': no codebook is pinned yet; schools could import with different ones",
+            name=item.id,
+        )
+        for item in plan.instruments
+        if not item.digest
+    ]
+    if len(plan.instruments) > 1:
+        notes += [
+            phrase("table %(id)s pools the levels of several instruments: they are not alike", id=table.id)
+            for table in plan.tables
+            if not table.instrument and table.names & {"level", "alert", "level2"}
+        ]
+    return tuple(notes)

@@ -128,18 +128,17 @@ class Section:
         self.path = path
         self.problems = problems
         self._values = values
-        self._start = len(problems)
         self._failed: set[str] = set()
         for name in values:
             if name not in known:
                 allowed = phrase("the keys %(names)s", names=", ".join(known))
-                found = phrase("an unknown key")
-                problems.append(Problem(self._path_of(name), found, allowed, nearest(name, known)))
+                advice = nearest(name, known)
+                self.add(name, Problem(self._path_of(name), phrase("an unknown key"), allowed, advice))
 
     @property
     def has_problems(self) -> bool:
-        """Whether anything was noted since this section was begun (its own tables included)."""
-        return len(self.problems) > self._start
+        """Whether anything was noted in this section."""
+        return bool(self._failed)
 
     def failed(self, *keys: str) -> bool:
         """Say whether one of these keys could not be read."""
@@ -152,8 +151,12 @@ class Section:
     def note(self, key: str, allowed: Phrase, advice: Phrase | None = None) -> None:
         """Note that the value of a key is not what is allowed."""
         found = describe(self._values[key]) if key in self._values else NOTHING
+        self.add(key, Problem(self._path_of(key), found, allowed, advice))
+
+    def add(self, key: str, *problems: Problem) -> None:
+        """Keep problems that lie in the value of a key."""
         self._failed.add(key)
-        self.problems.append(Problem(self._path_of(key), found, allowed, advice))
+        self.problems.extend(problems)
 
     def fail(self, key: str) -> None:
         """Count a key as not read, because something inside of its table could not be."""
@@ -165,11 +168,6 @@ class Section:
         if len(found) < len(items):
             self.fail(key)
         return found
-
-    def extend(self, key: str, error: PlanError) -> None:
-        """Note the problems of an error that was raised while building the value of a key."""
-        self._failed.add(key)
-        self.problems.extend(error.problems)
 
     def _path_of(self, key: str) -> str:
         shown = key if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", key) else ascii(key[:40])
@@ -332,6 +330,12 @@ class Section:
             return value if isinstance(value, dict) else None
 
         return self.take(key, read, phrase("a table headed [%(key)s]", key=key), {})
+
+    def subsection(self, key: str, known: Sequence[str], *, is_required: bool = True) -> "Section":
+        """Begin the section of one table; one that is missing is noted once, not key by key."""
+        values = self.table(key) if is_required or self.has(key) else {}
+        problems = [] if self.failed(key) else self.problems
+        return Section(values, known, problems, f"{self.path}{key}.")
 
 
 def parse_rational(value: object) -> Fraction | None:

@@ -263,7 +263,7 @@ def read_table(section: Section) -> TableSpec | None:
             reason=reason,
         )
     except DocumentError as err:
-        section.extend("id", err)
+        section.add("id", *err.problems)
         return None
 
 
@@ -286,13 +286,12 @@ def _read_where(section: Section) -> Where:
         if name not in DIMENSIONS or DIMENSIONS[name].is_scored:
             known = [item.name for item in DIMENSIONS.values() if not item.is_scored]
             allowed = phrase("the dimensions %(names)s", names=", ".join(known))
-            problem = Problem(path, phrase("an unknown key"), allowed, nearest(name, known))
-            section.problems.append(problem)
+            section.add("where", Problem(path, phrase("an unknown key"), allowed, nearest(name, known)))
             continue
         codes = read_codes(value, tuple(DIMENSIONS[name].codes))
         if codes is None:
             allowed = phrase("a list of codes out of %(codes)s", codes=", ".join(DIMENSIONS[name].codes))
-            section.problems.append(Problem(path, describe(value), allowed))
+            section.add("where", Problem(path, describe(value), allowed))
             continue
         where.append((name, codes))
     return tuple(where)
