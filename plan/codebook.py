@@ -23,7 +23,16 @@ from crypto.errors import CryptoError
 from plan.codes import LEVEL, UNKNOWN
 from plan.errors import CodebookError, Problem, phrase, raise_if
 from plan.labels import DIRECTIONS, MAX_LABELS, NUMBERS, LabelSet, normalise_label
-from plan.reading import FACTOR_PATTERN, ID_PATTERN, MAX_INPUT_BYTES, Section, describe, load_toml, nearest
+from plan.reading import (
+    FACTOR_PATTERN,
+    ID_PATTERN,
+    MAX_INPUT_BYTES,
+    Section,
+    describe,
+    load_toml,
+    nearest,
+    shown_key,
+)
 from plan.scores import Comparator, ScoreRange, encode_score, parse_comparator
 
 CODEBOOK_FORMAT: Final = "fedscreen/codebook/v1"
@@ -312,7 +321,7 @@ def _read_labels(section: Section) -> tuple[tuple[str, str], ...]:
         if not isinstance(code, str) or code not in LEVEL:
             found = describe(level)
             allowed = phrase("a level: 0, 1, 2, 3, or 9 for an invalid test")
-            path = f"{section.path}labels.{label[:40]!a}"
+            path = f"{section.path}labels.{shown_key(label)}"
             section.add("labels", Problem(path, found, allowed))
             continue
         labels.append((normalise_label(label), code))

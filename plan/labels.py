@@ -14,7 +14,7 @@ from typing import Final
 
 from plan.codes import LEVEL, UNKNOWN
 from plan.errors import CodebookError, Problem, phrase, raise_if
-from plan.reading import is_clean_text
+from plan.reading import is_clean_text, shown_key
 
 DIRECTIONS: Final = ("rising", "falling", "none")
 NUMBERS: Final = ("refused", "declared")
@@ -67,7 +67,7 @@ def _label_problems(labels: LabelSet) -> list[Problem]:
     key = f"levels.{labels.name}"
     problems = []
     for label, level in labels.labels:
-        path = f"{key}.labels.{label}"
+        path = f"{key}.labels.{shown_key(label)}"
         if not label or label != normalise_label(label) or not is_clean_text(label, MAX_LABEL_CHARS):
             allowed = phrase("text of 1 to %(most)s visible characters", most=MAX_LABEL_CHARS)
             problems.append(Problem(path, phrase("no such label"), allowed))

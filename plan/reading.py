@@ -74,7 +74,7 @@ def describe(value: object) -> Phrase:
     """Say in a few words what a value is, bounded in length whatever the input."""
     if isinstance(value, str):
         shown = value if len(value) <= _MAX_SHOWN else value[:_MAX_SHOWN] + "…"
-        return phrase("the text %(value)s", value=ascii(shown) if not shown.isprintable() else f"'{shown}'")
+        return phrase("the text %(value)s", value=f"'{shown}'" if shown.isprintable() else ascii(shown))
     if isinstance(value, bool):
         return phrase("the word %(value)s", value=str(value).lower())
     if isinstance(value, int | Decimal):
@@ -99,6 +99,12 @@ def _describe_number(value: int | Decimal) -> Phrase:
         if len(shown) <= _MAX_SHOWN:
             return phrase("the number %(value)s", value=shown)
     return phrase("a number out of all bounds")
+
+
+def shown_key(key: str) -> str:
+    """Return a key or label as a part of a key path: bounded, quoted where it is not plain."""
+    shown = key[:40]
+    return shown if shown.isprintable() and shown and not set(shown) & set(" .'\"") else ascii(shown)
 
 
 def nearest(name: str, known: Iterable[str]) -> Phrase | None:
@@ -170,8 +176,7 @@ class Section:
         return found
 
     def _path_of(self, key: str) -> str:
-        shown = key if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", key) else ascii(key[:40])
-        return self.path + shown
+        return self.path + shown_key(key)
 
     def take(
         self,

@@ -20,7 +20,7 @@ from plan.codes import Codes, stage_of
 from plan.dimensions import DIMENSIONS
 from plan.errors import DocumentError, Phrase, Problem, phrase, raise_if
 from plan.instrument import Instrument
-from plan.reading import ID_PATTERN, Section, describe, encode_rational, nearest, read_codes
+from plan.reading import ID_PATTERN, Section, describe, encode_rational, nearest, read_codes, shown_key
 
 TABLE_KEYS: Final = ("id", "title", "dims", "where", "multi", "touch", "weight", "instrument", "reason")
 TABLE_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z", re.ASCII)
@@ -282,7 +282,7 @@ def _read_where(section: Section) -> Where:
     values: Mapping[str, object] = section.table("where") if section.has("where") else {}
     where = []
     for name, value in sorted(values.items()):
-        path = f"{section.path}where.{ascii(name[:40])[1:-1]}"
+        path = f"{section.path}where.{shown_key(name)}"
         if name not in DIMENSIONS or DIMENSIONS[name].is_scored:
             known = [item.name for item in DIMENSIONS.values() if not item.is_scored]
             allowed = phrase("the dimensions %(names)s", names=", ".join(known))
