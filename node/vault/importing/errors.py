@@ -1,0 +1,224 @@
+"""What can be wrong with a file that a school imports, and how it is told.
+
+A problem is always named by file, row and column, never by what stands there: an issue's text
+holds no pupil id, name, label or score, and a file is called by its part (roster, screening,
+profile, codebook), not by its own name, which people like to fill with a school and a class.
+
+Every code has one English template in ``MESSAGES`` and one piece of advice in ``ADVICE``; whoever
+shows an issue translates these first and fills in ``RowIssue.values`` afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from node.vault.errors import VaultError
+
+ROSTER = "roster"
+SCREENING = "screening"
+PROFILE = "profile"
+CODEBOOK = "codebook"
+
+MAX_ISSUES = 200
+
+Severity = Literal["error", "warning"]
+
+
+def _(message: str) -> str:
+    """Mark a message for the translation catalogue; the vault itself always speaks English."""
+    return message
+
+
+MESSAGES: dict[str, str] = {
+    "file-missing": _("The file is not there."),
+    "file-empty": _("The file is empty."),
+    "file-type": _("The file's name ends neither in .xlsx nor in .csv."),
+    "file-too-large": _("The file has more than %(allowed)s bytes."),
+    "not-utf8": _("The csv file is not UTF-8 text."),
+    "csv-damaged": _("The csv file cannot be taken apart into rows and columns."),
+    "csv-is-xlsx": _("The file is called .csv but is a workbook."),
+    "not-xlsx": _("The file is called .xlsx but is not an xlsx workbook."),
+    "old-xls": _("The file is an old .xls workbook or is protected by a password."),
+    "xlsx-damaged": _("The workbook is damaged or uses something that a plain table never has."),
+    "xlsx-bomb": _("The workbook unpacks to more than %(allowed)s."),
+    "formula-error": _("A cell holds a formula error such as #N/A or #REF!."),
+    "sheet-missing": _("The workbook has no sheet of the name or number that the profile gives."),
+    "too-many-rows": _("The table has more than %(allowed)s rows."),
+    "too-many-columns": _("The table has more than %(allowed)s columns."),
+    "header-missing": _("There is no header in row %(expected)s, where the profile expects it."),
+    "no-rows": _("There is no pupil below the header."),
+    "profile-invalid": _("The import profile is not valid at %(place)s: %(expected)s."),
+    "codebook-invalid": _("The codebook is not valid at %(place)s: %(expected)s."),
+    "missing-column": _("No column is called any of: %(expected)s."),
+    "double-column": _(
+        "Two columns have a name that means the same field: columns %(first)s and %(second)s."
+    ),
+    "cell-past-header": _("The row is longer than the header."),
+    "empty-cell": _("The cell is empty, and this column must be filled."),
+    "not-text": _("The cell holds something else than text."),
+    "unmapped-label": _("The profile does not say what the label in this cell means."),
+    "unmapped-level": _("The codebook does not say which alert level the label in this cell means."),
+    "ambiguous-level": _("The label in this cell means different alert levels in the codebook's label sets."),
+    "bare-number": _("The cell holds a bare number, and nothing says what it means."),
+    "student-no-damaged": _("The student number was stored as a number and its last digits are lost."),
+    "student-no-form": _("The student number is not G, L or J and 18 further characters."),
+    "not-a-number": _("The cell is not a number."),
+    "score-range": _("The score is outside the codebook's range %(low)s to %(high)s."),
+    "date-form": _("The cell is not a date such as 2025-09-20."),
+    "date-range": _("The date is not in the school year %(expected)s."),
+    "duplicate-pupil": _("The pupil of this row already stands in row %(first)s."),
+    "not-on-roster": _("The pupil of this row is not on the roster."),
+    "tested-and-excused": _("The pupil has a result and also a reason for having none."),
+    "reasons-differ": _("Roster and screening file give different reasons for a missing result."),
+    "consents-differ": _("Roster and screening file differ on the guardian's consent."),
+    "retest-row": _("The row is a retest (pass 3)."),
+    "no-consent": _("Not one pupil has a recorded consent; all of them count as 'consent not recorded'."),
+    "more-issues": _("There are further errors; only the first %(allowed)s are listed."),
+}
+
+ADVICE: dict[str, str] = {
+    "file-missing": _("Give both the roster and the platform's file, the profile and the codebook."),
+    "file-empty": _("Export the file again."),
+    "file-type": _("Save the table as an Excel workbook (.xlsx) or as 'CSV UTF-8' (.csv)."),
+    "file-too-large": _("Remove pictures and sheets that are not needed, or import by campus."),
+    "not-utf8": _("Save it again as 'CSV UTF-8' or as .xlsx; plain 'CSV' is stored as GBK by Excel and WPS."),
+    "csv-damaged": _("Open it in a spreadsheet program and save it as .xlsx."),
+    "csv-is-xlsx": _("Change the end of its name to .xlsx."),
+    "not-xlsx": _("Open it in a spreadsheet program and save it as an Excel workbook (.xlsx)."),
+    "old-xls": _("Open it and save it as .xlsx without a password."),
+    "xlsx-damaged": _("Copy the table into a new workbook (paste as values) and save that as .xlsx."),
+    "xlsx-bomb": _("Copy the table into a new workbook (paste as values) and save that as .xlsx."),
+    "formula-error": _("Mend the formula, or paste the column as values."),
+    "sheet-missing": _("Correct `sheet` in the profile or the name of the sheet."),
+    "too-many-rows": _("Delete the rows below the table; one file holds one school."),
+    "too-many-columns": _("Delete the columns beside the table."),
+    "header-missing": _("Correct `header_row` in the profile."),
+    "no-rows": _("Export the file again."),
+    "profile-invalid": _("Correct the profile, or use one of the ready profiles."),
+    "codebook-invalid": _("Use the codebook that the county has published."),
+    "missing-column": _("Export the file with this column, or add the platform's own header to the profile."),
+    "double-column": _("Delete one of the two columns."),
+    "cell-past-header": _("Remove the stray cell or give its column a header."),
+    "empty-cell": _("Fill in the cell."),
+    "not-text": _("Set the column's format to text and fill in the cell again."),
+    "unmapped-label": _("Use one of the labels that the profile knows, or have the label added to it."),
+    "unmapped-level": _("Use one of the codebook's labels; a new label needs a new codebook."),
+    "ambiguous-level": _("Name the platform's label set in the profile (`levels`)."),
+    "bare-number": _("Export labels instead of numbers, or have the coding added to the profile."),
+    "student-no-damaged": _("Set the column's format to text, then export or paste it again."),
+    "student-no-form": _("Copy the number from the student register."),
+    "not-a-number": _("Correct the cell; leave it empty only if the pupil has no result."),
+    "score-range": _("Correct the score, or check that this is the right codebook."),
+    "date-form": _("Set the column's format to date."),
+    "date-range": _("Correct the date, or check the school year."),
+    "duplicate-pupil": _("Keep one row for each pupil."),
+    "not-on-roster": _("Correct the student number, or add the pupil to the roster."),
+    "tested-and-excused": _("Delete the reason, or the result."),
+    "reasons-differ": _("Correct one of the two files."),
+    "consents-differ": _("Correct one of the two files."),
+    "retest-row": _("Put retests into a file of their own; this import takes first and make-up tests."),
+    "no-consent": _("Check the consent column before you release anything."),
+    "more-issues": _("Correct these first and import again."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowIssue:
+    """One problem of one file, by its place.
+
+    Attributes:
+        file: the part: ``roster``, ``screening``, ``profile`` or ``codebook``.
+        row: 1-based row as a spreadsheet program shows it; 0 when the whole file is meant.
+        column: letters as a spreadsheet program shows them; empty when the whole row is meant.
+        code: a key of ``MESSAGES``.
+        header: the column's header as the profile spells it; empty if unknown.
+        values: what the templates need; never anything that was read from a pupil's row.
+        severity: an ``error`` stops the whole import, a ``warning`` does not.
+    """
+
+    file: str
+    row: int
+    column: str
+    code: str
+    header: str = ""
+    values: tuple[tuple[str, str], ...] = ()
+    severity: Severity = "error"
+
+    @property
+    def message(self) -> str:
+        """Give what is wrong, in English."""
+        return MESSAGES[self.code] % dict(self.values)
+
+    @property
+    def advice(self) -> str:
+        """Give what to do about it, in English."""
+        return ADVICE[self.code] % dict(self.values)
+
+    def as_json(self) -> dict[str, str | int | dict[str, str]]:
+        """Give the issue as JSON values, with everything that a translation needs."""
+        return {
+            "file": self.file,
+            "row": self.row,
+            "column": self.column,
+            "header": self.header,
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "advice": self.advice,
+            "values": dict(self.values),
+        }
+
+
+class ImportingError(VaultError):
+    """A file cannot be imported at all; ``issues`` (at least one) say where and why."""
+
+    CODE = "import-refused"
+
+    def __init__(self, *issues: RowIssue) -> None:
+        first = issues[0]
+        super().__init__(
+            MESSAGES[first.code], ADVICE[first.code], code=first.code, details=dict(first.values)
+        )
+        self.issues = issues
+
+
+class CellError(VaultError):
+    """One cell is refused; who reads the row knows where it stands. ``details`` fill the template."""
+
+    def __init__(self, code: str, **values: str) -> None:
+        super().__init__(MESSAGES[code], ADVICE[code], code=code, details=dict(values))
+        self.values = tuple(sorted(values.items()))
+
+
+def refuse_file(file: str, code: str, *, row: int = 0, column: str = "", **values: str) -> ImportingError:
+    """Make the error of one file, for ``raise``."""
+    return ImportingError(RowIssue(file, row, column, code, values=tuple(sorted(values.items()))))
+
+
+class IssueList:
+    """The issues of one import, in the order in which they were met; at most ``MAX_ISSUES`` errors."""
+
+    def __init__(self) -> None:
+        self._issues: list[RowIssue] = []
+        self._num_errors = 0
+
+    def add(self, issue: RowIssue) -> None:
+        """Keep an issue; beyond the bound an error only counts."""
+        if issue.severity == "error":
+            self._num_errors += 1
+            if self._num_errors > MAX_ISSUES:
+                return
+        self._issues.append(issue)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any issue stops the import."""
+        return self._num_errors > 0
+
+    def listed(self) -> tuple[RowIssue, ...]:
+        """Give the issues, and one more that says so when there were too many errors to list."""
+        if self._num_errors <= MAX_ISSUES:
+            return tuple(self._issues)
+        more = RowIssue("", 0, "", "more-issues", values=(("allowed", str(MAX_ISSUES)),))
+        return (*self._issues, more)
