@@ -34,6 +34,7 @@ WRONG_SET = "wrong-set"
 TOO_FEW_REPORTS = "too-few-reports"
 SMALL_GROUP = "min-group"
 EXPIRED = "expired"
+NEVER_OPENS = "never-opens"
 
 
 def sign_decision(context: Context, round_log: RoundLog) -> SignedEntry:

@@ -20,8 +20,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from auditor.durable import make_private_directory, replace_durably
 from auditor.errors import ConfigError
-from auditor.state import make_private_directory, replace_durably
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _ID = Annotated[str, Field(pattern=ID_PATTERN)]

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from auditor.agree import EXPIRED, sign_abandon, sign_decision
+from auditor.agree import EXPIRED, NEVER_OPENS, sign_abandon, sign_decision
 from auditor.answer_masks import destroy_keys, sign_opening, stored_answer
 from auditor.approve import sign_approval, verify_own_approval
 from auditor.check_reports import sign_checked
 from auditor.config import AuditorConfig
 from auditor.context import Context
+from auditor.durable import Durable, ignore_durable
 from auditor.errors import AuditorError, NotReadyError, RefusalError
 from auditor.keys import AuditorKeys
 from auditor.link import CoordinatorLink
@@ -33,7 +34,7 @@ from auditor.mirror import Mirror
 from auditor.policy import AuditorPolicy
 from auditor.sign_roster import RosterReview, list_reviews, sign_roster
 from auditor.signing import SignedEntry, stored_entry
-from auditor.state import Durable, SlotKind, State, ignore_durable
+from auditor.state import SlotKind, State
 from auditor.witness import cosign_newest
 from protos.card import FederationCard
 from protos.errors import ProtocolError
@@ -181,11 +182,15 @@ class Desk:
             yield from self._resend(round_log, SlotKind.APPROVAL)
             return
         verify_own_approval(context, round_log)
-        if round_log.release is not None or round_log.can_never_open:
-            yield from self._destroy(round_id, "the round is over")
+        if round_log.release is not None:
+            yield from self._destroy(round_id, "the round is released")
+            yield from self._deliver(round_log)
+            return
+        if round_log.can_never_open:
+            yield from self._give_up(round_log, NEVER_OPENS)
             return
         if self._is_expired(round_log):
-            yield from self._expire(round_log)
+            yield from self._give_up(round_log, EXPIRED)
             return
         yield from self._check(round_log)
         yield from self._decide(round_log)
@@ -215,6 +220,10 @@ class Desk:
         if stored_entry(self.state, SlotKind.OPENING, round_log.round_id) is None:
             sign_opening(self.context, round_log)
         destroy_keys(self.state, round_log.round_id)  # a crash may have come between signing and this
+        yield from self._deliver(round_log)
+
+    def _deliver(self, round_log: RoundLog) -> Iterator[Event]:
+        """Send the stored opening and sums, unless the opening stands in the log already."""
         answer = stored_answer(self.state, round_log)
         if answer is not None and not self._is_logged(answer[0]):
             self.context.link.submit_opening(answer[0].entry, answer[1])
@@ -234,14 +243,17 @@ class Desk:
     def _is_expired(self, round_log: RoundLog) -> bool:
         return self.context.now() > round_log.terms.closes + self.context.keep_keys
 
-    def _expire(self, round_log: RoundLog) -> Iterator[Event]:
-        """After the keys' time an undecided round is abandoned; an agreed one just loses its keys."""
+    def _give_up(self, round_log: RoundLog, reason: str) -> Iterator[Event]:
+        """Abandon a round that was not decided, so that schools get their charge back; destroy its keys.
+
+        A round that this auditor has agreed to just loses its keys; an answer that was signed
+        before is still delivered.
+        """
         if stored_entry(self.state, SlotKind.DECISION, round_log.round_id) is None:
-            sign_abandon(self.context, round_log, EXPIRED)
-        yield from self._destroy(round_log.round_id, "expired")
+            sign_abandon(self.context, round_log, reason)
+        yield from self._destroy(round_log.round_id, reason)
         yield from self._resend(round_log, SlotKind.DECISION)
-        if stored_entry(self.state, SlotKind.OPENING, round_log.round_id) is not None:
-            yield from self._answer(round_log)
+        yield from self._deliver(round_log)
 
     def _destroy(self, round_id: bytes, reason: str) -> Iterator[Event]:
         if destroy_keys(self.state, round_id):

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from auditor.config import AuditorConfig, AuditorFolder
+from auditor.durable import create_exclusively, make_private_directory, replace_durably
 from auditor.errors import KeyFileError
-from auditor.state import create_exclusively, make_private_directory, replace_durably
 from crypto.note import KeyType, SigningKey
 from protos.bodies import key_name
 

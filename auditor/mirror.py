@@ -20,9 +20,9 @@ import os
 import struct
 from pathlib import Path
 
+from auditor.durable import Durable, ignore_durable, make_private_directory, replace_durably
 from auditor.errors import MirrorError, SplitViewError
 from auditor.link import CoordinatorLink
-from auditor.state import Durable, ignore_durable, make_private_directory, replace_durably
 from crypto.checkpoint import Checkpoint, parse_checkpoint
 from crypto.errors import CryptoError
 from crypto.note import parse_note, verified_by

@@ -30,17 +30,20 @@ from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
+from auditor.durable import (
+    Durable,
+    create_exclusively,
+    ignore_durable,
+    make_private_directory,
+    replace_durably,
+    sync_directory,
+)
 from auditor.errors import BusyError, SlotTakenError, StateError
 
 INSTANCE_BYTES = 16
 _SLOT_MAGIC = b"fedscreen auditor slot 1\n"
 _DIGEST_BYTES = 32
 _LOCK_RETRY_S = 0.02
-Durable = Callable[[str], None]
-
-
-def ignore_durable(_step: str) -> None:
-    """Do nothing: the `durable` hook of a process that injects no faults."""
 
 
 class SlotKind(Enum):
@@ -281,68 +284,6 @@ class State:
                 "start a new instance, which abstains from every round approved before"
             )
         return instance
-
-
-def make_private_directory(path: Path) -> None:
-    """Create a directory, and its parents, for the owner only; sync the parent."""
-    if path.is_dir():
-        return
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sync_directory(path.parent)
-
-
-def create_exclusively(path: Path, content: bytes, step: str, durable: Durable = ignore_durable) -> None:
-    """Create a file that must not exist, whole or not at all, and sync file and folder.
-
-    The bytes are written and synced under a temporary name and linked to the final one, which
-    fails if it exists; a crash leaves either nothing or the complete file.
-
-    Raises:
-        SlotTakenError: the file exists.
-    """
-    durable(f"{step} before")
-    staged = _stage(path, content)
-    durable(f"{step} staged")
-    try:
-        os.link(staged, path)
-    except FileExistsError as err:
-        raise SlotTakenError(f"{path}: exists already and is never replaced") from err
-    finally:
-        staged.unlink(missing_ok=True)
-    sync_directory(path.parent)
-    durable(f"{step} after")
-
-
-def replace_durably(path: Path, content: bytes, step: str, durable: Durable = ignore_durable) -> None:
-    """Replace a file's content atomically and sync file and folder."""
-    durable(f"{step} before")
-    staged = _stage(path, content)
-    durable(f"{step} staged")
-    staged.replace(path)
-    sync_directory(path.parent)
-    durable(f"{step} after")
-
-
-def _stage(path: Path, content: bytes) -> Path:
-    staged = path.with_name(f"{path.name}.tmp")
-    staged.unlink(missing_ok=True)  # left by a crash; the lock keeps others away
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return staged
-
-
-def sync_directory(path: Path) -> None:
-    """Make a directory's entries durable; Windows does it with the file itself."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _acquire(descriptor: int, timeout_s: float, directory: Path) -> None:

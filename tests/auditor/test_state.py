@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from auditor.durable import create_exclusively, replace_durably
 from auditor.errors import BusyError, SlotTakenError, StateError
-from auditor.state import SecretKind, SlotKind, State, create_exclusively, replace_durably
+from auditor.state import SecretKind, SlotKind, State
 
 ROUND = bytes(range(32))
 OTHER_ROUND = bytes(32)

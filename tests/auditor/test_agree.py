@@ -1,0 +1,237 @@
+"""Agreement or abandon: one of the two, only to a close that this auditor can recompute."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes_auditors import FakeCounty, run_all, small_plan
+
+from auditor.agree import sign_abandon, sign_decision, verify_close
+from auditor.desk import Desk
+from auditor.errors import CheckError, RefusalError, SlotTakenError
+from auditor.signing import stored_entry
+from auditor.state import SecretKind, SlotKind
+from protos.bodies import CloseBody, Refusal, encode_checked_body, encode_close_body, parse_checked_body
+from protos.statements import Abandon, Agreement
+
+
+def _prepare(county: FakeCounty, desks: dict[str, Desk], round_id: bytes, *names: str) -> None:
+    """Collect, fix the candidates, and let these auditors check."""
+    county.collect(round_id)
+    county.fix_candidates(round_id)
+    run_all([desks[name] for name in names], 1)
+
+
+def test_every_auditor_agrees_to_the_right_close(
+    county: FakeCounty, desks: dict[str, Desk], closed_round: bytes
+) -> None:
+    run_all(list(desks.values()), 1)
+    row = county.round(closed_round)
+    assert row.close is not None
+    assert {name: agreement.statement.close for name, agreement in row.agreements.items()} == dict.fromkeys(
+        desks, row.close.digest
+    )
+    assert not row.abandons
+
+
+def test_there_is_nothing_to_decide_before_the_close(desks: dict[str, Desk], round_id: bytes) -> None:
+    desks["a1"].sync()
+    context = desks["a1"].context
+    with pytest.raises(CheckError, match="not closed"):
+        sign_decision(context, context.ledger.rounds[round_id])
+
+
+def test_an_auditor_that_the_close_does_not_name_abandons(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    _prepare(county, desks, round_id, "a1", "a2", "a3", "a4")
+    county.close(round_id, ["a1", "a2", "a3"])
+    run_all(list(desks.values()), 1)
+    row = county.round(round_id)
+    assert sorted(row.agreements) == ["a1", "a2", "a3"]
+    assert row.abandons["a4"].statement.reason == "not-named"
+    assert desks["a4"].state.secret(SecretKind.ROUND_KEY, round_id) is None
+
+
+def test_an_auditor_that_never_checked_abandons(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    _prepare(county, desks, round_id, "a1", "a2", "a3")
+    county.close(round_id)
+    desks["a4"].step()
+    assert county.round(round_id).abandons["a4"].statement.reason == "not-named"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"reports": 5}, "wrong-set"),
+        ({"tier": 1}, "wrong-set"),
+        ({"checked": ()}, "not-named"),
+    ],
+)
+def test_a_close_that_says_something_else_is_not_agreed_to(
+    county: FakeCounty, desks: dict[str, Desk], closed_round: bytes, change: dict[str, object], code: str
+) -> None:
+    """The ledger refuses such a close already; the auditor recomputes it all the same."""
+    desks["a1"].sync()
+    context = desks["a1"].context
+    row = context.ledger.rounds[closed_round]
+    assert row.close is not None
+    row.close = replace(row.close, statement=replace(row.close.statement, **change))
+    checked = stored_entry(context.state, SlotKind.CHECKED, closed_round)
+    with pytest.raises(RefusalError) as caught:
+        verify_close(context, row, checked)
+    assert caught.value.code == code
+
+
+def _with_set(desk: Desk, round_id: bytes, change: str) -> None:
+    row = desk.context.ledger.rounds[round_id]
+    body = row.close_body()
+    assert row.close is not None
+    assert body is not None
+    reduced = CloseBody(body.set[1:], body.excluded)
+    statement = row.close.statement
+    if change == "counted":
+        statement = replace(statement, reports=len(reduced.set))
+    row.close = replace(row.close, body=encode_close_body(reduced), statement=statement)
+
+
+@pytest.mark.parametrize("change", ["plain", "counted"])
+def test_a_close_that_leaves_a_school_out_is_not_agreed_to(
+    desks: dict[str, Desk], closed_round: bytes, change: str
+) -> None:
+    desk = desks["a1"]
+    desk.sync()
+    _with_set(desk, closed_round, change)
+    checked = stored_entry(desk.state, SlotKind.CHECKED, closed_round)
+    with pytest.raises(RefusalError, match="wrong-set"):
+        verify_close(desk.context, desk.context.ledger.rounds[closed_round], checked)
+
+
+def test_an_agreement_is_never_followed_by_an_abandon(
+    county: FakeCounty, desks: dict[str, Desk], closed_round: bytes
+) -> None:
+    run_all(list(desks.values()), 1)
+    context = desks["a1"].context
+    with pytest.raises(SlotTakenError):
+        sign_abandon(context, context.ledger.rounds[closed_round], "expired")
+    decision = stored_entry(context.state, SlotKind.DECISION, closed_round)
+    assert decision is not None
+    assert isinstance(decision.statement, Agreement)
+
+
+def test_an_abandon_is_never_followed_by_an_agreement(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    _prepare(county, desks, round_id, "a1", "a2", "a3", "a4")
+    desks["a1"].sync()
+    context = desks["a1"].context
+    sign_abandon(context, context.ledger.rounds[round_id], "expired")
+    county.close(round_id)
+    desks["a1"].step()
+    assert isinstance(county.round(round_id).abandons["a1"].statement, Abandon)
+    with pytest.raises(SlotTakenError):
+        sign_decision(context, context.ledger.rounds[round_id])
+
+
+def test_after_the_keys_time_an_undecided_round_is_abandoned_and_the_key_destroyed(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    county.collect(round_id)
+    county.clock = small_plan().closes + timedelta(days=60, seconds=1)
+    desks["a1"].step()
+    assert county.round(round_id).abandons["a1"].statement.reason == "expired"
+    assert desks["a1"].state.secret(SecretKind.ROUND_KEY, round_id) is None
+    assert desks["a1"].state.secret(SecretKind.DRAW, round_id) is None
+
+
+def test_before_the_keys_time_nothing_is_abandoned(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    county.clock = small_plan().closes + timedelta(days=59)
+    desks["a1"].step()
+    assert not county.round(round_id).abandons
+    assert desks["a1"].state.secret(SecretKind.ROUND_KEY, round_id) is not None
+
+
+def test_an_agreed_round_that_expires_loses_its_keys_and_keeps_its_agreement(
+    county: FakeCounty, desks: dict[str, Desk], closed_round: bytes
+) -> None:
+    desks["a1"].step()
+    county.clock = small_plan().closes + timedelta(days=61)
+    desks["a1"].step()
+    row = county.round(closed_round)
+    assert sorted(row.agreements) == ["a1"]
+    assert not row.abandons
+    assert desks["a1"].state.secret(SecretKind.ROUND_KEY, closed_round) is None
+
+
+def test_when_the_round_can_never_open_the_others_abandon_too_so_that_schools_are_refunded(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    county.collect(round_id)
+    for name in ("a1", "a2"):
+        desks[name].sync()
+        context = desks[name].context
+        sign_abandon(context, context.ledger.rounds[round_id], "expired")
+    run_all(list(desks.values()), 2)
+    row = county.round(round_id)
+    assert row.is_refundable
+    assert {abandon.statement.reason for abandon in row.abandons.values()} == {"expired", "never-opens"}
+    assert all(desk.state.secret(SecretKind.ROUND_KEY, round_id) is None for desk in desks.values())
+
+
+def test_a_group_below_min_group_is_refused_and_never_opened(tmp_path: Path) -> None:
+    """Six schools of a group are in the roster, four of them report: each alone could be seen."""
+    county = FakeCounty(num_nodes=12)
+    for number, node in enumerate(county.nodes.values()):
+        node.attributes = (("grade", "7" if number < 6 else "8"),)
+    county.join()
+    county.clock = small_plan().opens
+    desks = {name: county.desk(name, tmp_path / name) for name in sorted(county.auditors)}
+    round_id = county.publish_plan()
+    for desk in desks.values():
+        desk.approve(round_id)
+    county.collect(round_id, ["s1", "s2", "s3", "s4", "s7", "s8", "s9", "s10", "s11", "s12"])
+    county.fix_candidates(round_id)
+    run_all(list(desks.values()), 1)
+    refused = parse_checked_body(county.round(round_id).checked["a1"].body)
+    assert [(row.report.node, row.code) for row in refused] == [
+        (node, "min-group") for node in ("s1", "s2", "s3", "s4")
+    ]
+    county.close(round_id)
+    run_all(list(desks.values()), 1)
+    assert len(county.round(round_id).agreements) == 4
+
+
+def test_a_close_with_a_small_group_is_abandoned(tmp_path: Path) -> None:
+    """One school cannot be read by a1: with it goes the group, which only the close shows to a2."""
+    county = FakeCounty(num_nodes=6)
+    for node in county.nodes.values():
+        node.attributes = (("grade", "7"),)
+    county.join()
+    county.clock = small_plan().opens
+    desks = {name: county.desk(name, tmp_path / name) for name in sorted(county.auditors)}
+    round_id = county.publish_plan(replace(small_plan(), min_group=6))
+    for desk in desks.values():
+        desk.approve(round_id)
+    county.collect(round_id)
+    county.fix_candidates(round_id)
+    context = desks["a2"].context
+    run_all(list(desks.values()), 1)
+    county.close(round_id)
+    desks["a2"].sync()
+    _with_set(desks["a2"], round_id, "counted")
+    row = context.ledger.rounds[round_id]
+    excluded = Refusal(county.round(round_id).candidate_names()[0], "box-unopenable")
+    row.checked["a1"] = replace(row.checked["a1"], body=encode_checked_body([excluded]))
+    body = row.close_body()
+    assert row.close is not None
+    assert body is not None
+    row.close = replace(row.close, body=encode_close_body(CloseBody(body.set, (excluded,))))
+    with pytest.raises(RefusalError, match="min-group"):
+        verify_close(context, row, stored_entry(context.state, SlotKind.CHECKED, round_id))

@@ -1,0 +1,252 @@
+"""Approving a plan: once, after recomputing it, and only what the policy allows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from fakes_auditors import Entropy, FakeCounty, joined_county, small_plan
+
+from auditor.approve import review_plan, year_cost
+from auditor.desk import Desk
+from auditor.errors import AbstainError, LinkError, RefusalError, StateError
+from auditor.plan_view import view_plan
+from auditor.state import SecretKind, SlotKind
+from crypto.sealing import round_public_key
+from plan.document import PlanDocument
+from protos.statements import Approval
+
+
+def _refused(desk: Desk, round_id: bytes, code: str) -> None:
+    with pytest.raises(RefusalError) as caught:
+        desk.approve(round_id)
+    assert caught.value.code == code
+    assert desk.state.slot(SlotKind.APPROVAL, round_id) is None
+    assert desk.state.secret(SecretKind.ROUND_KEY, round_id) is None
+
+
+def test_an_approval_carries_instance_key_and_draw(county: FakeCounty, desks: dict[str, Desk]) -> None:
+    round_id = county.publish_plan()
+    desks["a1"].approve(round_id)
+    approval: Approval = county.round(round_id).approvals["a1"].statement
+    state = desks["a1"].state
+    secret, draw = state.secret(SecretKind.ROUND_KEY, round_id), state.secret(SecretKind.DRAW, round_id)
+    assert secret is not None
+    assert draw is not None
+    assert approval.instance == state.instance
+    assert approval.round_key == round_public_key(secret)
+    assert approval.draw == hashlib.sha256(draw).digest()
+
+
+def test_two_auditors_have_different_keys_nonces_and_draws(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    approvals = [row.statement for row in county.round(round_id).approvals.values()]
+    for part in ("instance", "round_key", "nonce", "draw"):
+        assert len({getattr(approval, part) for approval in approvals}) == 4
+
+
+def test_approving_again_sends_the_same_bytes(county: FakeCounty, tmp_path: Path) -> None:
+    link = county.link("a1")
+    desk = county.desk("a1", tmp_path, link=link)
+    round_id = county.publish_plan()
+    position = desk.approve(round_id)
+    assert county.desk("a1", tmp_path, link=link).approve(round_id) == position
+    assert len(link.sent) == 2
+    assert link.sent[0] == link.sent[1]
+
+
+def test_an_approval_that_was_not_delivered_is_sent_again(county: FakeCounty, tmp_path: Path) -> None:
+    link = county.link("a1")
+    desk = county.desk("a1", tmp_path, link=link)
+    round_id = county.publish_plan()
+    original = link.submit_statement
+
+    def fail(entry: bytes, body: bytes) -> int:
+        link.sent.append(entry)
+        raise LinkError("unavailable", "gone", is_temporary=True)
+
+    link.submit_statement = fail  # type: ignore[method-assign]
+    with pytest.raises(LinkError):
+        desk.approve(round_id)
+    link.submit_statement = original  # type: ignore[method-assign]
+    desk.step()
+    assert link.sent[0] == link.sent[1]
+    assert "a1" in county.round(round_id).approvals
+
+
+def test_an_unknown_round_is_refused(desks: dict[str, Desk]) -> None:
+    _refused(desks["a1"], bytes(32), "no-such-round")
+
+
+def test_a_plan_that_does_not_name_the_auditor_is_refused(tmp_path: Path) -> None:
+    county = joined_county(num_auditors=5, quorum=4)
+    desk = county.desk("a5", tmp_path)
+    _refused(desk, county.publish_plan(), "not-an-auditor")
+
+
+def test_an_expired_plan_is_refused(county: FakeCounty, desks: dict[str, Desk]) -> None:
+    county.clock = small_plan().closes
+    _refused(desks["a1"], county.publish_plan(), "expired")
+
+
+def _replaced(**changes: object) -> PlanDocument:
+    return replace(small_plan(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("max-rho 1/4", "max-rho 1/6", "max-rho"),
+        ("max-rho-year 1/2", "max-rho-year 1/10", "max-rho-year"),
+        ("min-reports 5", "min-reports 6", "min-reports"),
+        ("min-group 5", "min-group 6", "min-group"),
+        ("tuple 4 3 1 3", "tuple 5 4 2 4", "tuple"),
+        ("min-group 5", "min-group 5\nforbid-field sex", "forbid-field"),
+        ("min-group 5", "min-group 5\nforbid-field disposition", "forbid-field"),
+    ],
+)
+def test_a_plan_against_the_policy_is_refused(
+    county: FakeCounty, tmp_path: Path, old: str, new: str, code: str
+) -> None:
+    policy = county.policy_text()
+    assert old in policy
+    desk = county.desk("a1", tmp_path, policy=policy.replace(old, new))
+    _refused(desk, county.publish_plan(), code)
+
+
+def test_a_plan_at_the_policys_bounds_is_approved(county: FakeCounty, tmp_path: Path) -> None:
+    policy = county.policy_text().replace("max-rho 1/4", "max-rho 1/5")
+    desk = county.desk("a1", tmp_path, policy=policy.replace("max-rho-year 1/2", "max-rho-year 1/5"))
+    desk.approve(county.publish_plan())
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"cells": 30}, "wrong-cells"),
+        ({"rho": Fraction(1, 10)}, "wrong-noise"),
+        ({"raw_body": b'{"tables":[]}'}, "wrong-plan"),
+        ({"min_reports": 6}, "wrong-noise"),
+    ],
+)
+def test_a_plan_whose_figures_do_not_follow_is_refused(
+    county: FakeCounty, desks: dict[str, Desk], changes: dict[str, object], code: str
+) -> None:
+    _refused(desks["a1"], county.publish_plan(**changes), code)
+
+
+@pytest.mark.parametrize("part", [1, 2, 3], ids=["scale", "s2", "thresholds"])
+def test_a_changed_noise_line_is_refused(county: FakeCounty, desks: dict[str, Desk], part: int) -> None:
+    view = view_plan(county.round(county.publish_plan()).terms, county.round(county.publish_plan()).plan.body)
+    first = list(view.noise[0])
+    first[part] = bytes(32) if part == 3 else first[part] + 1
+    noise = [tuple(first), *view.noise[1:]]
+    _refused(desks["a1"], county.publish_plan(noise=noise), "wrong-noise")
+
+
+def test_a_missing_noise_line_is_refused(county: FakeCounty, desks: dict[str, Desk]) -> None:
+    view = view_plan(county.round(county.publish_plan()).terms, county.round(county.publish_plan()).plan.body)
+    _refused(desks["a1"], county.publish_plan(noise=view.noise[:1]), "wrong-noise")
+
+
+def test_too_few_independent_operators_in_the_roster_are_refused(tmp_path: Path) -> None:
+    county = FakeCounty()
+    county.nodes["s6"].operator = county.nodes["s5"].operator
+    county.nodes["s4"].operator = county.nodes["s5"].operator
+    county.join()
+    county.clock = small_plan().opens
+    _refused(county.desk("a1", tmp_path), county.publish_plan(), "min-reports")
+
+
+def test_a_small_group_in_the_roster_is_refused(tmp_path: Path) -> None:
+    county = FakeCounty()
+    for number, node in enumerate(county.nodes.values()):
+        node.attributes = (("grade", "7" if number else "8"),)
+    county.join()
+    county.clock = small_plan().opens
+    _refused(county.desk("a1", tmp_path), county.publish_plan(), "min-group")
+
+
+def test_asking_the_same_again_is_refused_once_there_are_reports(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    again = county.publish_plan(_replaced(title="换个名字"))
+    review_plan_ok(desks["a1"], again)
+    county.collect(round_id, ["s1"])
+    desks["a1"].sync()
+    _refused(desks["a1"], again, "second-plan")
+
+
+def review_plan_ok(desk: Desk, round_id: bytes) -> None:
+    desk.sync()
+    assert not review_plan(desk.context, round_id).is_approved
+
+
+def test_a_rerun_after_an_abandoned_round_is_approved(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    county.collect(round_id)
+    county.clock = small_plan().closes + timedelta(days=100)
+    for desk in desks.values():
+        desk.step()
+    assert county.round(round_id).is_refundable
+    county.clock = small_plan().opens
+    desks["a1"].approve(county.publish_plan(_replaced(title="重做")))
+
+
+def test_the_school_year_adds_up(county: FakeCounty, desks: dict[str, Desk], round_id: bytes) -> None:
+    tables = small_plan().tables
+    other = _replaced(
+        title="另一个", tables=tables[1:], census_date=small_plan().census_date - timedelta(days=1)
+    )
+    second = county.publish_plan(other)
+    desks["a1"].approve(second)
+    third = county.publish_plan(replace(other, title="第三个"))
+    desks["a1"].sync()
+    row = county.round(third)
+    assert year_cost(desks["a1"].context, row, view_plan(row.terms, row.plan.body)) == Fraction(3, 5)
+    _refused(desks["a1"], third, "max-rho-year")
+
+
+def test_a_reissued_plan_without_reports_costs_once(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    second = county.publish_plan(closes=small_plan().closes - timedelta(days=1))
+    desks["a1"].approve(second)
+    row = county.round(second)
+    assert year_cost(desks["a1"].context, row, view_plan(row.terms, row.plan.body)) == Fraction(1, 5)
+
+
+def test_a_copy_of_the_state_without_its_instance_abstains(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes, tmp_path: Path
+) -> None:
+    (desks["a1"].state.directory / "instance").unlink()
+    restored = county.desk("a1", tmp_path / "a1", entropy=Entropy("restored"))
+    with pytest.raises(StateError, match="another instance"):
+        restored.approve(round_id)
+    county.collect(round_id)
+    county.fix_candidates(round_id)
+    events = restored.step()
+    assert [event.kind for event in events if event.round_id] == ["error"]
+    assert "another instance" in events[-1].detail
+    assert not county.round(round_id).checked
+
+
+def test_an_empty_state_abstains_from_a_round_that_it_approved_before(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes, tmp_path: Path
+) -> None:
+    restored = county.desk("a1", tmp_path / "elsewhere", entropy=Entropy("restored"))
+    with pytest.raises(AbstainError, match="a restored copy abstains"):
+        restored.approve(round_id)
+    county.collect(round_id)
+    county.fix_candidates(round_id)
+    county.clock = small_plan().closes + timedelta(days=100)
+    events = restored.step()
+    assert "AbstainError" in events[-1].detail
+    assert not county.round(round_id).checked
+    assert not county.round(round_id).abandons
