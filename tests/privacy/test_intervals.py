@@ -113,6 +113,18 @@ def test_the_floor_of_the_denominator_is_on_its_lower_bound():
     assert _rate(10, MIN_DENOMINATOR + Fraction("19.59"), 0, 100, 0) is None
 
 
+def test_the_floor_of_the_denominator_can_be_raised_but_not_lowered():
+    options = {
+        "numerator_variance": Fraction(0),
+        "denominator_variance": Fraction(0),
+        "covariance": Fraction(0),
+    }
+    assert rate(Fraction(10), Fraction(99), floor=100, **options) is None
+    assert rate(Fraction(10), Fraction(100), floor=100, **options) is not None
+    with pytest.raises(PrivacyError, match="at least 30"):
+        rate(Fraction(10), Fraction(100), floor=29, **options)
+
+
 @pytest.mark.parametrize(
     ("var_numerator", "var_denominator", "covariance"),
     [(-1, 1, 0), (1, -1, 0), (1, 1, 2), (1, 1, -2), (0, 5, 1)],
