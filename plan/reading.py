@@ -21,6 +21,9 @@ from plan.scores import ScoreRange, is_score, parse_score
 MAX_INPUT_BYTES: Final = 256 * 1024
 """Largest plan, codebook or plan body that is read at all."""
 
+MAX_LINE_CHARS: Final = 1000
+"""Longest line of a TOML file: tomllib needs quadratic time for a key of many dotted parts."""
+
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 NOTHING: Final = phrase("nothing")
 DIGEST_PATTERN: Final = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
@@ -53,6 +56,10 @@ def load_toml(data: bytes, error: type[PlanError]) -> dict[str, object]:
         found = phrase("bytes that are not UTF-8, from position %(place)s on", place=err.start)
         advice = phrase("save the file as UTF-8; GBK and UTF-16 are not read")
         raise error(Problem("", found, phrase("UTF-8 text"), advice)) from err
+    longest = max(len(line) for line in text.split("\n"))
+    if longest > MAX_LINE_CHARS:
+        allowed = phrase("lines of at most %(size)s characters", size=MAX_LINE_CHARS)
+        raise error(Problem("", phrase("a line of %(size)s characters", size=longest), allowed))
     try:
         return tomllib.loads(text, parse_float=_decimal)
     except RecursionError as err:

@@ -1,4 +1,4 @@
-"""Values for the tests of plans: the ready plan, codebooks, and records that are valid unless told otherwise."""
+"""Values for the tests of plans: a ready plan, codebooks, records that are valid unless told otherwise."""
 
 from datetime import date
 from decimal import Decimal
