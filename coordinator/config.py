@@ -22,7 +22,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 _HOST_PORT = re.compile(r"(?:\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}\Z")
 
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
-Parties = tuple[int, int, int, int]
+Parties = Annotated[tuple[int, int, int, int], Field(strict=False)]
 
 
 class Config(BaseModel):

@@ -23,6 +23,7 @@ from coordinator.close import close_set, fix_candidates, request_close
 from coordinator.combine import combine
 from coordinator.durable import DurableHook, ignore_step
 from coordinator.errors import CoordinatorError
+from coordinator.export import export_results
 from coordinator.home import Entropy, Home, load_home
 from coordinator.log_book import LogBook
 from coordinator.plan_view import published_plan
@@ -174,6 +175,10 @@ class Desk:
         """Describe a round: state, what it waits for, who is missing."""
         with self._book.reading() as view:
             return status.describe(view, self.home.config, view.round(round_id))
+
+    def export_results(self, round_id: bytes, folder: Path) -> tuple[Path, ...]:
+        """Write a released round's result files; return their paths."""
+        return export_results(self._book, round_id, folder, self._durable)
 
     # -- the driver ---------------------------------------------------------------------------
 

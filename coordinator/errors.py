@@ -100,6 +100,18 @@ class NotRosteredError(CoordinatorError):
     code = "not-rostered"
 
 
+class CallerError(CoordinatorError):
+    """The caller's certificate is missing, expired, or not for a party of this federation."""
+
+    code = "caller"
+
+
+class WrongRoleError(CoordinatorError):
+    """The call is for another role than the caller's certificate says."""
+
+    code = "wrong-role"
+
+
 class IdentityMismatchError(CoordinatorError):
     """A statement names somebody else than the certificate that it came under."""
 

@@ -1,0 +1,407 @@
+"""`fedscreen coordinator`: the county's side.
+
+Every command works on one folder (``--dir``) and may run while ``serve`` does; the server notices.
+
+Exit codes: 0 done; 1 refused, or a check failed; 2 wrong usage, such as a file that is not there.
+With ``--json`` a result, or an error as ``{"error": code, "message": …}``, is one JSON object on
+standard output, in English.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from gettext import gettext as _
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from coordinator.config import Config, parse_config
+from coordinator.desk import Desk, utc_now
+from coordinator.errors import ConfigError, CoordinatorError, FsckError, UnknownRoundError
+from coordinator.fsck import fsck as check_folder
+from coordinator.home import create_home
+from coordinator.serve import serve as run_server
+from coordinator.serve import stop_on_signals
+from crypto.errors import CryptoError
+from crypto.policy import LogPolicy, parse_policy
+from plan.codebook import parse_codebook_toml
+from plan.document import PlanDocument, parse_plan_toml
+from plan.errors import PlanError
+from plan.publishing import pin_codebook, use_codebook
+from protos.card import fingerprint, parse_card
+from protos.enrolment import parse_grant
+from protos.errors import ProtocolError
+
+EXIT_REFUSED = 1
+DEFAULT_FOLDER = "fedscreen-county"
+MIN_PREFIX = 4
+_POLICY_WORDS = (  # an auditor's own lines in a policy file; the log's check has no use for them
+    "genesis",
+    "max-rho",
+    "max-rho-year",
+    "min-reports",
+    "min-group",
+    "tuple",
+    "forbid-field",
+)
+
+_DIR = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    envvar="FEDSCREEN_COORDINATOR_DIR",
+    help=_("The coordinator's folder."),
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON, in English."))
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@contextmanager
+def _refusing(as_json: bool) -> Iterator[None]:
+    """Turn a refusal into a message and exit code 1."""
+    try:
+        yield
+    except (CoordinatorError, PlanError, ProtocolError, CryptoError) as err:
+        code = err.code if isinstance(err, CoordinatorError) else "refused"
+        if as_json:
+            click.echo(json.dumps({"error": code, "message": str(err)}))
+        else:
+            click.echo(_("refused: %(reason)s") % {"reason": str(err)}, err=True)
+        raise SystemExit(EXIT_REFUSED) from err
+
+
+@contextmanager
+def _desk(directory: Path, as_json: bool) -> Iterator[Desk]:
+    with _refusing(as_json):
+        desk = Desk(directory)
+        try:
+            yield desk
+        finally:
+            desk.close()
+
+
+def _say(as_json: bool, values: dict[str, object], *lines: str) -> None:
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+@click.group(name="coordinator", help=_("The county: enrolment, plans, rounds, results."))
+def coordinator() -> None:
+    """Hold the commands of this room."""
+
+
+@coordinator.command(name="init", help=_("Make a coordinator's folder: keys, CA, configuration, database."))
+@_DIR
+@click.option("--federation", required=True, help=_("Short name of the federation (a-z 0-9 . _ -)."))
+@click.option("--demo", is_flag=True, help=_("Mark the federation as a demonstration, for ever."))
+@click.option("--set", "settings", multiple=True, metavar="KEY=TOML", help=_("A line of coordinator.toml."))
+@_JSON
+def init(directory: Path, federation: str, demo: bool, settings: tuple[str, ...], as_json: bool) -> None:
+    """Make a folder; refuse one that is finished already."""
+    with _refusing(as_json):
+        config = _config_of(federation, demo, settings)
+        home = create_home(directory, config, utc_now(), secrets.token_bytes)
+    _say(
+        as_json,
+        {"directory": str(directory), "federation": federation, "ca": home.authority.fingerprint.hex()},
+        _("made: %(folder)s") % {"folder": directory},
+        _("next: approve the requests of the auditors, then 'roster propose'"),
+    )
+
+
+def _config_of(federation: str, demo: bool, settings: tuple[str, ...]) -> Config:
+    lines = [f'federation = "{federation}"', f'kind = "{"demo" if demo else "production"}"', *settings]
+    return parse_config("\n".join(lines).encode(), "--set")
+
+
+@coordinator.command(name="approve", help=_("Enrol a node or auditor: check its REQUEST, write its grant."))
+@click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=_FILE)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help=_("Folder for the grants."))
+@click.option("--outside", is_flag=True, help=_("An auditor outside the county's own line."))
+@_DIR
+@_JSON
+def approve(
+    directory: Path, requests: tuple[Path, ...], out: Path | None, outside: bool, as_json: bool
+) -> None:
+    """Write one grant a request; approving the same request again gives the same grant."""
+    written: list[dict[str, object]] = []
+    with _desk(directory, as_json) as desk:
+        for path in requests:
+            grant = desk.approve_request(path.read_bytes(), is_outside=outside)
+            values = parse_grant(grant)
+            target = (out or path.parent) / f"{values.role}-{values.id}.grant.json"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(grant)
+            row = {"role": values.role, "id": values.id, "grant": str(target)}
+            written.append(row | {"has_card": bool(values.card_text)})
+    lines = [_("%(role)s %(id)s: %(grant)s") % row for row in written]
+    if not all(row["has_card"] for row in written):
+        lines.append(_("these grants have no card yet: 'roster propose', then approve the same files again"))
+    _say(as_json, {"grants": written}, *lines)
+
+
+@coordinator.group(name="roster", help=_("Who takes part."))
+def roster() -> None:
+    """Hold the commands about rosters."""
+
+
+@roster.command(
+    name="propose", help=_("Draft the next roster from everybody enrolled, for auditors to sign.")
+)
+@_DIR
+@_JSON
+def propose(directory: Path, as_json: bool) -> None:
+    """Draft a roster; the first one makes the federation card."""
+    with _desk(directory, as_json) as desk:
+        digest = desk.propose_roster()
+        card = desk.card_text()
+    _say(
+        as_json,
+        {"roster": digest.hex(), "fingerprint": fingerprint(card) if card else ""},
+        _("waiting for the auditors' signatures: roster %(digest)s") % {"digest": digest.hex()[:16]},
+        _("fingerprint of the federation card: %(fingerprint)s") % {"fingerprint": fingerprint(card)},
+    )
+
+
+@coordinator.command(
+    name="card", help=_("Show the federation card and its fingerprint, to be told by voice.")
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=_("Write the card to a file."))
+@_DIR
+@_JSON
+def card(directory: Path, out: Path | None, as_json: bool) -> None:
+    """Show or write the card."""
+    with _desk(directory, as_json) as desk:
+        text = desk.card_text()
+        if not text:
+            raise ConfigError("no card yet; propose the first roster")
+    if out is not None:
+        out.write_text(text, "utf-8")
+    line = _("fingerprint: %(fingerprint)s") % {"fingerprint": fingerprint(text)}
+    _say(as_json, {"card": text, "fingerprint": fingerprint(text)}, *(() if out else (text,)), line)
+
+
+@coordinator.group(name="plan", help=_("Collection plans."))
+def plan() -> None:
+    """Hold the commands about plans."""
+
+
+@plan.command(name="publish", help=_("Publish FILE (or a ready plan by its name) under the roster in force."))
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--auditor", "auditors", multiple=True, help=_("An auditor of the round; default: the first n.")
+)
+@click.option("--codebook", "codebooks", multiple=True, type=_FILE, help=_("Pin an instrument's codebook."))
+@click.option("--use-codebook", type=_FILE, help=_("Exchange the plan's only instrument for this codebook."))
+@click.option("--opens", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help=_("Begin of the window."))
+@click.option("--closes", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help=_("End of the window."))
+@_DIR
+@_JSON
+def publish(
+    directory: Path,
+    file: str,
+    auditors: tuple[str, ...],
+    codebooks: tuple[Path, ...],
+    use_codebook: Path | None,
+    opens: datetime | None,
+    closes: datetime | None,
+    as_json: bool,
+) -> None:
+    """Log a plan; its digest is the round's id."""
+    with _desk(directory, as_json) as desk:
+        draft = _read_plan(file, codebooks, use_codebook)
+        draft = replace(draft, opens=_utc(opens, draft.opens), closes=_utc(closes, draft.closes))
+        round_id = desk.publish_plan(draft, auditors)
+        status = desk.round_status(round_id)
+    _say(
+        as_json,
+        {"round": round_id.hex(), "min_reports": status["min_reports"], "auditors": _auditors_of(status)},
+        _("round %(round)s: waiting for the approvals of %(auditors)s")
+        % {"round": round_id.hex()[:16], "auditors": ", ".join(_auditors_of(status))},
+    )
+
+
+def _auditors_of(status: dict[str, object]) -> list[str]:
+    auditors = status["auditors"]
+    return list(auditors) if isinstance(auditors, dict) else []
+
+
+def _utc(moment: datetime | None, default: datetime) -> datetime:
+    return default if moment is None else moment.astimezone(default.tzinfo)
+
+
+def _read_plan(file: str, codebooks: tuple[Path, ...], exchanged: Path | None) -> PlanDocument:
+    path = Path(file)
+    ready = files("plan").joinpath("ready", f"{file}.toml")
+    if path.is_file():
+        document = parse_plan_toml(path.read_bytes())
+    elif path.name == file and ready.is_file():
+        document = parse_plan_toml(ready.read_bytes())
+    else:
+        raise click.UsageError(_("no file and no ready plan %(file)s") % {"file": file})
+    for codebook in codebooks:
+        document = pin_codebook(document, parse_codebook_toml(codebook.read_bytes()))
+    if exchanged is not None:
+        document = use_codebook(document, parse_codebook_toml(exchanged.read_bytes()))
+    return document
+
+
+@coordinator.command(name="serve", help=_("Take reports and drive every round, until Ctrl-C or SIGTERM."))
+@click.option("--listen", help=_("host:port instead of the one in coordinator.toml."))
+@_DIR
+@_JSON
+def serve(directory: Path, listen: str | None, as_json: bool) -> None:
+    """Serve; print one line when ready."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    stop = threading.Event()
+    stop_on_signals(stop)
+    with _desk(directory, as_json) as desk:
+        address = listen or desk.home.config.listen
+        host = address.rpartition(":")[0]
+
+        def ready(port: int) -> None:
+            values: dict[str, object] = {"event": "ready", "address": f"{host}:{port}"}
+            _say(as_json, values, _("serving on %(address)s") % values)
+
+        run_server(desk, address, stop, ready)
+
+
+@coordinator.group(name="round", help=_("Rounds: who is missing, early close."))
+def round_() -> None:
+    """Hold the commands about rounds."""
+
+
+def _find_round(desk: Desk, prefix: str | None) -> bytes:
+    ids = desk.round_ids()
+    if prefix is None and ids:
+        return ids[-1]
+    found = [item for item in ids if prefix and len(prefix) >= MIN_PREFIX and item.hex().startswith(prefix)]
+    if len(found) != 1:
+        raise UnknownRoundError(f"round {prefix or ''}: {len(found)} rounds fit; give its first digits")
+    return found[0]
+
+
+_ROUND = click.argument("round_id", metavar="[ROUND]", required=False)
+
+
+@round_.command(name="status", help=_("Show a round (default: the newest): state, and who is missing."))
+@_ROUND
+@_DIR
+@_JSON
+def status(directory: Path, round_id: str | None, as_json: bool) -> None:
+    """Show what a round waits for."""
+    with _desk(directory, as_json) as desk:
+        values = desk.round_status(_find_round(desk, round_id))
+    _say(as_json, values, *_status_lines(values))
+
+
+def _status_lines(values: dict[str, object]) -> Iterator[str]:
+    head = _("round %(serial)s (%(short)s): %(state)s, %(reason)s")
+    yield head % {**values, "short": str(values["round"])[:16]}
+    for key, text in (
+        ("reported", _("reported: %(ids)s")),
+        ("not_reported", _("not reported: %(ids)s")),
+        ("waiting_for", _("waiting for: %(ids)s")),
+        ("liars", _("returned other sums than the others: %(ids)s")),
+    ):
+        ids = values[key]
+        if isinstance(ids, list) and ids:
+            yield text % {"ids": ", ".join(ids)}
+    if values["until"]:
+        yield _("until %(day)s") % {"day": values["until"]}
+
+
+@round_.command(name="close", help=_("Close a round before its deadline, once every school has reported."))
+@_ROUND
+@click.option("--without-missing", is_flag=True, help=_("Leave out the schools that have not reported."))
+@_DIR
+@_JSON
+def close(directory: Path, round_id: str | None, without_missing: bool, as_json: bool) -> None:
+    """Ask for the candidates; the server's next tick fixes them."""
+    with _desk(directory, as_json) as desk:
+        found = _find_round(desk, round_id)
+        desk.request_close(found, without_missing=without_missing)
+        desk.tick()
+        values = desk.round_status(found)
+    _say(as_json, values, *_status_lines(values))
+
+
+@coordinator.group(name="results", help=_("Results of released rounds."))
+def results() -> None:
+    """Hold the commands about results."""
+
+
+@results.command(name="export", help=_("Write a released round's tables as json and csv."))
+@_ROUND
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help=_("Folder to write into."))
+@_DIR
+@_JSON
+def export(directory: Path, round_id: str | None, out: Path | None, as_json: bool) -> None:
+    """Write release.json, indicators.json and tables/*.csv."""
+    with _desk(directory, as_json) as desk:
+        found = _find_round(desk, round_id)
+        folder = out or directory / "results" / found.hex()[:16]
+        paths = [str(path) for path in desk.export_results(found, folder)]
+    _say(as_json, {"round": found.hex(), "files": paths}, *paths)
+
+
+@coordinator.group(name="log", help=_("The published log."))
+def log() -> None:
+    """Hold the commands about the log."""
+
+
+@log.command(name="fsck", help=_("Check a published log folder (default: this coordinator's) whole."))
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--policy", type=_FILE, help=_("Trust policy; default: the keys on this federation's card."))
+@click.option("--card", "card_file", type=_FILE, help=_("Federation card; default: this federation's own."))
+@_DIR
+@_JSON
+def fsck(
+    directory: Path, folder: Path | None, policy: Path | None, card_file: Path | None, as_json: bool
+) -> None:
+    """Exit 0 when everything follows from the checkpoint, else 1 with every finding."""
+    with _refusing(as_json):
+        text = card_file.read_text("utf-8") if card_file else _own_card(directory, as_json)
+        rules = parse_policy(policy.read_text("utf-8"), _POLICY_WORDS) if policy else _policy_of(text)
+        try:
+            checkpoint = check_folder(folder or directory / "log", rules, parse_card(text))
+        except FsckError as err:
+            lines = [_("wrong: %(finding)s") % {"finding": finding} for finding in err.findings]
+            _say(as_json, {"whole": False, "findings": list(err.findings)}, *lines)
+            raise SystemExit(EXIT_REFUSED) from err
+    _say(
+        as_json,
+        {"whole": True, "size": checkpoint.size, "root": checkpoint.root.hex()},
+        _("whole: %(size)s entries") % {"size": checkpoint.size},
+    )
+
+
+def _own_card(directory: Path, as_json: bool) -> str:
+    with _desk(directory, as_json) as desk:
+        text = desk.card_text()
+    if not text:
+        raise ConfigError("no card yet; propose the first roster")
+    return text
+
+
+def _policy_of(card_text: str) -> LogPolicy:
+    """Make the policy that a card pins: its log key, its auditors as witnesses, its quorum."""
+    pinned = parse_card(card_text)
+    names = [f"w-{row.id}" for row in pinned.auditors]
+    lines = [f"log {pinned.log.text}"]
+    lines += [f"witness {name} {row.cosigner.text}" for name, row in zip(names, pinned.auditors, strict=True)]
+    lines += [f"group all-auditors {pinned.quorum} {' '.join(names)}", "quorum all-auditors"]
+    return parse_policy("\n".join(lines) + "\n")
