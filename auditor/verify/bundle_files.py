@@ -5,7 +5,7 @@ Layout of a bundle (`auditor.bundle_write` writes it):
     MANIFEST                                     sha256, size and path of every other file
     log/checkpoint, log/tile/…, log/blob/<hex>   the transparency log as a static folder
     receipts/<round>/<node>.<attempt>.tlog-proof
-    results/<round>/…                            release.json, tables/*.csv
+    results/<round>/…                            release.json, indicators.json, tables/*.csv
     reports/<round>/<node>.<attempt>.y           masked vectors of S       (auditor's bundle only)
     sums/<round>/<auditor>.<subset>.sum          mask sums of the openings (auditor's bundle only)
 
@@ -21,6 +21,9 @@ from auditor.verify.outcome import CheckFailed, CheckSkipped
 from protos.bundle import MAX_BYTES, NAME, FileEntry, Manifest, parse_manifest
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
+PUBLIC_PLACES = ("log/tile/", "log/blob/", "receipts/", "results/")
+AUDITOR_PLACES = ("reports/", "sums/")
+CHECKPOINT = "log/checkpoint"
 
 
 class BundleFiles:
@@ -89,6 +92,12 @@ def check_manifest(files: BundleFiles) -> str:
     for path, entry in sorted(manifest.files.items()):
         if path in files.paths and _describe(files.root / path) != entry:
             raise CheckFailed(f"{path}: not the file that the MANIFEST lists")
+    places = PUBLIC_PLACES + (AUDITOR_PLACES if manifest.kind == "auditor" else ())
+    misplaced = [path for path in manifest.files if path != CHECKPOINT and not path.startswith(places)]
+    if misplaced:
+        raise CheckFailed(
+            f"{misplaced[0]}: nothing of that kind belongs into a bundle of kind {manifest.kind}"
+        )
     missing = sorted(set(manifest.files) - files.paths)
     if missing:
         raise CheckSkipped(f"{len(missing)} listed files are missing, the first: {missing[0]}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from auditor.policy import AuditorPolicy
-from auditor.verify.bundle_files import BundleFiles
+from auditor.verify.bundle_files import CHECKPOINT, BundleFiles
 from auditor.verify.outcome import CheckFailed, CheckSkipped
 from crypto.checkpoint import Checkpoint, parse_checkpoint
 from crypto.merkle import leaf_hash, tree_root
@@ -33,7 +33,6 @@ from protos.statements import (
 )
 
 LOG = "log"
-CHECKPOINT = "log/checkpoint"
 MAX_ENTRIES = 10_000_000
 
 

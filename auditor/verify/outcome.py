@@ -20,6 +20,7 @@ from crypto.errors import CryptoError
 from plan.errors import PlanError
 from privacy.errors import PrivacyError
 from protos.errors import ProtocolError
+from results.errors import ResultsError
 
 EXIT_PASS = 0
 EXIT_FAIL = 1
@@ -52,7 +53,7 @@ class CheckSkipped(Exception):
     """A check cannot be made: something is missing, or an earlier failure took its ground away."""
 
 
-_FAILURES = (CheckFailed, AuditorError, CryptoError, PlanError, PrivacyError, ProtocolError)
+_FAILURES = (CheckFailed, AuditorError, CryptoError, PlanError, PrivacyError, ProtocolError, ResultsError)
 
 
 class Verdict:

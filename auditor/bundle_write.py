@@ -1,0 +1,146 @@
+"""Write a bundle: everything that `verify` needs, offline, in one folder.
+
+The log comes from this auditor's own copy, up to the newest checkpoint that a quorum cosigned;
+receipts and results are computed from it; the masked vectors and the mask sums are fetched and
+compared with what the log names. The coordinator gives out vectors only to an auditor whose
+opening is logged, so without one the bundle is a public one.
+
+Layout: `auditor.verify.bundle_files`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from auditor.context import Context
+from auditor.errors import BundleError
+from auditor.mirror import Mirror, checkpoint_of
+from auditor.result_files import result_files
+from auditor.verify.round import receipt_path, released, sum_path, vector_path
+from crypto.merkle import inclusion_proof
+from crypto.tiles import changed_tiles
+from crypto.tlog_proof import TlogProof, encode_proof
+from protos.bodies import ReportName
+from protos.bundle import NAME, FileEntry, Manifest, encode_manifest, file_entry
+from protos.ledger import RoundLog
+
+File = tuple[str, bytes]
+
+
+def write_bundle(context: Context, folder: Path, *, is_public: bool = False) -> Manifest:
+    """Write a bundle into a new folder.
+
+    Args:
+        context: the auditor, its mirror up to date.
+        folder: must not exist; appears only when it is complete.
+        is_public: leave vectors and sums out.
+
+    Returns:
+        The manifest that was written. Its kind is `public` also when this auditor may not have
+        the vectors of some released round.
+
+    Raises:
+        BundleError: the folder exists, nothing is cosigned yet, or the coordinator's vectors or
+            sums are not the logged ones.
+    """
+    if folder.exists():
+        raise BundleError(f"{folder}: exists already; choose a new folder")
+    if not context.mirror.cosigned:
+        raise BundleError("no checkpoint with a quorum of cosignatures yet; try again later")
+    rounds = _rounds_under_checkpoint(context)
+    has_vectors = not is_public and all(context.id in row.openings for row in rounds)
+    staging = folder.with_name(f".{folder.name}.partial")
+    if staging.exists():
+        raise BundleError(f"{staging}: left by an interrupted run; remove it first")
+    entries: dict[str, FileEntry] = {}
+    for path, data in _files(context, rounds, has_vectors=has_vectors):
+        target = staging / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        entries[path] = file_entry(data)
+    manifest = Manifest("auditor" if has_vectors else "public", entries)
+    (staging / NAME).write_bytes(encode_manifest(manifest))
+    staging.rename(folder)
+    return manifest
+
+
+def _rounds_under_checkpoint(context: Context) -> list[RoundLog]:
+    """Return the rounds whose release lies under the cosigned checkpoint."""
+    size = context.mirror.cosigned_size
+    rounds = released(context.ledger.rounds.values())
+    return [row for row in rounds if row.release is not None and row.release.index < size]
+
+
+def _files(context: Context, rounds: list[RoundLog], *, has_vectors: bool) -> Iterator[File]:
+    yield from log_files(context.mirror)
+    for row in rounds:
+        yield from _receipts(context.mirror, row)
+        for path, data in result_files(row).items():
+            yield f"results/{row.round_id.hex()}/{path}", data
+        if has_vectors:
+            yield from _vectors(context, row)
+            yield from _sums(context, row)
+
+
+def log_files(mirror: Mirror) -> Iterator[File]:
+    """Yield the static log folder at the newest cosigned checkpoint."""
+    size = checkpoint_of(mirror.cosigned).size
+    leaves, entries = mirror.ledger.leaves[:size], [entry for entry, _ in mirror.entries[:size]]
+    for path, data in changed_tiles(leaves, entries, 0, size):
+        yield f"log/{path}", data
+    blobs = {hashlib.sha256(body).hexdigest(): body for _, body in mirror.entries[:size] if body}
+    for name, body in blobs.items():
+        yield f"log/blob/{name}", body
+    yield "log/checkpoint", mirror.cosigned
+
+
+def _receipts(mirror: Mirror, row: RoundLog) -> Iterator[File]:
+    size = checkpoint_of(mirror.cosigned).size
+    for name in _set_of(row):
+        index = row.reports[(name.node, name.attempt)].index
+        hashes = inclusion_proof(mirror.ledger.leaves, index, size)
+        yield receipt_path(row.round_id, name), encode_proof(TlogProof(index, hashes, mirror.cosigned))
+
+
+def _vectors(context: Context, row: RoundLog) -> Iterator[File]:
+    expected = {name.digest: name for name in _set_of(row)}
+    found: set[bytes] = set()
+    for report_digest, vector in context.link.get_vectors(row.round_id):
+        name = expected.get(report_digest)
+        if name is None or report_digest in found:
+            raise BundleError(f"the coordinator sent a vector of no report of S ({report_digest.hex()[:16]})")
+        if hashlib.sha256(vector).digest() != row.reports[(name.node, name.attempt)].statement.vector:
+            raise BundleError(f"the vector of {name.node} is not the one that the school signed")
+        found.add(report_digest)
+        yield vector_path(row.round_id, name), vector
+    missing = [name.node for report_digest, name in expected.items() if report_digest not in found]
+    if missing:
+        raise BundleError(f"the coordinator withholds {len(missing)} vectors, the first of {missing[0]}")
+
+
+def _sums(context: Context, row: RoundLog) -> Iterator[File]:
+    """Yield the sums of the openings that the release names."""
+    named = dict(row.release.statement.openings) if row.release else {}
+    expected = {
+        (auditor, subset): sum_digest
+        for auditor in named
+        for subset, sum_digest in row.openings[auditor].statement.sums
+    }
+    found: set[tuple[str, int]] = set()
+    for auditor, subset, encoded in context.link.get_sums(row.round_id):
+        key = (auditor, subset)
+        if key not in expected or key in found:
+            continue
+        if hashlib.sha256(encoded).digest() != expected[key]:
+            raise BundleError(f"the sum of {auditor}, subset {subset}, is not the one that its opening names")
+        found.add(key)
+        yield sum_path(row.round_id, auditor, subset), encoded
+    if len(found) != len(expected):
+        raise BundleError(f"the coordinator sent {len(found)} of {len(expected)} mask sums")
+
+
+def _set_of(row: RoundLog) -> tuple[ReportName, ...]:
+    body = row.close_body()
+    return body.set if body else ()

@@ -1,0 +1,400 @@
+"""`fedscreen auditor`: one auditor's commands.
+
+Every command but `verify` works on one directory (``--dir``). Exit codes:
+
+| code | meaning |
+| --- | --- |
+| 0 | done; for `verify`: every check passed |
+| 1 | refused, or a check failed |
+| 2 | wrong usage, such as a file that is not there; for `verify`: incomplete, or no policy |
+
+With ``--json`` a result, or an error as ``{"error": kind, "message": …}``, is one JSON object on
+standard output, in English; `watch` prints one object an event.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from gettext import gettext as _
+from pathlib import Path
+
+import click
+
+from auditor import watch as watching
+from auditor.approve import PlanReview, review_plan
+from auditor.bundle_write import write_bundle
+from auditor.config import AuditorConfig, AuditorFolder, read_config
+from auditor.desk import Desk, Event
+from auditor.enrol import create_auditor, load_policy, make_request
+from auditor.enrol import join as join_federation
+from auditor.errors import AuditorError, ConfigError, LinkError, RefusalError
+from auditor.policy import AuditorPolicy
+from auditor.sign_roster import Change, RosterReview
+from auditor.status import describe
+from auditor.verify.outcome import Verdict
+from auditor.verify.run import verify_bundle
+from crypto.errors import CryptoError
+from plan.errors import PlanError
+from protos.errors import ProtocolError
+from protos.ledger import RoundState
+from results.errors import ResultsError
+
+EXIT_REFUSED = 1
+DEFAULT_FOLDER = "fedscreen-auditor"
+MIN_PREFIX = 4
+REQUEST_NAME = "request.json"
+
+_DIR = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    envvar="FEDSCREEN_AUDITOR_DIR",
+    help=_("The auditor's folder."),
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON, in English."))
+_YES = click.option("--yes", is_flag=True, help=_("Do not ask."))
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@contextmanager
+def _refusing(as_json: bool) -> Iterator[None]:
+    """Turn a refusal into a message and exit code 1."""
+    try:
+        yield
+    except (AuditorError, ProtocolError, CryptoError, PlanError, ResultsError, OSError) as err:
+        code = err.code if isinstance(err, RefusalError | LinkError) else type(err).__name__
+        if as_json:
+            click.echo(json.dumps({"error": code, "message": str(err)}))
+        else:
+            click.echo(_("refused: %(reason)s") % {"reason": str(err)}, err=True)
+        raise SystemExit(EXIT_REFUSED) from err
+
+
+@contextmanager
+def _desk(directory: Path, as_json: bool) -> Iterator[Desk]:
+    with _refusing(as_json), watching.connected_desk(AuditorFolder(directory)) as desk:
+        yield desk
+
+
+def _say(as_json: bool, values: dict[str, object], *lines: str) -> None:
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+@click.group(name="auditor", help=_("An auditor: approve, watch, verify."))
+def auditor() -> None:
+    """Hold the commands of this room."""
+
+
+@auditor.command(
+    name="init", help=_("Make an auditor's folder and keys; write the request to the coordinator.")
+)
+@_DIR
+@click.option("--federation", required=True, help=_("Short name of the federation (a-z 0-9 . _ -)."))
+@click.option("--id", "auditor_id", required=True, help=_("This auditor's id (a-z 0-9 . _ -)."))
+@click.option("--operator", required=True, help=_("The institution that runs this auditor."))
+@click.option("--outside", is_flag=True, help=_("An auditor outside the county's own line."))
+@click.option("--poll", "poll_s", type=float, help=_("Seconds between two steps of 'watch'."))
+@_JSON
+def init(
+    directory: Path,
+    federation: str,
+    auditor_id: str,
+    operator: str,
+    outside: bool,
+    poll_s: float | None,
+    as_json: bool,
+) -> None:
+    """Make keys and request; refuse a folder that has an auditor already."""
+    folder = AuditorFolder(directory)
+    with _refusing(as_json):
+        values: dict[str, object] = {} if poll_s is None else {"poll_s": poll_s}
+        config = _config(
+            federation=federation, id=auditor_id, operator=operator, is_outside=outside, **values
+        )
+        create_auditor(folder, config)
+        path = directory / REQUEST_NAME
+        path.write_bytes(make_request(folder))
+    _say(
+        as_json,
+        {"directory": str(directory), "id": auditor_id, "request": str(path)},
+        _("made: %(folder)s") % {"folder": directory},
+        _("next: give %(file)s to the coordinator, then 'join' with its grant") % {"file": path},
+    )
+
+
+def _config(**values: object) -> AuditorConfig:
+    """Make a configuration out of options."""
+    try:
+        return AuditorConfig.model_validate(values)
+    except ValueError as err:
+        raise ConfigError(f"options: {err}") from err
+
+
+@auditor.command(
+    name="join", help=_("Take the coordinator's grant, if the card has the fingerprint you were told.")
+)
+@click.option("--grant", "grant_file", required=True, type=_FILE, help=_("The grant file."))
+@click.option("--fingerprint", "told", required=True, help=_("The federation card's fingerprint."))
+@_DIR
+@_JSON
+def join(directory: Path, grant_file: Path, told: str, as_json: bool) -> None:
+    """Pin the card; write certificate, address and the default policy."""
+    folder = AuditorFolder(directory)
+    with _refusing(as_json):
+        card = join_federation(folder, grant_file.read_bytes(), told)
+    _say(
+        as_json,
+        {"federation": card.federation, "card": str(folder.card), "policy": str(folder.policy)},
+        _("joined %(federation)s (%(kind)s)") % {"federation": card.federation, "kind": card.kind},
+        _("your policy: %(file)s; tighten it before you approve anything") % {"file": folder.policy},
+    )
+
+
+@auditor.command(name="sign-roster", help=_("Show what a waiting roster adds and removes, and sign it."))
+@click.argument("digest", metavar="[DIGEST]", required=False)
+@_YES
+@_DIR
+@_JSON
+def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -> None:
+    """Sign the waiting roster (or the one whose digest begins so)."""
+    with _desk(directory, as_json) as desk:
+        waiting = [row for row in desk.list_rosters() if row.digest.hex().startswith(digest or "")]
+        if not waiting:
+            _say(as_json, {"rosters": []}, _("no roster waits for signatures"))
+            return
+        signed = []
+        for review in waiting:
+            _say_roster(review, is_quiet=as_json)
+            if not yes and not review.is_signed:
+                click.confirm(_("Sign this roster?"), abort=True, err=True)
+            is_logged = desk.sign_roster(review.digest)
+            signed.append({"roster": review.digest.hex(), "is_logged": is_logged})
+    lines = [
+        _("signed; now in the log") if row["is_logged"] else _("signed; waiting for others") for row in signed
+    ]
+    _say(as_json, {"rosters": signed}, *lines)
+
+
+def _say_roster(review: RosterReview, *, is_quiet: bool) -> None:
+    if is_quiet:
+        return
+    head = _(
+        "roster %(serial)s (%(digest)s): %(nodes)s schools of %(operators)s operators, quorum %(quorum)s"
+    )
+    click.echo(
+        head
+        % {
+            "serial": review.serial,
+            "digest": review.digest.hex()[:16],
+            "nodes": review.num_nodes,
+            "operators": review.num_operators,
+            "quorum": review.quorum[1],
+        }
+    )
+    _say_change(_("schools"), review.nodes)
+    _say_change(_("auditors"), review.auditors)
+    if review.quorum[0] and review.quorum[0] != review.quorum[1]:
+        before, after = review.quorum
+        click.echo(_("  quorum was %(before)s, becomes %(after)s") % {"before": before, "after": after})
+    for text, rows in ((_("allowed from now"), review.tuples_added), (_("no longer"), review.tuples_removed)):
+        if rows:
+            shown = ", ".join(str(row) for row in rows)
+            click.echo(_("  (n,t,f,q) %(what)s: %(rows)s") % {"what": text, "rows": shown})
+
+
+def _say_change(what: str, change: Change) -> None:
+    for sign, ids in (("+", change.added), ("-", change.removed), ("~", change.changed)):
+        if ids:
+            line = _("  %(sign)s %(number)s %(what)s: %(ids)s")
+            click.echo(line % {"sign": sign, "number": len(ids), "what": what, "ids": ", ".join(ids)})
+
+
+@auditor.command(
+    name="approve", help=_("Check waiting plans against the policy, show them, and approve them.")
+)
+@click.argument("rounds", metavar="[ROUND]...", nargs=-1)
+@_YES
+@_DIR
+@_JSON
+def approve(directory: Path, rounds: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Approve the rounds named, or all that wait for this auditor."""
+    with _desk(directory, as_json) as desk:
+        desk.sync()
+        approved = []
+        for round_id in _waiting_rounds(desk, rounds):
+            review = review_plan(desk.context, round_id)
+            _say_plan(review, is_quiet=as_json)
+            if not yes and not review.is_approved:
+                click.confirm(_("Approve this plan?"), abort=True, err=True)
+            approved.append({"round": round_id.hex(), "index": desk.approve(round_id)})
+    lines = [_("approved: round %(round)s") % {"round": str(row["round"])[:16]} for row in approved]
+    _say(as_json, {"approved": approved}, *(lines or [_("no plan waits for this auditor")]))
+
+
+def _waiting_rounds(desk: Desk, prefixes: tuple[str, ...]) -> list[bytes]:
+    known = desk.context.ledger.rounds
+    if not prefixes:
+        own = desk.context.id
+        return [
+            round_id
+            for round_id, row in known.items()
+            if row.state is RoundState.DRAFT
+            and own in row.terms.auditors
+            and own not in row.approvals
+            and row.terms.closes > desk.context.now()
+        ]
+    found = []
+    for prefix in prefixes:
+        fits = [round_id for round_id in known if round_id.hex().startswith(prefix)]
+        if len(prefix) < MIN_PREFIX or len(fits) != 1:
+            message = f"{prefix}: {len(fits)} rounds fit; give at least {MIN_PREFIX} digits of one"
+            raise RefusalError("no-such-round", message)
+        found += fits
+    return found
+
+
+def _say_plan(review: PlanReview, *, is_quiet: bool) -> None:
+    if is_quiet:
+        return
+    plan, document = review.round_log.terms, review.view.document
+    values = {
+        "serial": plan.serial,
+        "title": document.title,
+        "purpose": document.purpose,
+        "opens": plan.opens.date(),
+        "closes": plan.closes.date(),
+        "auditors": ", ".join(plan.auditors),
+        "threshold": plan.threshold,
+        "collude": plan.collude,
+        "quorum": plan.quorum,
+        "min_reports": plan.min_reports,
+        "min_group": plan.min_group,
+        "rho": f"{float(review.view.rho):.4g}",
+        "year": document.school_year,
+        "rho_year": f"{float(review.rho_year):.4g}",
+        "cells": plan.cells,
+    }
+    for line in (
+        _("plan %(serial)s: %(title)s"),
+        _("  purpose: %(purpose)s"),
+        _("  window: %(opens)s to %(closes)s"),
+        _("  auditors: %(auditors)s; %(threshold)s open, %(collude)s may collude, quorum %(quorum)s"),
+        _("  at least %(min_reports)s schools, at least %(min_group)s in every group"),
+        _("  costs rho %(rho)s; the school year %(year)s then stands at %(rho_year)s"),
+        _("  %(cells)s cells:"),
+    ):
+        click.echo(line % values)
+    for table in review.view.layout.tables:
+        line = _("    %(id)s %(title)s: %(dims)s, %(cells)s cells")
+        dims = " × ".join(table.dims)
+        click.echo(line % {"id": table.id, "title": table.title, "dims": dims, "cells": table.cells})
+
+
+@auditor.command(name="watch", help=_("Witness, check, agree and answer, until Ctrl-C or SIGTERM."))
+@click.option("--once", is_flag=True, help=_("Do what can be done now, then stop."))
+@_DIR
+@_JSON
+def watch(directory: Path, once: bool, as_json: bool) -> None:
+    """Work until stopped; prints one line when ready and one an event."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_ignored: stop.set())
+
+    def tell(event: Event) -> None:
+        round_hex = event.round_id.hex() if event.round_id else ""
+        values: dict[str, object] = {"event": event.kind, "round": round_hex, "detail": event.detail}
+        _say(as_json, values, f"{event.kind} {round_hex[:16]} {event.detail}".replace("  ", " "))
+
+    with _desk(directory, as_json) as desk:
+        if once:
+            for event in desk.step():
+                tell(event)
+            return
+        _say(as_json, {"event": "ready", "auditor": desk.context.id}, _("watching"))
+        watching.watch(desk, read_config(AuditorFolder(directory)).poll_s, stop, tell)
+
+
+@auditor.command(name="status", help=_("Show the log's size, every round, and what this auditor has signed."))
+@click.option("--offline", is_flag=True, help=_("Ask nobody; show this auditor's copy as it is."))
+@_DIR
+@_JSON
+def status(directory: Path, offline: bool, as_json: bool) -> None:
+    """Show this auditor's view."""
+    with _desk(directory, as_json) as desk:
+        if not offline:
+            desk.sync()
+        values = describe(desk)
+    _say(as_json, values, *_status_lines(values))
+
+
+def _status_lines(values: dict[str, object]) -> Iterator[str]:
+    yield _("log: %(log_size)s entries, %(cosigned_size)s under a cosigned checkpoint") % values
+    rounds = values["rounds"]
+    for row in rounds if isinstance(rounds, list) else []:
+        shown = {**row, "short": row["round"][:16], "signed": ", ".join(row["signed"]) or "-"}
+        yield _("round %(serial)s (%(short)s): %(state)s; signed here: %(signed)s") % shown
+
+
+@auditor.command(name="bundle", help=_("Write everything that 'verify' needs into the new folder OUT."))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--public", "is_public", is_flag=True, help=_("Leave masked vectors and mask sums out."))
+@_DIR
+@_JSON
+def bundle(directory: Path, out: Path, is_public: bool, as_json: bool) -> None:
+    """Write a bundle."""
+    with _desk(directory, as_json) as desk:
+        desk.step()
+        with desk.state.locked():
+            manifest = write_bundle(desk.context, out, is_public=is_public)
+    values: dict[str, object] = {"bundle": str(out), "kind": manifest.kind, "files": len(manifest.files)}
+    _say(as_json, values, _("%(bundle)s: %(files)s files, kind %(kind)s") % values)
+
+
+@auditor.command(
+    name="verify",
+    help=_("Check a BUNDLE offline: 0 all checks passed, 1 one failed, 2 incomplete or no policy."),
+)
+@click.argument("folder", metavar="BUNDLE", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--policy", "policy_file", type=_FILE, help=_("Whose keys and bounds count."))
+@click.option("--head", "head_file", type=_FILE, help=_("A checkpoint kept from earlier, to be extended."))
+@_JSON
+def verify(folder: Path, policy_file: Path | None, head_file: Path | None, as_json: bool) -> None:
+    """Print numbered checks."""
+    with _refusing(as_json):
+        policy: AuditorPolicy | None = load_policy(policy_file) if policy_file else None
+        verdict = verify_bundle(folder, policy, head_file.read_bytes() if head_file else None)
+    _say(as_json, _verdict_values(verdict), *_verdict_lines(verdict))
+    raise SystemExit(verdict.exit_code)
+
+
+def _verdict_values(verdict: Verdict) -> dict[str, object]:
+    return {
+        "verify": verdict.summary,
+        "exit_code": verdict.exit_code,
+        "checks": [
+            {"number": row.number, "name": row.name, "outcome": row.outcome.value, "detail": row.detail}
+            for row in verdict.checks
+        ],
+    }
+
+
+def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+    for row in verdict.checks:
+        yield f"{row.number:2} {row.outcome.value:7} {row.name}: {row.detail}"
+    yield {
+        "PASS": _("every check passed"),
+        "FAIL": _("at least one check FAILED"),
+        "INCOMPLETE": _("incomplete: something was skipped or missing; this is no proof"),
+    }[verdict.summary]

@@ -1,0 +1,135 @@
+"""Join a federation in three files: request out, grant in, keys never move.
+
+1. `init` makes keys and a signed request (this auditor's public keys and a CSR).
+2. The coordinator answers with a grant: certificate, CA, federation card, address.
+3. `join` takes the grant only if the card's fingerprint is the one that a person was told by
+   another way, and if certificate and CA are the ones that belong to it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auditor.config import AuditorConfig, AuditorFolder, read_config, write_config
+from auditor.durable import replace_durably
+from auditor.errors import ConfigError, KeyFileError
+from auditor.keys import AuditorKeys, certificate_request, create_keys, install_certificate, load_keys
+from auditor.policy import AuditorPolicy, default_policy, parse_auditor_policy
+from protos.card import FederationCard, fingerprint, parse_card
+from protos.enrolment import Grant, Request, parse_grant, sign_request
+
+ROLE = "auditor"
+OUTSIDE = "outside"  # attribute of the request: outside the county's own line
+
+
+def create_auditor(folder: AuditorFolder, config: AuditorConfig) -> AuditorKeys:
+    """Make a new auditor's keys and configuration.
+
+    Raises:
+        ConfigError, KeyFileError: the directory has an auditor already.
+    """
+    if folder.config.exists():
+        raise ConfigError(f"{folder.config}: exists already; choose another directory for a new auditor")
+    keys = create_keys(folder, config)
+    write_config(folder, config)
+    return keys
+
+
+def make_request(folder: AuditorFolder) -> bytes:
+    """Write the request file of an auditor."""
+    config = read_config(folder)
+    keys = load_keys(folder, config)
+    request = Request(
+        role=ROLE,
+        federation=config.federation,
+        id=config.id,
+        operator=config.operator,
+        attributes=((OUTSIDE, "1"),) if config.is_outside else (),
+        key=keys.statement.verifier,
+        cosigner=keys.cosigner.verifier,
+        master=None,
+        csr_pem=certificate_request(folder, config),
+    )
+    return sign_request(request, keys.statement)
+
+
+def join(folder: AuditorFolder, grant_data: bytes, expected_fingerprint: str) -> FederationCard:
+    """Take a grant; writes certificate, card, default policy and the coordinator's address.
+
+    Args:
+        folder: the auditor's directory.
+        grant_data: the grant file.
+        expected_fingerprint: of the federation card, as told by another way than the file.
+
+    Raises:
+        ConfigError: another party's grant, no card in it, another fingerprint, another card than before.
+        KeyFileError: certificate or CA do not belong here.
+        ProtocolError: the file is malformed.
+    """
+    config = read_config(folder)
+    grant = parse_grant(grant_data)
+    _verify_grant(grant, config, expected_fingerprint)
+    card = parse_card(grant.card_text)
+    keys = load_keys(folder, config)
+    _verify_card(card, config, keys)
+    if folder.card.exists() and folder.card.read_text("utf-8") != grant.card_text:
+        raise ConfigError(f"{folder.card}: another card is pinned; a federation's card never changes")
+    install_certificate(folder, grant.certificate_pem, grant.ca_pem, card.ca)
+    replace_durably(folder.card, grant.card_text.encode(), "card")
+    if not folder.policy.exists():
+        replace_durably(folder.policy, default_policy(card).encode(), "policy")
+    address = {"address": grant.address, "server_name": grant.server_name}
+    write_config(folder, config.model_copy(update=address))
+    return card
+
+
+def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str) -> None:
+    if (grant.role, grant.federation, grant.id) != (ROLE, config.federation, config.id):
+        raise ConfigError(
+            f"grant: for {grant.role} {grant.id} of {grant.federation}, this is auditor {config.id}"
+        )
+    if not grant.card_text:
+        raise ConfigError(
+            "grant: has no federation card yet; the coordinator proposes its first roster and approves again"
+        )
+    found, told = fingerprint(grant.card_text), expected_fingerprint.strip().lower()
+    if found != told:
+        raise ConfigError(
+            f"grant: the federation card's fingerprint is {found}, you were told {told}; "
+            "do not join, call the coordinator"
+        )
+
+
+def _verify_card(card: FederationCard, config: AuditorConfig, keys: AuditorKeys) -> None:
+    if card.federation != config.federation:
+        raise ConfigError(f"card: of {card.federation}, this auditor is set up for {config.federation}")
+    own = next((row for row in card.auditors if row.id == config.id), None)
+    if own is not None and (own.statement, own.cosigner) != (keys.statement.verifier, keys.cosigner.verifier):
+        raise KeyFileError("card: lists other keys for this auditor; do not join, call the coordinator")
+
+
+def load_card(folder: AuditorFolder) -> FederationCard:
+    """Read the pinned federation card.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    try:
+        return parse_card(folder.card.read_text("utf-8"))
+    except FileNotFoundError as err:
+        raise ConfigError(f"{folder.card}: not found; run 'fedscreen auditor join' first") from err
+
+
+def load_policy(path: Path) -> AuditorPolicy:
+    """Read a policy file.
+
+    Raises:
+        ConfigError: there is none, or it is not text.
+        PolicyError: it is malformed.
+    """
+    try:
+        return parse_auditor_policy(path.read_text("utf-8-sig"))
+    except FileNotFoundError as err:
+        raise ConfigError(f"{path}: not found") from err
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"{path}: not UTF-8 text") from err

@@ -1,0 +1,90 @@
+"""Work until told to stop: witness, check, agree, answer; and open everything on one directory.
+
+A coordinator that cannot be reached is waited for; a log that shrinks or forks ends the watch,
+because nothing it says afterwards can be trusted.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from auditor.client import connect
+from auditor.config import AuditorConfig, AuditorFolder, read_config
+from auditor.desk import Desk, Event
+from auditor.enrol import load_card, load_policy
+from auditor.errors import BusyError, LinkError
+from auditor.keys import load_keys, load_tls
+from auditor.link import CoordinatorLink
+
+LOGGER = logging.getLogger("fedscreen." + __name__)
+MAX_PAUSE_S = 10.0
+
+
+def utc_now() -> datetime:
+    """Read this machine's clock, UTC."""
+    return datetime.now(UTC)
+
+
+def open_desk(folder: AuditorFolder, config: AuditorConfig, link: CoordinatorLink) -> Desk:
+    """Open an auditor's directory on a link."""
+    return Desk(
+        folder.root,
+        config=config,
+        keys=load_keys(folder, config),
+        card=load_card(folder),
+        policy=load_policy(folder.policy),
+        link=link,
+        now=utc_now,
+        entropy=secrets.token_bytes,
+    )
+
+
+@contextmanager
+def connected_desk(folder: AuditorFolder) -> Iterator[Desk]:
+    """Open an auditor's directory and the connection to its coordinator.
+
+    Raises:
+        ConfigError, KeyFileError, PolicyError: the directory is not complete.
+    """
+    config = read_config(folder)
+    with connect(config, load_tls(folder)) as link:
+        yield open_desk(folder, config, link)
+
+
+def watch(
+    desk: Desk, poll_s: float, stop: threading.Event, on_event: Callable[[Event], None] | None = None
+) -> None:
+    """Step until `stop` is set.
+
+    Args:
+        desk: the auditor.
+        poll_s: pause between two steps.
+        stop: set by a signal handler.
+        on_event: told of everything new.
+
+    Raises:
+        SplitViewError, MirrorError, StateError: nothing more may be signed.
+        LinkError: the coordinator refuses for good (wrong certificate, revoked).
+    """
+    told: set[Event] = set()
+    pause_s = poll_s
+    while not stop.is_set():
+        try:
+            events = desk.step()
+            pause_s = poll_s
+        except (LinkError, BusyError) as err:
+            if isinstance(err, LinkError) and not err.is_temporary:
+                raise
+            LOGGER.warning("%s", err)
+            events = [Event("waiting", None, str(err), False)]
+            pause_s = min(max(pause_s * 2, poll_s), MAX_PAUSE_S)
+        for event in events:
+            if on_event is not None and (event.is_progress or event not in told):
+                on_event(event)
+        told = {event for event in events if not event.is_progress}
+        stop.wait(pause_s)
