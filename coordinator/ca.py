@@ -50,9 +50,13 @@ def uri_of(federation: str, role: str, party_id: str) -> str:
     return f"spiffe://{federation}/{role}/{party_id}"
 
 
-def create_authority(federation: str, now: datetime) -> Authority:
-    """Make a new CA with a fresh key."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """Make a fresh P-256 key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def create_authority(federation: str, now: datetime, key: ec.EllipticCurvePrivateKey) -> Authority:
+    """Make a CA: a certificate that its own key signs."""
     name = _name(f"fedscreen {federation} CA")
     builder = (
         _builder(name, name, key.public_key(), now, CA_DAYS)
@@ -69,14 +73,29 @@ def load_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
     Raises:
         CertificateError: a file is damaged or they do not belong together.
     """
+    key = load_key(key_pem)
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-        key = serialization.load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError) as err:
+    except ValueError as err:
         raise CertificateError("CA files: damaged; restore keys/ from the backup") from err
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+    if key.public_key() != certificate.public_key():
         raise CertificateError("CA files: the key does not belong to the certificate")
     return Authority(certificate, key)
+
+
+def load_key(key_pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """Read a P-256 key from PEM.
+
+    Raises:
+        CertificateError: it is no such key.
+    """
+    try:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+    except (ValueError, TypeError) as err:
+        raise CertificateError("key file: damaged; restore keys/ from the backup") from err
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise CertificateError("key file: expected a P-256 key; restore keys/ from the backup")
+    return key
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -112,7 +131,7 @@ def issue_server(
         hosts: further DNS names or IP addresses that it listens on.
         now: start of validity.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = new_key()
     uri = uri_of(federation, "coordinator", COORDINATOR_ID)
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri), x509.DNSName(server_name)]
     names += [_host_name(host) for host in dict.fromkeys(hosts) if host != server_name]

@@ -87,9 +87,9 @@ def _create_authority(directory: Path, config: Config, now: datetime, durable: D
     certificate, key = directory / CA_CERTIFICATE, directory / "keys" / "ca.key"
     if certificate.exists():
         return
-    key.unlink(missing_ok=True)  # of an init that stopped between the two files
-    authority = ca.create_authority(config.federation, now)
-    write_file(key, ca.key_pem(authority.key), durable, mode=KEY_MODE, is_new=True)
+    if not key.exists():
+        write_file(key, ca.key_pem(ca.new_key()), durable, mode=KEY_MODE, is_new=True)
+    authority = ca.create_authority(config.federation, now, ca.load_key(key.read_bytes()))
     write_file(certificate, authority.certificate_pem.encode(), durable, is_new=True)
 
 

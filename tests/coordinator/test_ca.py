@@ -17,7 +17,7 @@ URI = "spiffe://county-1/node/s01"
 
 @pytest.fixture(scope="module")
 def authority() -> ca.Authority:
-    return ca.create_authority("county-1", NOW)
+    return ca.create_authority("county-1", NOW, ca.new_key())
 
 
 def make_csr(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, san: str = "") -> str:
@@ -101,7 +101,7 @@ def test_a_request_not_signed_by_its_own_key_is_refused(authority: ca.Authority)
 
 
 def test_loading_refuses_a_key_of_another_ca(authority: ca.Authority) -> None:
-    other = ca.create_authority("county-1", NOW)
+    other = ca.create_authority("county-1", NOW, ca.new_key())
     with pytest.raises(CertificateError, match="belong"):
         ca.load_authority(authority.certificate_pem.encode(), ca.key_pem(other.key))
     with pytest.raises(CertificateError, match="damaged"):

@@ -23,7 +23,9 @@ def test_a_byte_order_mark_is_tolerated() -> None:
 
 
 def test_encoding_reads_back_to_the_same_value() -> None:
-    config = parse_config(MINIMAL + b'tuples = [[5, 4, 2, 4], [4, 3, 1, 3]]\nquorum = 4\naddress = "c.example:1"\n')
+    config = parse_config(
+        MINIMAL + b'tuples = [[5, 4, 2, 4], [4, 3, 1, 3]]\nquorum = 4\naddress = "c.example:1"\n'
+    )
     assert parse_config(encode_config(config)) == config
 
 
