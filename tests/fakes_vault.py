@@ -7,10 +7,9 @@ keys of the vault, and moves a clock by hand. `plan_of` makes a small plan, `pup
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from plan.document import PlanDocument, encode_body, parse_plan_toml, terms_of
 from plan.layout import build_layout
 from plan.record import Record
 from protos.bodies import RosterNode, sorted_attributes
-from protos.ledger import Ledger
 from protos.report_payload import ReportPayload, note_of, parse_payload
 
 KEY = bytes(range(32))
@@ -279,20 +277,3 @@ class SchoolHouse:
 def utc(year: int, month: int, day: int, hour: int = 0) -> datetime:
     """Make a UTC time."""
     return datetime(year, month, day, hour, tzinfo=UTC)
-
-
-__all__ = [
-    "CENSUS",
-    "KEY",
-    "LATER",
-    "NOW",
-    "SOFTWARE",
-    "Callable",
-    "Crash",
-    "Fraction",
-    "Ledger",
-    "SchoolHouse",
-    "plan_of",
-    "pupils",
-    "utc",
-]

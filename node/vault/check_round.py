@@ -10,7 +10,8 @@ Order; the first check that fails refuses the round, and nothing has been charge
 6.  this node stands in the plan's roster with its own report key and its own commitment to K, unrevoked;
 7.  the round is not abandoned, and its window is open by the vault's clock;
 8.  the plan is at least as strict as the local floors, and its roster has enough independent operators;
-9.  cells and noise of the plan are what its tables make them, thresholds included;
+9.  cells and noise of the plan are what its tables make them, thresholds included; its codebooks are named
+    by digest, except in a demo;
 10. what it really costs is at most what it says, and at most what the school allows for one round;
 11. its school year is that of its census date and has begun.
 
@@ -73,6 +74,7 @@ def check_round(parts: Parts, round_id: bytes) -> CheckedRound:
     _check_floors(floors, round_log)
     published = parts.published.read(round_log)
     _check_noise(round_log, published)
+    _check_codebooks(parts, published)
     _check_cost(floors, round_log, published)
     _check_year(published, now)
     document = published.document
@@ -257,6 +259,17 @@ def _check_noise(round_log: RoundLog, published: Published) -> None:
             _("the plan states another noise for table %(table)s than its tables and rho make"),
             _("Tell the county; the plan was made by another version or is forged."),
             table=wrong,
+        )
+
+
+def _check_codebooks(parts: Parts, published: Published) -> None:
+    loose = [item.id for item in published.document.instruments if not item.digest]
+    if loose and parts.card.kind != "demo":
+        raise _refuse(
+            "codebook-not-pinned",
+            _("the plan does not say which version of codebook %(codebook)s it counts"),
+            _("Ask the county to publish the plan with the codebook's digest."),
+            codebook=loose[0],
         )
 
 

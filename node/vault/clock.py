@@ -37,7 +37,7 @@ class Clock:
         self._now = now
         stored = store.setting(SETTING)
         self._mark = _EPOCH if stored is None else datetime.fromtimestamp(int(stored), UTC)
-        self._evidence = self._mark
+        self._evidence = _EPOCH  # the mirror tells it again; a stored mark is no evidence for itself
 
     def now(self) -> datetime:
         """Tell the time: UTC, whole seconds, never before the mark."""

@@ -20,6 +20,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+import cryptography.hazmat.backends.openssl.backend  # sealing would load it on first use
+
 from crypto import derivation
 from crypto.canonical import JsonInput, encode_base64
 from crypto.errors import CryptoError
@@ -48,6 +50,7 @@ from protos.report_payload import ReportPayload, encode_payload
 from protos.statements import MAX_ATTEMPT, Report, digest, encode_statement
 
 MAX_NAME = 100
+_NEEDED_BEHIND_THE_WALL = (cryptography.hazmat.backends.openssl.backend,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def release_round(parts: Parts, round_id: bytes, by: str, *, records: str = "") 
             parts.journal.append(_charge_record(checked, by))
         parts.clock.save()
     with parts.store.transaction("report"):
-        decision = _decide(parts, checked, records)
+        decision = _decide(parts, checked, records, decision.exact)
         if isinstance(decision, StoredReport):
             return Released(decision, False, len(payload_of(parts.store, decision)))
         return _make(parts, checked, decision, by)
@@ -118,11 +121,13 @@ def _check_name(by: str) -> None:
         )
 
 
-def _decide(parts: Parts, checked: CheckedRound, records: str) -> StoredReport | _Draft:
+def _decide(
+    parts: Parts, checked: CheckedRound, records: str, known: ExactTables | None = None
+) -> StoredReport | _Draft:
     """Count, and say whether the stored report stands or a new attempt may be made."""
     parts.mirror.catch_up()
     node, round_log = parts.identity.node, checked.round_log
-    exact = count_round(parts.store, checked.published)
+    exact = count_round(parts.store, checked.published, known)
     if records and records != exact.record_set.digest.hex():
         raise RecordsError(
             _("the records have changed since the preview"),
