@@ -56,6 +56,7 @@ _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 2, 4, 8, 32
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 _MOUNT_PLACES = ("/mnt", "/run", "/srv", "/var/tmp", "/tmp")  # noqa: S108  (mounted over in a private namespace)
+_RANDOM_DEVICE = Path("/dev/urandom")  # gRPC opens it by name
 _VAULT_DESCRIPTORS = 64
 _EGRESS_DESCRIPTORS = 256
 _MSG_FASTOPEN = 0x20000000
@@ -64,15 +65,15 @@ _CLONE_THREAD = 0x00010000
 _OTHER_PROCESSES = (
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_open",
     "pidfd_getfd", "pidfd_send_signal", "execve", "execveat", "bpf", "perf_event_open", "userfaultfd",
-    "keyctl", "add_key", "request_key", "shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "semget", "mq_open",
-    "mq_unlink",
+    "keyctl", "add_key", "request_key", "shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "semget",
+    "mq_open", "mq_unlink",
     "memfd_create", "memfd_secret", "io_uring_setup", "io_uring_enter", "io_uring_register",
 )  # fmt: skip
 _THE_SYSTEM = (
     "unshare", "setns", "chroot", "pivot_root", "mount", "umount2", "mount_setattr", "open_tree",
     "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "name_to_handle_at", "open_by_handle_at",
-    "fanotify_init", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon",
-    "swapoff", "acct", "personality", "syslog", "mknod", "mknodat",
+    "fanotify_init", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
+    "swapon", "swapoff", "acct", "personality", "syslog", "mknod", "mknodat",
 )  # fmt: skip
 
 VAULT_POLICY = FilterPolicy(
@@ -108,6 +109,12 @@ EGRESS_POLICY = FilterPolicy(
     ),
 )
 """TCP sockets only, connected only by connect(); threads but no child and no program."""
+
+EGRESS_IPV6_POLICY = replace(
+    EGRESS_POLICY, denied=tuple(name for name in EGRESS_POLICY.denied if name != "bind")
+)
+"""The same for a coordinator with an IPv6 address: gRPC binds a port of ::1 to see whether the machine has
+IPv6, and uses none without. Nothing can listen on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +216,7 @@ def confine_vault(folder: Path, uid: int | None, floor: str) -> tuple[Confinemen
         state = replace(state, network_namespace=_unshare(_CLONE_NEWUSER | _CLONE_NEWNET))
     _hide()
     probes = reachable(file_probes(folder.parent))
-    state = _lock(state, [folder], (), VAULT_POLICY)
+    state = _lock(state, VAULT_POLICY, folders=(folder,))
     verify_all_refused(VAULT_PROBES if state.seccomp else ())
     verify_all_refused(probes if state.landlock_files else ())
     _require_reachable(folder)
@@ -217,7 +224,9 @@ def confine_vault(folder: Path, uid: int | None, floor: str) -> tuple[Confinemen
     return state, folder
 
 
-def confine_egress(folder: Path, uid: int | None, floor: str, port: int) -> Confinement:
+def confine_egress(
+    folder: Path, uid: int | None, floor: str, port: int, *, is_ipv6: bool = False
+) -> Confinement:
     """Lock this process down as an egress; its key and certificates are already in memory.
 
     Args:
@@ -225,6 +234,7 @@ def confine_egress(folder: Path, uid: int | None, floor: str, port: int) -> Conf
         uid: the user (and group) to become; needed exactly when started as root.
         floor: the lowest level that is accepted.
         port: the one TCP port that may be connected to.
+        is_ipv6: whether the coordinator has an IPv6 address.
 
     Raises:
         ConfinementError: anything did not come out as it should. The caller exits with 70.
@@ -237,8 +247,11 @@ def confine_egress(folder: Path, uid: int | None, floor: str, port: int) -> Conf
         state, _place = _leave_root(state, uid, folder, is_network_needed=True)
     _hide()
     probes = reachable(file_probes(folder))
-    state = _lock(state, [], (port,), EGRESS_POLICY)
-    verify_all_refused(EGRESS_PROBES if state.seccomp else ())
+    policy = EGRESS_IPV6_POLICY if is_ipv6 else EGRESS_POLICY
+    binds = (0,) if is_ipv6 else ()
+    state = _lock(state, policy, readable=(_RANDOM_DEVICE,), ports=(port,), bind_ports=binds)
+    tried = [probe for probe in EGRESS_PROBES if probe.name != "bind" or not is_ipv6]
+    verify_all_refused(tried if state.seccomp else ())
     verify_all_refused(probes if state.landlock_files else ())
     verify_all_refused([port_probe(port)] if state.landlock_network else ())
     verify_floor(state.level, floor)
@@ -395,11 +408,16 @@ def harden_parent() -> None:
 
 
 def _lock(
-    state: Confinement, folders: list[Path], ports: tuple[int, ...], policy: FilterPolicy
+    state: Confinement,
+    policy: FilterPolicy,
+    folders: tuple[Path, ...] = (),
+    readable: tuple[Path, ...] = (),
+    ports: tuple[int, ...] = (),
+    bind_ports: tuple[int, ...] = (),
 ) -> Confinement:
     found = LandlockState(0, files=False, network=False, scopes=False)
     if supported_abi() > 0:
-        found = restrict(folders, ports)
+        found = restrict(folders, ports, readable, bind_ports)
     is_filtered = is_supported()
     if is_filtered:
         install(policy)

@@ -175,41 +175,6 @@ def _read_exactly(fd: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-class FrameBuffer:
-    """Collects bytes of a non-blocking pipe and gives out whole frames.
-
-    A frame is checked as soon as its nine header bytes are there, so that no more than one allowed
-    frame is ever held.
-    """
-
-    def __init__(self, allowed: Collection[Kind]) -> None:
-        self._allowed = allowed
-        self._data = bytearray()
-
-    def wanted_bytes(self) -> int:
-        """Say how many bytes complete the header or the frame that is being collected (at least 1)."""
-        if len(self._data) < HEADER.size:
-            return HEADER.size - len(self._data)
-        _kind, length = parse_header(bytes(self._data[: HEADER.size]), self._allowed)
-        return HEADER.size + length - len(self._data)
-
-    def feed(self, data: bytes) -> Frame | None:
-        """Add bytes, at most `wanted_bytes`; give the frame when it is complete.
-
-        Raises:
-            FrameError: the header is malformed or not allowed here.
-        """
-        self._data += data
-        if len(self._data) < HEADER.size:
-            return None
-        kind, length = parse_header(bytes(self._data[: HEADER.size]), self._allowed)
-        if len(self._data) < HEADER.size + length:
-            return None
-        payload = bytes(self._data[HEADER.size :])
-        self._data = bytearray()  # a new one: a cleared one keeps the memory of the largest frame
-        return Frame(kind, payload)
-
-
 # ---------------------------------------------------------------- LOG: a page of the log
 
 

@@ -51,8 +51,19 @@ def supported_abi() -> int:
     return max(0, raw_call(_CREATE_RULESET, 0, 0, _VERSION_FLAG))
 
 
-def restrict(folders: Sequence[Path], connect_ports: Sequence[int]) -> LandlockState:
-    """Forbid every file outside `folders` and every TCP connection but to `connect_ports`.
+def restrict(
+    folders: Sequence[Path],
+    connect_ports: Sequence[int],
+    readable: Sequence[Path] = (),
+    bind_ports: Sequence[int] = (),
+) -> LandlockState:
+    """Forbid every file and every TCP connection but those listed.
+
+    Args:
+        folders: folders of plain files, to read and write.
+        connect_ports: TCP ports that may be connected to.
+        readable: single files that may be read.
+        bind_ports: TCP ports that may be bound; 0 stands for one that the kernel chooses.
 
     Raises:
         ConfinementError: the kernel has no Landlock, or refused a rule.
@@ -68,10 +79,12 @@ def restrict(folders: Sequence[Path], connect_ports: Sequence[int]) -> LandlockS
     ruleset = _checked(raw_call(_CREATE_RULESET, attributes, size, 0))
     try:
         for folder in folders:
-            _allow_folder(ruleset, folder, READ_WRITE & rights)
-        for port in connect_ports if network else ():
-            rule = struct.pack("=QQ", _CONNECT_TCP, port)
-            _checked(raw_call(_ADD_RULE, ruleset, _RULE_PORT, rule, 0))
+            _allow(ruleset, folder, READ_WRITE & rights)
+        for path in readable:
+            _allow(ruleset, path, _READ_FILE)
+        ports = [(_CONNECT_TCP, port) for port in connect_ports] + [(_BIND_TCP, port) for port in bind_ports]
+        for right, port in ports if network else ():
+            _checked(raw_call(_ADD_RULE, ruleset, _RULE_PORT, struct.pack("=QQ", right, port), 0))
         set_no_new_privileges()
         _checked(raw_call(_RESTRICT_SELF, ruleset, 0))
     finally:
@@ -79,10 +92,10 @@ def restrict(folders: Sequence[Path], connect_ports: Sequence[int]) -> LandlockS
     return LandlockState(abi, files=True, network=network != 0, scopes=scopes != 0)
 
 
-def _allow_folder(ruleset: int, folder: Path, rights: int) -> None:
+def _allow(ruleset: int, path: Path, rights: int) -> None:
     if sys.platform != "linux":
         raise ConfinementError(_("this system has no Landlock"))
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         _checked(raw_call(_ADD_RULE, ruleset, _RULE_PATH, struct.pack("=Qi", rights, descriptor), 0))
     finally:

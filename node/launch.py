@@ -129,7 +129,7 @@ def start_side(name: str, command: Sequence[str], kinds: Collection[Kind], key: 
         _wait_readable(process, START_TIMEOUT_S)
         ready = read_frame(_descriptor(process, "stdout"), kinds)
         if ready is None or ready.kind is not Kind.READY:
-            raise _start_error(name, process)
+            raise FrameError(_("no statement of confinement"))
         found = parse_ready(ready.payload)
         if key:
             if len(key) != KEY_BYTES:
@@ -138,8 +138,9 @@ def start_side(name: str, command: Sequence[str], kinds: Collection[Kind], key: 
     except (FrameError, OSError) as err:
         raise _start_error(name, process) from err
     except BaseException:
-        if process.poll() is None:
-            stop_process(process)
+        stop_process(process)
+        close_pipe(process.stdout)
+        close_pipe(process.stderr)
         raise
     return Side(name, process, found)
 

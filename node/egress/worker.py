@@ -20,10 +20,7 @@ Spec: docs/architecture.md "How commands reach the vault"; docs/protocol.md "Fra
 from __future__ import annotations
 
 import argparse
-import encodings.ascii
-import encodings.idna
-import encodings.latin_1
-import encodings.utf_8
+import importlib
 import os
 import sys
 import threading
@@ -41,7 +38,6 @@ from node.errors import (
     EXIT_REFUSED,
     EXIT_UNREACHABLE,
     ConfinementError,
-    FrameError,
     LinkError,
     NodeError,
 )
@@ -60,7 +56,12 @@ from node.frames import (
 STDIN, STDOUT, STDERR = 0, 1, 2
 UNREACHABLE_S = 300.0
 LONGEST_PAUSE_S = 30.0
-_LOADED_EARLY = (encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_8)
+# What Python and gRPC load only when they first need it.
+LATE_MODULES = (
+    *("encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.utf_8", "traceback", "queue"),
+    *("grpc._channel", "grpc._common", "grpc._compression", "grpc._interceptor", "grpc._observability"),
+    *("grpc._plugin_wrapping", "grpc._utilities"),
+)
 
 
 class Egress:
@@ -150,6 +151,15 @@ class Egress:
             os._exit(EXIT_REFUSED)
 
 
+def load_late_modules() -> None:
+    """Import what would otherwise be loaded after the lock-down, when it cannot be any more."""
+    for name in LATE_MODULES:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue  # another version of gRPC
+
+
 def _say(text: str) -> None:
     try:
         os.write(STDERR, f"egress: {text}\n".encode("ascii", "replace"))
@@ -177,9 +187,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _arguments(arguments)
     sys.stdout = None  # stdout carries frames; a stray print must not
     folder = options.dir.resolve() / "egress"
+    load_late_modules()
     try:
         credentials = read_credentials(folder)
-        found = confine.confine_egress(folder, options.uid, options.floor, options.port)
+        found = confine.confine_egress(
+            folder, options.uid, options.floor, options.port, is_ipv6=":" in options.address
+        )
     except (ConfinementError, OSError) as err:
         _say(str(err))
         return EXIT_CONFINEMENT
@@ -196,10 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = Egress(coordinator, options.poll_s).run()
     except BrokenPipeError:
         code = EXIT_OK
-    except (NodeError, FrameError) as err:
+    except NodeError as err:
         _say(f"{type(err).__name__}[{err.code}]")
         code = EXIT_REFUSED
-    sys.stderr.flush()
+    except Exception as err:  # one line and an exit code instead of a traceback
+        _say(type(err).__name__)
+        code = EXIT_REFUSED
     os._exit(code)  # gRPC's threads need not be waited for
 
 
