@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from crypto.canonical import decode_base64, encode_base64
 from crypto.checkpoint import Checkpoint, parse_checkpoint, parse_decimal
-from crypto.errors import CosignatureError, DecodeError, InclusionProofError, VerificationError
+from crypto.errors import CosignatureError, DecodeError, VerificationError
 from crypto.merkle import HASH_BYTES, leaf_hash, verify_inclusion
 from crypto.note import KeyType, VerifierKey, parse_note, verified_by
 
@@ -98,8 +98,6 @@ def verify_proof(
         InclusionProofError: the proof does not lead from the entry to the root.
     """
     checkpoint = verify_cosigned(proof.checkpoint_note, log_key, tuple(witness_keys), quorum)
-    if proof.index >= checkpoint.size:
-        raise InclusionProofError(f"leaf {proof.index} is not in a tree of {checkpoint.size}")
     verify_inclusion(leaf_hash(entry), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
     return checkpoint
 

@@ -44,6 +44,18 @@ def test_masks_are_summed_exactly_at_every_chunk_edge(
     assert summed(5, cells, bound) == reference(5, cells, bound)
 
 
+def test_a_word_equal_to_the_bound_is_rejected() -> None:
+    words = XofHmacSha256Aes128(seed(0), b"dst", b"binder").next_vec(40).tolist()
+    bound = next(word for word in words if word > MODULUS // 2)
+    accepted = [word for word in words if word < bound]
+    assert reference(1, 3, bound) == summed(1, 3, bound) == accepted[:3]
+    largest = max(
+        words
+    )  # nothing else is rejected, so only the word that equals the bound can start a refill
+    assert words.index(largest) < 36
+    assert summed(1, 36, largest) == [word for word in words if word < largest][:36]
+
+
 def test_the_real_chunk_size_is_summed_exactly() -> None:
     cells = 2 * crypto.mask_sum.CHUNK_CELLS + 5
     assert summed(2, cells) == reference(2, cells)
