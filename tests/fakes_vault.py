@@ -7,7 +7,7 @@ keys of the vault, and moves a clock by hand. `plan_of` makes a small plan, `pup
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -119,6 +119,7 @@ class SchoolHouse:
         now: the hand-moved clock.
         steps: names of all durable writes so far.
         crash_at: the durable write (a position in `steps`) at which to die, or None.
+        at_step: by name of a durable write, what somebody else does just then; once.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class SchoolHouse:
         self.now = LATER
         self.steps: list[str] = []
         self.crash_at: int | None = None
+        self.at_step: dict[str, Callable[[], object]] = {}
         self.level = "L3"
         self._entropy = itertools.count()
         self.open()
@@ -166,6 +168,7 @@ class SchoolHouse:
 
     def _durable(self, step: str) -> None:
         self.steps.append(step)
+        self.at_step.pop(step, lambda: None)()
         if self.crash_at is not None and len(self.steps) > self.crash_at:
             self.crash_at = None
             raise Crash(step)

@@ -5,7 +5,7 @@ Order; the first check that fails refuses the round, and nothing has been charge
 1.  the log has never shown two histories, and has a checkpoint with a quorum of cosignatures;
 2.  that checkpoint is at most 24 hours old by its cosignatures;
 3.  the plan is in the log, below that checkpoint (its roster chain was checked entry by entry);
-4.  every auditor of the plan has approved, below that checkpoint;
+4.  every auditor of the plan has approved, below that checkpoint, with a round key that can be sealed to;
 5.  every auditor of the plan is pinned on this node's card with the same keys;
 6.  this node stands in the plan's roster with its own report key and its own commitment to K, unrevoked;
 7.  the round is not abandoned, and its window is open by the vault's clock;
@@ -24,6 +24,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from crypto.errors import CryptoError
+from crypto.sealing import verify_public_key
 from node.errors import Detail
 from node.vault.account import YearAccount
 from node.vault.enrol import Floors, load_floors
@@ -139,6 +141,21 @@ def _check_cosigned(round_log: RoundLog, trusted: Trusted) -> None:
         )
     if max(approval.index for approval in round_log.approvals.values()) >= trusted.size:
         raise _not_cosigned(_("an approval"))
+    for name, approval in round_log.approvals.items():
+        _check_round_key(name, approval.statement.round_key)
+
+
+def _check_round_key(auditor: str, round_key: bytes) -> None:
+    """Refuse a key that cannot be sealed to before anything is charged: else one auditor empties accounts."""
+    try:
+        verify_public_key(round_key)
+    except CryptoError:
+        raise _refuse(
+            "bad-round-key",
+            _("the round key of auditor %(auditor)s cannot be sealed to"),
+            _("Tell the county and this auditor; the round has to be published anew."),
+            auditor=auditor,
+        ) from None
 
 
 def _not_cosigned(what: str) -> RoundRefusedError:

@@ -24,13 +24,12 @@ import cryptography.hazmat.backends.openssl.backend  # sealing would load it on 
 
 from crypto import derivation
 from crypto.canonical import JsonInput, encode_base64
-from crypto.errors import CryptoError
 from crypto.note import Note, encode_note, parse_signature_line
 from crypto.replication import subsets_with
 from crypto.sealing import seal
 from node.vault.check_round import CheckedRound, check_round
 from node.vault.derive import Derived, Recipe, derive, tag_of
-from node.vault.errors import AttemptError, CommandError, RecordsError, RoundRefusedError, _
+from node.vault.errors import AttemptError, CommandError, RecordsError, _
 from node.vault.journal import TIME_FORMAT, JournalRecord
 from node.vault.parts import Parts
 from node.vault.published import Published
@@ -233,15 +232,7 @@ def _seal_boxes(round_log: RoundLog, draft: _Draft, derived: Derived) -> tuple[b
             derived.vector_digest,
             commitments,
         )
-        try:
-            boxes.append(seal(public_key, derivation.box_plaintext(held), info))
-        except CryptoError:
-            raise RoundRefusedError(
-                _("the round key of auditor %(auditor)s cannot be sealed to"),
-                _("Tell the county and this auditor; the round has to be published anew."),
-                code="bad-round-key",
-                details={"auditor": auditor},
-            ) from None
+        boxes.append(seal(public_key, derivation.box_plaintext(held), info))
     return tuple(boxes)
 
 

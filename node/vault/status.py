@@ -10,7 +10,7 @@ from node.vault.errors import RoundRefusedError
 from node.vault.parts import Parts
 from node.vault.receipt import cosigned_proof, immediate_receipt
 from node.vault.records import RecordSet, list_sets
-from node.vault.reports import StoredReport, all_reports, find_logged, reports_of, state_of
+from node.vault.reports import StoredReport, find_logged, reports_of, state_of
 from privacy.year_account import school_year_of
 from protos.card import fingerprint
 from protos.ledger import RoundLog
@@ -146,10 +146,3 @@ def report_values(parts: Parts, report: StoredReport) -> dict[str, Any]:
         "released_by": report.released_by,
         "receipts": receipts,
     }
-
-
-def num_waiting(parts: Parts) -> int:
-    """Count the stored reports whose bytes are still being sent."""
-    node = parts.identity.node
-    waiting = ("waiting", "logged")
-    return sum(1 for row in all_reports(parts.store) if state_of(parts.mirror, row, node).value in waiting)

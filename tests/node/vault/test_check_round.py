@@ -81,6 +81,18 @@ def test_a_missing_approval(house: SchoolHouse) -> None:
     assert error.details["auditor"] == "a3"
 
 
+def test_a_round_key_that_cannot_be_sealed_to_costs_nothing(house: SchoolHouse) -> None:
+    round_id = house.publish()
+    federation = house.federation
+    federation.approve(round_id, ["a1", "a2", "a3"])
+    bad = replace(federation.approval("a4", round_id), round_key=b"\xff" * 1216)
+    federation.add(bad, b"", [federation.auditors["a4"]])
+    house.sync()
+    house.save(pupils())
+    error = refusal(house, round_id)
+    assert (error.code, error.details["auditor"]) == ("bad-round-key", "a4")
+
+
 def test_no_cosigned_checkpoint(house: SchoolHouse) -> None:
     round_id = house.publish()
     house.federation.approve(round_id)

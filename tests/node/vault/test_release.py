@@ -26,6 +26,7 @@ from node.vault.store import VaultStore
 from plan.layout import build_layout
 from plan.tabulation import scaled, tabulate
 from privacy.discrete_gaussian import table_bound
+from protos.bodies import Refusal
 from protos.report_payload import ReportPayload, verify_contents
 from protos.statements import Report, parse_statement
 
@@ -276,6 +277,30 @@ def test_after_the_candidates_nothing_new_goes_out(house: SchoolHouse, is_first:
     assert num_rows(house, "charge") == (0 if is_first else 1)
 
 
+def report_state(house: SchoolHouse, attempt: int) -> str:
+    house.sync()
+    return str(house.call("rounds")["rounds"][0]["attempts"][attempt]["state"])
+
+
+def test_an_earlier_attempt_is_superseded_and_a_refused_one_excluded(house: SchoolHouse) -> None:
+    federation, round_id = house.federation, house.start_round()
+    for shift in (0, 1):
+        house.save(pupils(shift=shift))
+        house.release(round_id)
+        deliver(house)
+    for number in range(1, 6):
+        federation.report(f"s{number}", round_id)
+    federation.fix_candidates(round_id)
+    assert (report_state(house, 0), report_state(house, 1)) == ("superseded", "cosigned")
+    own = next(row for row in federation.round(round_id).candidate_names() if row.node == house.node)
+    federation.check("a1", round_id, [Refusal(own, "bad-box")])
+    for auditor in ("a2", "a3"):
+        federation.check(auditor, round_id)
+    federation.close(round_id)
+    assert (report_state(house, 0), report_state(house, 1)) == ("superseded", "excluded")
+    assert house.desk.outgoing() is None
+
+
 def test_a_report_that_missed_the_candidates_is_dead_and_blocks_no_later_round(house: SchoolHouse) -> None:
     first = house.start_round()
     house.release(first)
@@ -406,6 +431,27 @@ def test_two_concurrent_releases_make_one_vector(tmp_path: Path) -> None:
     house.open()
     assert (num_rows(house, "charge"), num_rows(house, "report")) == (1, 1)
     house.store.close()
+
+
+@pytest.mark.parametrize("is_other_table", [False, True], ids=["same tables", "records imported anew"])
+def test_another_process_that_releases_in_between_is_the_one_that_counts(
+    house: SchoolHouse, is_other_table: bool
+) -> None:
+    round_id = house.start_round()
+    other = SchoolHouse(house.folder, house.federation, is_enrolled=False)
+    answers = []
+
+    def meanwhile() -> None:
+        if is_other_table:
+            other.save(pupils(shift=1))
+        answers.append(other.release(round_id))
+
+    house.at_step["after charge"] = meanwhile
+    answers.append(house.release(round_id))
+    assert [answer["is_new"] for answer in answers] == [1, 0]
+    assert answers[0]["digest"] == answers[1]["digest"]
+    assert (num_rows(house, "charge"), num_rows(house, "report")) == (1, 1)
+    other.store.close()
 
 
 def test_records_that_change_between_charge_and_draw_are_counted_anew(house: SchoolHouse) -> None:
