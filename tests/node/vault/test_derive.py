@@ -1,4 +1,4 @@
-"""The derivation block of docs/protocol.md section 5, written out once more and compared with what was sent."""
+"""The derivation block of docs/protocol.md section 5, written out once more, against what was sent."""
 
 from __future__ import annotations
 
