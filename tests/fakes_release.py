@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ from plan.document import PlanDocument, parse_plan_toml
 from plan.layout import Layout, build_layout
 from plan.publishing import resolve
 from plan.record import Record
+from plan.table_spec import TableSpec
 from plan.tabulation import scaled, tabulate
 from privacy.discrete_gaussian import Sampler
 
@@ -29,6 +30,12 @@ class County:
     layout: Layout
     pupils: tuple[Record, ...]
     counts: np.ndarray
+
+    def with_tables(self, *tables: TableSpec) -> "County":
+        """Return the same pupils counted by other tables."""
+        document = replace(self.plan, tables=tables)
+        layout = build_layout(document)
+        return County(document, layout, self.pupils, tabulate(layout, self.pupils))
 
     def released(self, noise: np.ndarray | None = None) -> list[dict[str, object]]:
         """Return the tables of a release body; without noise the sums are exact."""
@@ -64,6 +71,7 @@ def _pupil(number: int, rng: np.random.Generator, grades: Iterable[str], systems
         "left_behind": str(rng.choice(["0", "1", "2", "9"])),
         "family": str(rng.choice(["1", "2", "3", "4", "9"])),
         "guardian_consent": "1",
+        "groups": frozenset(g for g in ("g1", "g4") if rng.random() < 0.15),
     }
     if disposition in "12":
         fields |= {"instrument": "mht", "codebook": "0" * 64, "administered_on": date(2026, 10, 12)}

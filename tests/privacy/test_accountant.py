@@ -223,6 +223,9 @@ def test_the_tau_term_is_really_charged(monkeypatch):
     third = (math.sqrt(e) + float(t) * math.sqrt(d)) ** 2
     assert len({round(float(first), 9), round(second, 9), round(third, 9)}) == 3
     assert float(table_rho(narrow, 2)) == pytest.approx(min(float(first), second, third) / 2, abs=1e-12)
+    scaled = ClaimInput(2, 2, 4, 9, 4)
+    second = float(16 * e) + 2 * float(t) * 8 / math.sqrt(18) + float(t) ** 2 * d
+    assert float(table_rho(scaled, 2)) == pytest.approx(second / 2, abs=1e-12)
     wide = ClaimInput(1 << 30, 1 << 40, 1, 9, 1)
     assert float(table_rho(wide, 2)) == pytest.approx(((1 << 30) / 18 + 2 * 0.01) / 2, abs=1e-6)
 

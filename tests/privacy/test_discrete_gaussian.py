@@ -82,6 +82,21 @@ def test_floors_that_the_precision_does_not_prove_are_computed_again(bits, s2):
     assert module._thresholds_from(s2, bits) == thresholds(s2)
 
 
+def test_too_little_precision_never_gives_a_wrong_floor():
+    """Without the slack of the module docstring, 147 to 159 bits would give wrong thresholds here."""
+    s2 = Fraction(460801)
+    proved = [
+        bits
+        for bits in range(140, 186, 3)
+        if (upper := module._upper_half(s2, table_bound(s2), bits)) is not None
+        and [(1 << 127) + g for g in upper] == list(thresholds(s2)[table_bound(s2) : -1])
+    ]
+    answered = [
+        bits for bits in range(140, 186, 3) if module._upper_half(s2, table_bound(s2), bits) is not None
+    ]
+    assert proved == answered != []
+
+
 def test_precision_that_is_enough_is_not_raised(monkeypatch):
     monkeypatch.setattr(module, "_MORE_BITS", None)  # adding it would fail
     thresholds.cache_clear()

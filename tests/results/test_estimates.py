@@ -8,6 +8,7 @@ import pytest
 from fakes_release import RELEASE, SCHOOLS, autumn_plan
 
 from plan.layout import build_layout
+from plan.table_spec import TableSpec
 from results.errors import SelectionError
 from results.estimates import Estimate, Term, best_estimate, covariance, margin, stages_by_grade
 from results.rates import rate_of
@@ -149,6 +150,52 @@ def test_stages_of_grades():
     one = stages_by_grade(build_layout(replace(autumn_plan(), systems=("5-4",))))
     assert one["6"] == {"junior"}
     assert one["V2"] == {"vocational"}
+
+
+_TESTED = (("disposition", ("1", "2")),)
+
+
+def test_a_table_that_keeps_some_grades_never_stands_for_a_stage(county):
+    kept = TableSpec(
+        id="G", title="t", dims=("grade", "level"), where=(_TESTED[0], ("grade", ("7", "8"))),
+    )  # fmt: skip
+    other = county.with_tables(kept)
+    assert _best(other, _chosen(level="1", stage="junior")) is None
+    assert _best(other, _chosen(level="1")) is None
+    assert _best(other, _chosen(level="1", grade="7")).value == county.count(
+        lambda p: p.level1 + p.grade == "17"
+    )
+
+
+def test_pupils_of_several_groups_are_counted_only_group_by_group(county):
+    groups = TableSpec(id="C2", title="t", dims=("group", "level"), where=_TESTED, multi="group", touch=3)
+    other = county.with_tables(groups)
+    assert _best(other, _chosen(level="1")) is None
+    assert _best(other, _chosen(level="1", group="g1 g4")) is None
+    left_behind = _best(other, _chosen(level="1", group="g1"))
+    assert left_behind.value == county.count(lambda p: p.level1 == "1" and "g1" in p.groups) > 0
+
+
+def test_of_several_wordings_the_one_with_fewest_cells_is_summed(county):
+    both = county.with_tables(TableSpec(id="D", title="t", dims=("disposition", "level")))
+    for wordings in (("1", "0 1 2 3"), ("0 1 2 3", "1")):
+        choices = [_chosen(disposition=w) if w == "1" else _chosen(level=w) for w in wordings]
+        valid = _best(both, *choices)
+        assert valid.value == county.count(lambda p: p.disposition == "1")
+        assert valid.variance == 5 * _tables(both)[0].cell_variance
+
+
+def test_covariance_counts_only_shared_cells(county):
+    tables = _tables(county)
+    cell = tables[1].cell_variance
+    one, two = margin(tables[1], _chosen(level="2 3")), margin(tables[1], _chosen(level="3", sex="1 2"))
+    assert covariance(one, two) == covariance(two, one) == len(two.terms[0].cells) * cell == 24 * cell
+    assert covariance(one, margin(tables[1], _chosen(level="0 1"))) == 0
+    assert covariance(one, margin(tables[2], _chosen(level="3"))) == 0
+    assert (
+        covariance(margin(tables[1], _chosen(level="3", sex="1")), margin(tables[1], _chosen(grade="7")))
+        == cell
+    )
 
 
 def test_margin_of_one_table(county):

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from fakes_release import RELEASE, SCHOOLS
 
-from plan.layout import build_layout
 from plan.table_spec import TableSpec
-from plan.tabulation import tabulate
 from results.errors import ReleaseError
 from results.indicators import CATALOGUE, indicators
 from results.release import make_release, read_release
@@ -180,9 +178,7 @@ def test_a_small_plan_with_two_alert_classes(county):
         TableSpec(id="S3", title="预警 × 留守", dims=("left_behind", "alert"), where=tested),
         TableSpec(id="S4", title="预警 × 家庭", dims=("family", "alert"), where=tested),
     )
-    small = replace(county.plan, tables=tables)
-    layout = build_layout(small)
-    counted = replace(county, plan=small, layout=layout, counts=tabulate(layout, county.pupils))
+    counted = county.with_tables(*tables)
     values = indicators(_release(counted))
     by_id = {v.indicator.id: v for v in values if not v.keys}
     assert by_id["IND-08/2+"].sources == ("S3", "S4", "S2")

@@ -55,6 +55,13 @@ def test_the_summary_is_json_and_shows_what_people_may_see(county):
         assert "±" in row["shown"] or row["shown"] == "样本过小"
 
 
+def test_the_plans_display_floor_is_applied_to_levels(county):
+    tables = build_tables(county.layout, county.released(), release=RELEASE, reports_in=SCHOOLS)
+    counts = summarise(make_release(county.layout, tables, display_floor=6000)).levels
+    assert all(count.shown.is_withheld for count in counts)
+    assert not all(count.shown.is_withheld for count in _summary(county).levels)
+
+
 @pytest.mark.parametrize("kept", [["A1"], ["A6", "A7"], ["A2"], []], ids=str)
 def test_a_plan_gives_what_its_tables_can_give(county, kept):
     tables = build_tables(county.layout, county.released(), release=RELEASE, reports_in=SCHOOLS)
