@@ -26,15 +26,15 @@ from pathlib import Path
 import click
 
 from auditor import watch as watching
-from auditor.approve import PlanReview, review_plan
+from auditor.approve import review_plan
 from auditor.bundle_write import write_bundle
+from auditor.cli_text import plan_lines, roster_lines, status_lines, verdict_lines
 from auditor.config import AuditorConfig, AuditorFolder, read_config
 from auditor.desk import Desk, Event
 from auditor.enrol import create_auditor, load_policy, make_request
 from auditor.enrol import join as join_federation
 from auditor.errors import AuditorError, ConfigError, LinkError, RefusalError
 from auditor.policy import AuditorPolicy
-from auditor.sign_roster import Change, RosterReview
 from auditor.status import describe
 from auditor.verify.outcome import Verdict
 from auditor.verify.run import verify_bundle
@@ -83,6 +83,12 @@ def _desk(directory: Path, as_json: bool) -> Iterator[Desk]:
         yield desk
 
 
+def _show(as_json: bool, lines: Iterator[str]) -> None:
+    if not as_json:
+        for line in lines:
+            click.echo(line)
+
+
 def _say(as_json: bool, values: dict[str, object], *lines: str) -> None:
     if as_json:
         click.echo(json.dumps(values, ensure_ascii=False))
@@ -96,9 +102,7 @@ def auditor() -> None:
     """Hold the commands of this room."""
 
 
-@auditor.command(
-    name="init", help=_("Make an auditor's folder and keys; write the request to the coordinator.")
-)
+@auditor.command(name="init", help=_("Make an auditor's folder, keys, and request to the coordinator."))
 @_DIR
 @click.option("--federation", required=True, help=_("Short name of the federation (a-z 0-9 . _ -)."))
 @click.option("--id", "auditor_id", required=True, help=_("This auditor's id (a-z 0-9 . _ -)."))
@@ -119,9 +123,8 @@ def init(
     folder = AuditorFolder(directory)
     with _refusing(as_json):
         values: dict[str, object] = {} if poll_s is None else {"poll_s": poll_s}
-        config = _config(
-            federation=federation, id=auditor_id, operator=operator, is_outside=outside, **values
-        )
+        values |= {"federation": federation, "id": auditor_id, "operator": operator, "is_outside": outside}
+        config = _config(values)
         create_auditor(folder, config)
         path = directory / REQUEST_NAME
         path.write_bytes(make_request(folder))
@@ -133,7 +136,7 @@ def init(
     )
 
 
-def _config(**values: object) -> AuditorConfig:
+def _config(values: dict[str, object]) -> AuditorConfig:
     """Make a configuration out of options."""
     try:
         return AuditorConfig.model_validate(values)
@@ -141,9 +144,7 @@ def _config(**values: object) -> AuditorConfig:
         raise ConfigError(f"options: {err}") from err
 
 
-@auditor.command(
-    name="join", help=_("Take the coordinator's grant, if the card has the fingerprint you were told.")
-)
+@auditor.command(name="join", help=_("Take the coordinator's grant; compare the card's fingerprint."))
 @click.option("--grant", "grant_file", required=True, type=_FILE, help=_("The grant file."))
 @click.option("--fingerprint", "told", required=True, help=_("The federation card's fingerprint."))
 @_DIR
@@ -175,7 +176,7 @@ def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -
             return
         signed = []
         for review in waiting:
-            _say_roster(review, is_quiet=as_json)
+            _show(as_json, roster_lines(review))
             if not yes and not review.is_signed:
                 click.confirm(_("Sign this roster?"), abort=True, err=True)
             is_logged = desk.sign_roster(review.digest)
@@ -186,43 +187,7 @@ def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -
     _say(as_json, {"rosters": signed}, *lines)
 
 
-def _say_roster(review: RosterReview, *, is_quiet: bool) -> None:
-    if is_quiet:
-        return
-    head = _(
-        "roster %(serial)s (%(digest)s): %(nodes)s schools of %(operators)s operators, quorum %(quorum)s"
-    )
-    click.echo(
-        head
-        % {
-            "serial": review.serial,
-            "digest": review.digest.hex()[:16],
-            "nodes": review.num_nodes,
-            "operators": review.num_operators,
-            "quorum": review.quorum[1],
-        }
-    )
-    _say_change(_("schools"), review.nodes)
-    _say_change(_("auditors"), review.auditors)
-    if review.quorum[0] and review.quorum[0] != review.quorum[1]:
-        before, after = review.quorum
-        click.echo(_("  quorum was %(before)s, becomes %(after)s") % {"before": before, "after": after})
-    for text, rows in ((_("allowed from now"), review.tuples_added), (_("no longer"), review.tuples_removed)):
-        if rows:
-            shown = ", ".join(str(row) for row in rows)
-            click.echo(_("  (n,t,f,q) %(what)s: %(rows)s") % {"what": text, "rows": shown})
-
-
-def _say_change(what: str, change: Change) -> None:
-    for sign, ids in (("+", change.added), ("-", change.removed), ("~", change.changed)):
-        if ids:
-            line = _("  %(sign)s %(number)s %(what)s: %(ids)s")
-            click.echo(line % {"sign": sign, "number": len(ids), "what": what, "ids": ", ".join(ids)})
-
-
-@auditor.command(
-    name="approve", help=_("Check waiting plans against the policy, show them, and approve them.")
-)
+@auditor.command(name="approve", help=_("Check waiting plans against the policy, show, approve them."))
 @click.argument("rounds", metavar="[ROUND]...", nargs=-1)
 @_YES
 @_DIR
@@ -234,7 +199,7 @@ def approve(directory: Path, rounds: tuple[str, ...], yes: bool, as_json: bool) 
         approved = []
         for round_id in _waiting_rounds(desk, rounds):
             review = review_plan(desk.context, round_id)
-            _say_plan(review, is_quiet=as_json)
+            _show(as_json, plan_lines(review))
             if not yes and not review.is_approved:
                 click.confirm(_("Approve this plan?"), abort=True, err=True)
             approved.append({"round": round_id.hex(), "index": desk.approve(round_id)})
@@ -262,43 +227,6 @@ def _waiting_rounds(desk: Desk, prefixes: tuple[str, ...]) -> list[bytes]:
             raise RefusalError("no-such-round", message)
         found += fits
     return found
-
-
-def _say_plan(review: PlanReview, *, is_quiet: bool) -> None:
-    if is_quiet:
-        return
-    plan, document = review.round_log.terms, review.view.document
-    values = {
-        "serial": plan.serial,
-        "title": document.title,
-        "purpose": document.purpose,
-        "opens": plan.opens.date(),
-        "closes": plan.closes.date(),
-        "auditors": ", ".join(plan.auditors),
-        "threshold": plan.threshold,
-        "collude": plan.collude,
-        "quorum": plan.quorum,
-        "min_reports": plan.min_reports,
-        "min_group": plan.min_group,
-        "rho": f"{float(review.view.rho):.4g}",
-        "year": document.school_year,
-        "rho_year": f"{float(review.rho_year):.4g}",
-        "cells": plan.cells,
-    }
-    for line in (
-        _("plan %(serial)s: %(title)s"),
-        _("  purpose: %(purpose)s"),
-        _("  window: %(opens)s to %(closes)s"),
-        _("  auditors: %(auditors)s; %(threshold)s open, %(collude)s may collude, quorum %(quorum)s"),
-        _("  at least %(min_reports)s schools, at least %(min_group)s in every group"),
-        _("  costs rho %(rho)s; the school year %(year)s then stands at %(rho_year)s"),
-        _("  %(cells)s cells:"),
-    ):
-        click.echo(line % values)
-    for table in review.view.layout.tables:
-        line = _("    %(id)s %(title)s: %(dims)s, %(cells)s cells")
-        dims = " × ".join(table.dims)
-        click.echo(line % {"id": table.id, "title": table.title, "dims": dims, "cells": table.cells})
 
 
 @auditor.command(name="watch", help=_("Witness, check, agree and answer, until Ctrl-C or SIGTERM."))
@@ -336,15 +264,7 @@ def status(directory: Path, offline: bool, as_json: bool) -> None:
         if not offline:
             desk.sync()
         values = describe(desk)
-    _say(as_json, values, *_status_lines(values))
-
-
-def _status_lines(values: dict[str, object]) -> Iterator[str]:
-    yield _("log: %(log_size)s entries, %(cosigned_size)s under a cosigned checkpoint") % values
-    rounds = values["rounds"]
-    for row in rounds if isinstance(rounds, list) else []:
-        shown = {**row, "short": row["round"][:16], "signed": ", ".join(row["signed"]) or "-"}
-        yield _("round %(serial)s (%(short)s): %(state)s; signed here: %(signed)s") % shown
+    _say(as_json, values, *status_lines(values))
 
 
 @auditor.command(name="bundle", help=_("Write everything that 'verify' needs into the new folder OUT."))
@@ -375,7 +295,7 @@ def verify(folder: Path, policy_file: Path | None, head_file: Path | None, as_js
     with _refusing(as_json):
         policy: AuditorPolicy | None = load_policy(policy_file) if policy_file else None
         verdict = verify_bundle(folder, policy, head_file.read_bytes() if head_file else None)
-    _say(as_json, _verdict_values(verdict), *_verdict_lines(verdict))
+    _say(as_json, _verdict_values(verdict), *verdict_lines(verdict))
     raise SystemExit(verdict.exit_code)
 
 
@@ -388,13 +308,3 @@ def _verdict_values(verdict: Verdict) -> dict[str, object]:
             for row in verdict.checks
         ],
     }
-
-
-def _verdict_lines(verdict: Verdict) -> Iterator[str]:
-    for row in verdict.checks:
-        yield f"{row.number:2} {row.outcome.value:7} {row.name}: {row.detail}"
-    yield {
-        "PASS": _("every check passed"),
-        "FAIL": _("at least one check FAILED"),
-        "INCOMPLETE": _("incomplete: something was skipped or missing; this is no proof"),
-    }[verdict.summary]

@@ -171,6 +171,25 @@ def test_a_crash_while_destroying_never_gives_the_secret_back(tmp_path: Path, nu
     assert State(state.directory).secret(SecretKind.ROUND_KEY, ROUND) is None
 
 
+def test_file_and_folder_are_synced_before_the_write_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    steps: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        mode = os.fstat(descriptor).st_mode
+        steps.append("folder" if stat.S_ISDIR(mode) else f"file of {os.fstat(descriptor).st_size}")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    create_exclusively(path, b"content", "x", steps.append)
+    replace_durably(path, b"longer content", "x", steps.append)
+    assert steps == [
+        *("x before", "file of 7", "x staged", "folder", "x after"),
+        *("x before", "file of 14", "x staged", "folder", "x after"),
+    ]
+
+
 def test_a_stored_sum_never_changes(state: State) -> None:
     state.keep_sum(ROUND, 3, b"sum")
     state.keep_sum(ROUND, 3, b"sum")

@@ -1,0 +1,95 @@
+"""What an auditor's commands print for people: rosters, plans, status, verdicts, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from gettext import gettext as _
+
+from auditor.approve import PlanReview
+from auditor.sign_roster import Change, RosterReview
+from auditor.verify.outcome import Verdict
+
+
+def roster_lines(review: RosterReview) -> Iterator[str]:
+    """Show what a roster adds, removes and changes."""
+    values = {
+        "serial": review.serial,
+        "digest": review.digest.hex()[:16],
+        "nodes": review.num_nodes,
+        "operators": review.num_operators,
+        "quorum": review.quorum[1],
+    }
+    yield _("roster %(serial)s (%(digest)s)") % values
+    yield _("  %(nodes)s schools of %(operators)s operators, quorum %(quorum)s") % values
+    yield from _change_lines(_("schools"), review.nodes)
+    yield from _change_lines(_("auditors"), review.auditors)
+    before, after = review.quorum
+    if before and before != after:
+        yield _("  quorum was %(before)s, becomes %(after)s") % {"before": before, "after": after}
+    for text, rows in ((_("allowed from now"), review.tuples_added), (_("no longer"), review.tuples_removed)):
+        if rows:
+            shown = ", ".join(str(row) for row in rows)
+            yield _("  (n,t,f,q) %(what)s: %(rows)s") % {"what": text, "rows": shown}
+
+
+def _change_lines(what: str, change: Change) -> Iterator[str]:
+    for sign, ids in (("+", change.added), ("-", change.removed), ("~", change.changed)):
+        if ids:
+            values = {"sign": sign, "number": len(ids), "what": what, "ids": ", ".join(ids)}
+            yield _("  %(sign)s %(number)s %(what)s: %(ids)s") % values
+
+
+def plan_lines(review: PlanReview) -> Iterator[str]:
+    """Show what a plan asks for and what it costs."""
+    plan, document = review.round_log.terms, review.view.document
+    values = {
+        "serial": plan.serial,
+        "title": document.title,
+        "purpose": document.purpose,
+        "opens": plan.opens.date(),
+        "closes": plan.closes.date(),
+        "auditors": ", ".join(plan.auditors),
+        "threshold": plan.threshold,
+        "collude": plan.collude,
+        "quorum": plan.quorum,
+        "min_reports": plan.min_reports,
+        "min_group": plan.min_group,
+        "rho": f"{float(review.view.rho):.4g}",
+        "year": document.school_year,
+        "rho_year": f"{float(review.rho_year):.4g}",
+        "cells": plan.cells,
+    }
+    for line in (
+        _("plan %(serial)s: %(title)s"),
+        _("  purpose: %(purpose)s"),
+        _("  window: %(opens)s to %(closes)s"),
+        _("  auditors: %(auditors)s; %(threshold)s open, %(collude)s may collude, quorum %(quorum)s"),
+        _("  at least %(min_reports)s schools, at least %(min_group)s in every group"),
+        _("  costs rho %(rho)s; the school year %(year)s then stands at %(rho_year)s"),
+        _("  %(cells)s cells:"),
+    ):
+        yield line % values
+    for table in review.view.layout.tables:
+        line = _("    %(id)s %(title)s: %(dims)s, %(cells)s cells")
+        dims = " × ".join(table.dims)
+        yield line % {"id": table.id, "title": table.title, "dims": dims, "cells": table.cells}
+
+
+def status_lines(values: dict[str, object]) -> Iterator[str]:
+    """Show the log's size and every round."""
+    yield _("log: %(log_size)s entries, %(cosigned_size)s under a cosigned checkpoint") % values
+    rounds = values["rounds"]
+    for row in rounds if isinstance(rounds, list) else []:
+        shown = {**row, "short": row["round"][:16], "signed": ", ".join(row["signed"]) or "-"}
+        yield _("round %(serial)s (%(short)s): %(state)s; signed here: %(signed)s") % shown
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
+    """Show numbered checks and the summary."""
+    for row in verdict.checks:
+        yield f"{row.number:2} {row.outcome.value:7} {row.name}: {row.detail}"
+    yield {
+        "PASS": _("every check passed"),
+        "FAIL": _("at least one check FAILED"),
+        "INCOMPLETE": _("incomplete: something was skipped or missing; this is no proof"),
+    }[verdict.summary]
