@@ -54,13 +54,17 @@ def approve_request(book: LogBook, home: Home, data: bytes, *, is_outside: bool 
         ).first()
         if row is not None:
             _check_same_keys(request, parse_request(row.request))
+        outside = is_outside or _says_outside(request)
         if row is not None and row.request == data and not _is_old(row.certificate_pem, request, view.now):
             certificate_pem = str(row.certificate_pem)
         else:
             certificate_pem = _certify(home, request, view.now)
-        _keep(
-            view.connection, request, data, certificate_pem, is_outside=is_outside or _says_outside(request)
-        )
+        if row is None or (row.request, row.certificate_pem, bool(row.is_outside)) != (
+            data,
+            certificate_pem,
+            outside,
+        ):
+            _keep(view.connection, request, data, certificate_pem, is_outside=outside)
         card = card_text(view)
     return encode_grant(
         Grant(

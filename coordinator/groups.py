@@ -20,9 +20,7 @@ def attribute_sets(layout: Layout, roster: RosterBody) -> set[tuple[str, ...]]:
     """Find the sets of roster attributes that a table counts or filters by."""
     known = {key for node in roster.nodes for key, _ in node.attributes}
     used = {
-        tuple(
-            sorted(known.intersection(table.dims, ()) | known.intersection(name for name, _ in table.where))
-        )
+        tuple(sorted(known.intersection((*table.dims, *(name for name, _ in table.where)))))
         for table in layout.tables
     }
     return used - {()}

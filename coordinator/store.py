@@ -5,7 +5,8 @@ Rules:
 2. ``synchronous=FULL``: a commit that returned survives a power cut.
 3. ``secure_delete``: deleted boxes are overwritten, and the WAL is emptied after them.
 4. The schema's version is checked when the file is opened; another one is refused.
-5. The ``durable`` hook is called before and after every commit, so that tests can stop there.
+5. The ``durable`` hook is called before and after every commit that changes a row, so that
+   tests can stop there.
 
 Report vectors are rows, not files: then a report, its boxes and its log entry are one commit
 and one fsync, and there is nothing to sweep up after a crash.
@@ -76,11 +77,15 @@ class Store:
         """
         try:
             with self._writer.connect() as connection, connection.begin():
+                before = _num_changes(connection)
                 yield connection
-                self._durable(f"before {step}")
+                is_changed = _num_changes(connection) != before
+                if is_changed:
+                    self._durable(f"before {step}")
         except sa.exc.OperationalError as err:
             raise StoreError(f"database: {err.orig}; is another program holding it?") from err
-        self._durable(f"after {step}")
+        if is_changed:
+            self._durable(f"after {step}")
 
     def empty_wal(self) -> None:
         """Copy the WAL into the database and cut it, so that deleted rows are nowhere on disk.
@@ -116,6 +121,11 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _num_changes(connection: Connection) -> int:
+    driver = connection.connection.driver_connection
+    return int(driver.total_changes) if driver is not None else 0
 
 
 def _begin(connection: Connection) -> None:

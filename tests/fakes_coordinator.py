@@ -58,6 +58,7 @@ from protos.statements import (
 
 FEDERATION = "county-1"
 START = datetime(2026, 10, 20, 8, 0, tzinfo=UTC)
+CA_START = datetime(2024, 1, 1, tzinfo=UTC)  # TLS looks at the real clock: long ago, for 20 years
 PLAN_TOML = """
 format = "fedscreen/plan/v1"
 id = "small"
@@ -380,6 +381,7 @@ class County:
         self.schools = {f"s{n:02}": School(f"s{n:02}", f"school {n}") for n in range(1, self.num_schools + 1)}
         self.auditors = {name: Auditor(name) for name in ("a1", "a2", "a3", "a4")}
         self._sums: dict[tuple[str, bytes], dict[int, bytes]] = {}
+        self._reader: Ledger | None = None
         if self.directory.exists():
             self.desk = self.open()
             return
@@ -414,18 +416,22 @@ class County:
     # -- what everybody can read --------------------------------------------------------------
 
     def ledger(self) -> Ledger:
-        """Read the log as a stranger would."""
-        ledger = Ledger(parse_card(self.desk.card_text()))
+        """Read the whole log as a stranger would."""
+        return self._read_on(Ledger(parse_card(self.desk.card_text())))
+
+    def round(self, round_id: bytes) -> RoundLog:
+        """One round as the log tells it, by a reader that goes on where it stopped."""
+        if self._reader is None:
+            self._reader = Ledger(parse_card(self.desk.card_text()))
+        return self._read_on(self._reader).rounds[round_id]
+
+    def _read_on(self, ledger: Ledger) -> Ledger:
         while True:
             page = self.desk.get_log(ledger.size, 100)
             if not page.entries:
                 return ledger
             for entry, body in page.entries:
                 ledger.append(entry, body)
-
-    def round(self, round_id: bytes) -> RoundLog:
-        """One round as the log tells it."""
-        return self.ledger().rounds[round_id]
 
     # -- steps; each may be repeated ----------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Enrolment by files: same request same grant; other keys, federations and damage refused."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_changed_byte_is_refused(county: County, place: int) -> None:
         county.desk.approve_request(bytes(request))
 
 
-def test_another_federations_request_is_refused(make_county) -> None:  # type: ignore[no-untyped-def]
+def test_another_federations_request_is_refused(make_county: Callable[..., County]) -> None:
     county = make_county(config=small_config(federation="county-2"))
     with pytest.raises(EnrolmentRefusedError, match="county-1"):
         county.desk.approve_request(School("s01", "school 1").request())
