@@ -201,7 +201,7 @@ def check_votes(log: BundleLog) -> str:
 
 def check_openings(log: BundleLog) -> str:
     """Check draws, that replicas agree, and that the release states the fewest of them."""
-    rounds, number = _rounds(log, Opening, Release), 0
+    rounds, number, fewest = _rounds(log, Opening, Release), 0, []
     for row in rounds:
         for auditor, logged in row.openings.items():
             if draw_commitment(logged.statement.draw) != row.approvals[auditor].statement.draw:
@@ -220,7 +220,9 @@ def check_openings(log: BundleLog) -> str:
             raise CheckFailed(f"{name_of(row)}: the openings do not cover every subset")
         if row.release is None or row.release.statement.replicas != fewest_replicas(row, named):
             raise CheckFailed(f"{name_of(row)}: the fewest replicas are stated wrongly")
-    return _count(number, "openings")
+        fewest.append(row.release.statement.replicas)
+    shown = f", fewest replicas {min(fewest)}" if fewest else ""
+    return _count(number, "openings") + shown
 
 
 def _named_openings(row: RoundLog) -> dict[str, Logged[Opening]]:

@@ -1,0 +1,246 @@
+"""The commands, on a coordinator in memory: what they print, what they ask, how they exit."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from fakes_auditors import FakeCounty, FakeLink, run_all
+
+from auditor import watch as watching
+from auditor.cli import auditor
+from auditor.config import AuditorConfig, AuditorFolder, write_config
+from auditor.desk import Desk, Event
+from auditor.errors import LinkError, SplitViewError
+from auditor.keys import TlsFiles
+from protos.card import encode_card
+
+
+class Commands:
+    """Runs commands of one auditor of a fake county."""
+
+    def __init__(self, county: FakeCounty, root: Path, name: str) -> None:
+        self.county, self.root, self.name = county, root, name
+        self.link: FakeLink = county.link(name)
+        folder = AuditorFolder(root)
+        write_config(
+            folder, AuditorConfig(federation=county.federation, id=name, operator="大学", address="x:1")
+        )
+        keys = county.keys(name)
+        folder.keys.mkdir()
+        for file, key in (("statement.key", keys.statement), ("cosigner.key", keys.cosigner)):
+            (folder.keys / file).write_bytes(key.seed.hex().encode() + b"\n")
+        folder.card.write_text(encode_card(county.card))
+        folder.policy.write_text(county.policy_text())
+
+    def __call__(self, *arguments: str, answer: str = "") -> Result:
+        return CliRunner().invoke(auditor, [*arguments, "--dir", str(self.root)], input=answer)
+
+
+@pytest.fixture
+def commands(county: FakeCounty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    made = Commands(county, tmp_path / "folder", "a1")
+
+    @contextmanager
+    def connect(_config: AuditorConfig, _tls: TlsFiles) -> Iterator[FakeLink]:
+        yield made.link
+
+    monkeypatch.setattr(watching, "connect", connect)
+    monkeypatch.setattr(watching, "load_tls", lambda _folder: TlsFiles(b"", b"", b""))
+    monkeypatch.setattr(watching, "utc_now", lambda: county.clock)
+    return made
+
+
+@pytest.fixture
+def others(county: FakeCounty, tmp_path: Path) -> dict[str, Desk]:
+    return {name: county.desk(name, tmp_path / name) for name in ("a2", "a3", "a4")}
+
+
+def test_init_makes_a_request_once(tmp_path: Path) -> None:
+    arguments = ["init", "--dir", str(tmp_path / "x"), "--federation", "f", "--id", "a", "--operator", "大学"]
+    first = CliRunner().invoke(auditor, [*arguments, "--poll", "0.2", "--json"])
+    assert first.exit_code == 0, first.output
+    assert Path(json.loads(first.output)["request"]).is_file()
+    second = CliRunner().invoke(auditor, [*arguments, "--json"])
+    assert second.exit_code == 1
+    assert json.loads(second.output)["error"] == "ConfigError"
+
+
+@pytest.mark.parametrize("name", ["A", "a b", "", "-a"])
+def test_init_refuses_a_bad_id(tmp_path: Path, name: str) -> None:
+    arguments = ["init", "--dir", str(tmp_path / "x"), "--federation", "f", "--id", name, "--operator", "o"]
+    assert CliRunner().invoke(auditor, arguments).exit_code == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_command_before_init_says_what_to_do(tmp_path: Path) -> None:
+    result = CliRunner().invoke(auditor, ["status", "--dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "auditor init" in result.output
+
+
+def test_join_with_a_wrong_file_is_refused(commands: Commands, tmp_path: Path) -> None:
+    grant = tmp_path / "grant.json"
+    grant.write_text("{}")
+    result = commands("join", "--grant", str(grant), "--fingerprint", "x", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.output)["error"] == "EnrolmentError"
+
+
+def test_sign_roster_shows_and_asks(county: FakeCounty, commands: Commands) -> None:
+    body = county.ledger.roster.body
+    county.propose(replace(body, nodes=body.nodes[1:]))
+    refused = commands("sign-roster", answer="n\n")
+    assert refused.exit_code == 1
+    assert "- 1 schools: s1" in refused.output
+    assert len(county.proposals[0].signatures) == 1
+    signed = commands("sign-roster", answer="y\n")
+    assert signed.exit_code == 0
+    assert len(county.proposals[0].signatures) == 2
+    again = commands("sign-roster", "--yes", "--json")
+    assert json.loads(again.output)["rosters"][0]["is_logged"] is False
+
+
+def test_sign_roster_with_nothing_to_sign(commands: Commands) -> None:
+    assert "no roster waits" in commands("sign-roster").output
+
+
+def test_approve_shows_asks_and_approves_once(county: FakeCounty, commands: Commands) -> None:
+    round_id = county.publish_plan()
+    refused = commands("approve", answer="n\n")
+    assert refused.exit_code == 1
+    assert "小计划" in refused.output
+    assert "costs rho 0.2" in refused.output
+    assert not county.round(round_id).approvals
+    assert commands("approve", answer="y\n").exit_code == 0
+    assert list(county.round(round_id).approvals) == ["a1"]
+    assert "no plan waits" in commands("approve").output
+    again = commands("approve", round_id.hex()[:8], "--yes", "--json")
+    assert json.loads(again.output)["approved"][0]["round"] == round_id.hex()
+
+
+@pytest.mark.parametrize("prefix", ["ab", "zzzz", "0000"])
+def test_approve_needs_one_round(county: FakeCounty, commands: Commands, prefix: str) -> None:
+    county.publish_plan()
+    result = commands("approve", prefix, "--yes", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.output)["error"] == "no-such-round"
+
+
+def test_approve_refuses_by_policy_with_the_code(county: FakeCounty, commands: Commands) -> None:
+    policy = AuditorFolder(commands.root).policy
+    policy.write_text(policy.read_text().replace("max-rho 1/4", "max-rho 1/9"))
+    county.publish_plan()
+    result = commands("approve", "--yes", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.output)["error"] == "max-rho"
+
+
+def test_a_policy_for_another_federation_is_refused(commands: Commands) -> None:
+    policy = AuditorFolder(commands.root).policy
+    line = next(row for row in policy.read_text().split("\n") if row.startswith("genesis"))
+    policy.write_text(policy.read_text().replace(line, "genesis " + "0" * 64))
+    result = commands("status", "--json")
+    assert json.loads(result.output)["error"] == "policy-pins"
+
+
+def test_a_whole_round_by_commands(
+    county: FakeCounty, commands: Commands, others: dict[str, Desk], tmp_path: Path
+) -> None:
+    round_id = county.publish_plan()
+    assert commands("approve", "--yes").exit_code == 0
+    for desk in others.values():
+        desk.approve(round_id)
+    county.collect(round_id)
+    county.fix_candidates(round_id)
+    assert "checked" in commands("watch", "--once").output
+    run_all(list(others.values()), 1)
+    county.close(round_id)
+    for _ in range(3):
+        events = [
+            json.loads(line) for line in commands("watch", "--once", "--json").output.split("\n") if line
+        ]
+        run_all(list(others.values()), 1)
+    assert events[-1]["event"] in ("opening", "cosigned")
+    county.release_real(round_id)
+    run_all(list(others.values()), 2)
+    status = json.loads(commands("status", "--json").output)
+    assert status["rounds"][0]["signed"] == ["approval", "checked", "agreement", "opening"]
+    assert status["rounds"][0]["has_key"] is False
+    assert "released" in commands("status", "--offline").output
+    out = tmp_path / "bundle"
+    written = commands("bundle", str(out), "--json")
+    assert json.loads(written.output)["kind"] == "auditor"
+    assert commands("bundle", str(out)).exit_code == 1
+    _assert_verifies(commands.root / "policy.txt", out)
+
+
+def _assert_verifies(policy: Path, bundle: Path) -> None:
+    good = CliRunner().invoke(auditor, ["verify", str(bundle), "--policy", str(policy)])
+    assert good.exit_code == 0, good.output
+    assert "every check passed" in good.output
+    assert CliRunner().invoke(auditor, ["verify", str(bundle)]).exit_code == 2
+    (bundle / "extra").write_text("x")
+    bad = CliRunner().invoke(auditor, ["verify", str(bundle), "--policy", str(policy), "--json"])
+    assert bad.exit_code == 1
+    assert json.loads(bad.output)["verify"] == "FAIL"
+
+
+def test_verify_needs_a_bundle_and_a_readable_policy(tmp_path: Path) -> None:
+    assert CliRunner().invoke(auditor, ["verify", str(tmp_path / "none")]).exit_code == 2
+    (tmp_path / "policy").write_text("nonsense")
+    result = CliRunner().invoke(auditor, ["verify", str(tmp_path), "--policy", str(tmp_path / "policy")])
+    assert result.exit_code == 1
+
+
+# --- watch ------------------------------------------------------------------------------------
+
+
+class Script:
+    """A desk whose steps are written down."""
+
+    def __init__(self, stop: threading.Event, *steps: list[Event] | Exception) -> None:
+        self.stop, self.steps = stop, list(steps)
+
+    def step(self) -> list[Event]:
+        """Play the next step; stops after the last."""
+        step = self.steps.pop(0)
+        if not self.steps:
+            self.stop.set()
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+def _watch(*steps: list[Event] | Exception) -> list[Event]:
+    stop, told = threading.Event(), list[Event]()
+    watching.watch(Script(stop, *steps), 0.0, stop, told.append)  # type: ignore[arg-type]
+    return told
+
+
+def test_watch_tells_progress_always_and_waiting_once() -> None:
+    waiting, progress = Event("waiting", None, "x", False), Event("cosigned", None, "y", True)
+    assert _watch([waiting], [waiting], [progress], [progress], [waiting]) == [
+        *(waiting, progress, progress, waiting)
+    ]
+
+
+def test_watch_waits_for_a_coordinator_that_is_away() -> None:
+    away = LinkError("unavailable", "no answer", is_temporary=True)
+    assert [event.kind for event in _watch(away, away, [Event("cosigned", None, "", True)])] == [
+        *("waiting", "cosigned")
+    ]
+
+
+@pytest.mark.parametrize(
+    "error", [LinkError("permission-denied", "no", is_temporary=False), SplitViewError("rollback")]
+)
+def test_watch_ends_when_nothing_more_may_be_signed(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        _watch(error, [])
