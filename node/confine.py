@@ -72,8 +72,8 @@ _OTHER_PROCESSES = (
 _THE_SYSTEM = (
     "unshare", "setns", "chroot", "pivot_root", "mount", "umount2", "mount_setattr", "open_tree",
     "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "name_to_handle_at", "open_by_handle_at",
-    "fanotify_init", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
-    "swapon", "swapoff", "acct", "personality", "syslog", "mknod", "mknodat",
+    "fanotify_init", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load",
+    "reboot", "swapon", "swapoff", "acct", "personality", "syslog", "mknod", "mknodat",
 )  # fmt: skip
 
 VAULT_POLICY = FilterPolicy(

@@ -43,6 +43,9 @@ class KeySource(Protocol):
     def is_available(self) -> bool:
         """Tell whether `init` can use it on this machine, now."""
 
+    def has_key(self, folder: NodeFolder) -> bool:
+        """Tell whether the node has a key already."""
+
     def create(self, folder: NodeFolder, entropy: Callable[[int], bytes], ask: AskPassphrase) -> bytes:
         """Make and keep a key for a new node; give it. Raises UnlockError."""
 
@@ -59,6 +62,11 @@ class SystemdCredential:
         """Tell whether systemd (or the demo) hands over a credential of our name."""
         path = _credential_path()
         return path is not None and path.exists()
+
+    def has_key(self, folder: NodeFolder) -> bool:
+        """As `is_available`: whoever set up the service made the key."""
+        del folder
+        return self.is_available()
 
     def create(self, folder: NodeFolder, entropy: Callable[[int], bytes], ask: AskPassphrase) -> bytes:
         """Use the credential as it is: whoever set up the service made it."""
@@ -101,6 +109,11 @@ class WindowsDataProtection:
         """Never, so far."""
         return False
 
+    def has_key(self, folder: NodeFolder) -> bool:
+        """Never, so far."""
+        del folder
+        return False
+
     def create(self, folder: NodeFolder, entropy: Callable[[int], bytes], ask: AskPassphrase) -> bytes:
         """Refuse."""
         del entropy
@@ -120,6 +133,10 @@ class Passphrase:
     def is_available(self) -> bool:
         """Always."""
         return True
+
+    def has_key(self, folder: NodeFolder) -> bool:
+        """Tell whether database.key is there."""
+        return folder.key_file.exists()
 
     def create(self, folder: NodeFolder, entropy: Callable[[int], bytes], ask: AskPassphrase) -> bytes:
         """Draw a key and wrap it; refuses to replace an existing file."""
@@ -149,22 +166,32 @@ class Passphrase:
 SOURCES: tuple[KeySource, ...] = (SystemdCredential(), WindowsDataProtection(), Passphrase())
 
 
-def create_key(folder: NodeFolder, entropy: Callable[[int], bytes], ask: AskPassphrase) -> tuple[str, bytes]:
-    """Make a new node's database key with the first source that is available.
+def choose_source() -> str:
+    """Name the first source that is available, for the node.toml of a new node."""
+    return next(item.name for item in SOURCES if item.is_available())
+
+
+def create_key(
+    folder: NodeFolder, key_source: str, entropy: Callable[[int], bytes], ask: AskPassphrase
+) -> bytes:
+    """Make a new node's database key (32 bytes, secret); the existing one if there is one already.
 
     Args:
         folder: the node's directory.
+        key_source: as in node.toml.
         entropy: the system's random bytes.
         ask: gives a passphrase; called only if that source is used.
-
-    Returns:
-        The source's name, for node.toml, and the key (32 bytes, secret).
 
     Raises:
         UnlockError: the source refused.
     """
-    source = next(item for item in SOURCES if item.is_available())
-    return source.name, source.create(folder, entropy, ask)
+    source = _source(key_source)
+    return source.unwrap(folder, ask) if source.has_key(folder) else source.create(folder, entropy, ask)
+
+
+def has_key(folder: NodeFolder, key_source: str) -> bool:
+    """Tell whether a node has a key already."""
+    return _source(key_source).has_key(folder)
 
 
 def unwrap_key(folder: NodeFolder, key_source: str, ask: AskPassphrase) -> bytes:
@@ -173,7 +200,11 @@ def unwrap_key(folder: NodeFolder, key_source: str, ask: AskPassphrase) -> bytes
     Raises:
         UnlockError: the source is not there, or does not open.
     """
-    return next(item for item in SOURCES if item.name == key_source).unwrap(folder, ask)
+    return _source(key_source).unwrap(folder, ask)
+
+
+def _source(name: str) -> KeySource:
+    return next(item for item in SOURCES if item.name == name)
 
 
 def wrap(key: bytes, passphrase: str, salt: bytes, nonce: bytes) -> bytes:

@@ -48,15 +48,23 @@ def make_server(ca: Pair, name: str = SERVER_NAME) -> Pair:
     return _issue(name, ca, is_ca=False, sans=names)
 
 
-def make_node(ca: Pair, federation: str = "county", node: str = "school-1", *, days: int = 30) -> Pair:
+def make_node(
+    ca: Pair, federation: str = "county", node: str = "school-1", *, days: int = 30, key: Any = None
+) -> Pair:
     uri = x509.UniformResourceIdentifier(f"spiffe://{federation}/node/{node}")
-    return _issue(node, ca, is_ca=False, sans=[uri], days=days)
+    return _issue(node, ca, is_ca=False, sans=[uri], days=days, key=key)
 
 
 def _issue(
-    name: str, issuer: Pair | None, *, is_ca: bool, sans: list[x509.GeneralName], days: int = 30
+    name: str,
+    issuer: Pair | None,
+    *,
+    is_ca: bool,
+    sans: list[x509.GeneralName],
+    days: int = 30,
+    key: Any = None,
 ) -> Pair:
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     builder = (

@@ -91,7 +91,7 @@ def test_real_store_refuses_another_key_and_stays_unchanged(folder: NodeFolder, 
     before = (folder.vault / "vault.db").read_bytes()
     with (
         open_vault(folder, make_config(), b"\x01" * 32, command=COMMAND) as vault,
-        pytest.raises(VaultRefusal, match="unchanged|nothing was read"),
+        pytest.raises(VaultRefusal, match=r"unchanged|nothing was read"),
     ):
         vault.call({"command": "counts"})
     assert (folder.vault / "vault.db").read_bytes() == before

@@ -59,7 +59,8 @@ def test_known_answer_with_the_real_cost() -> None:
 def test_credential_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     credential(tmp_path, monkeypatch, KEY)
     folder = NodeFolder(tmp_path / "node")
-    assert create_key(folder, os.urandom, never) == ("credential", KEY)
+    assert unwrap.choose_source() == "credential"
+    assert create_key(folder, "credential", os.urandom, never) == KEY
     assert unwrap_key(folder, "credential", never) == KEY
     assert not folder.key_file.exists()
 
@@ -77,7 +78,7 @@ def test_missing_credential_does_not_fall_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cheap: None
 ) -> None:
     folder = NodeFolder(tmp_path)
-    create_key(folder, os.urandom, lambda: PASSPHRASE)
+    create_key(folder, "passphrase", os.urandom, lambda: PASSPHRASE)
     with pytest.raises(UnlockError, match="CREDENTIALS_DIRECTORY"):
         unwrap_key(folder, "credential", never)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
@@ -87,8 +88,10 @@ def test_missing_credential_does_not_fall_back(
 
 def test_passphrase_round_trip(tmp_path: Path, cheap: None) -> None:
     folder = NodeFolder(tmp_path)
-    name, key = create_key(folder, os.urandom, lambda: PASSPHRASE)
-    assert name == "passphrase"
+    assert unwrap.choose_source() == "passphrase"
+    assert not unwrap.has_key(folder, "passphrase")
+    key = create_key(folder, "passphrase", os.urandom, lambda: PASSPHRASE)
+    assert unwrap.has_key(folder, "passphrase")
     assert len(key) == 32
     assert unwrap_key(folder, "passphrase", lambda: PASSPHRASE) == key
     assert key not in folder.key_file.read_bytes()
@@ -98,8 +101,8 @@ def test_passphrase_round_trip(tmp_path: Path, cheap: None) -> None:
 def test_same_passphrase_gives_another_file_every_time(tmp_path: Path, cheap: None) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    first = create_key(NodeFolder(tmp_path / "a"), os.urandom, lambda: PASSPHRASE)
-    second = create_key(NodeFolder(tmp_path / "b"), os.urandom, lambda: PASSPHRASE)
+    first = create_key(NodeFolder(tmp_path / "a"), "passphrase", os.urandom, lambda: PASSPHRASE)
+    second = create_key(NodeFolder(tmp_path / "b"), "passphrase", os.urandom, lambda: PASSPHRASE)
     assert first != second
 
 
@@ -111,23 +114,24 @@ def test_composed_and_decomposed_text_are_the_same_passphrase(cheap: None) -> No
 def test_short_passphrase_is_refused(tmp_path: Path, passphrase: str) -> None:
     folder = NodeFolder(tmp_path)
     with pytest.raises(UnlockError, match="12 to 1024"):
-        create_key(folder, os.urandom, lambda: passphrase)
+        create_key(folder, "passphrase", os.urandom, lambda: passphrase)
     assert not folder.key_file.exists()
 
 
 def test_existing_key_file_is_never_replaced(tmp_path: Path, cheap: None) -> None:
     folder = NodeFolder(tmp_path)
-    create_key(folder, os.urandom, lambda: PASSPHRASE)
+    key = create_key(folder, "passphrase", os.urandom, lambda: PASSPHRASE)
     before = folder.key_file.read_bytes()
     with pytest.raises(UnlockError, match="exists already"):
-        create_key(folder, os.urandom, never)
+        unwrap.Passphrase().create(folder, os.urandom, never)
+    assert create_key(folder, "passphrase", os.urandom, lambda: PASSPHRASE) == key
     assert folder.key_file.read_bytes() == before
 
 
 @pytest.mark.parametrize("other", [PASSPHRASE + " ", PASSPHRASE.upper(), "another passphrase"])
 def test_wrong_passphrase_is_refused(tmp_path: Path, cheap: None, other: str) -> None:
     folder = NodeFolder(tmp_path)
-    create_key(folder, os.urandom, lambda: PASSPHRASE)
+    create_key(folder, "passphrase", os.urandom, lambda: PASSPHRASE)
     before = folder.key_file.read_bytes()
     with pytest.raises(UnlockError, match="does not open") as caught:
         unwrap_key(folder, "passphrase", lambda: other)

@@ -1,0 +1,386 @@
+"""`fedscreen node`: one school's commands.
+
+Every command works on one folder (``--dir``) and, but for `run`, in a confined vault of its own, beside
+the one that `run` keeps.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | refused, or a check failed; nothing was changed |
+| 2 | wrong usage, such as a file that is not there |
+| 70 | a process could not lock itself down; nothing was done |
+
+With ``--json`` a result, or an error as ``{"error": code, "message": …, "advice": …, "details": …}``, is
+one JSON object on standard output, in English.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node import cli_text, enrolment, unwrap
+from node.cli_context import FILE, NEW_FILE, ROUND, Context, command, read_floors, read_pairs
+from node.config import NodeConfig, NodeFolder, read_config, replace_file
+from node.confine import LEVELS
+from node.errors import EXIT_REFUSED, ConfigError, LinkError, VaultRefusal
+from node.errors import _ as N_  # translated where it is shown
+from node.session import VaultSession, open_vault
+from node.supervise import require_enrolled
+from protos.card import fingerprint as card_fingerprint
+
+MIN_PREFIX = 4
+FINISHED = ("released", "aborted")
+
+
+@click.group(name="node", help=_("One school: import, preview, release, run, prove."))
+def node() -> None:
+    """Hold the commands of this room."""
+
+
+# ---------------------------------------------------------------- enrolment
+
+
+@command(node, "init", _("Make a node's folder, users, database key and identity."))
+@click.option("--federation", required=True, help=_("Short name of the federation (a-z 0-9 . _ -)."))
+@click.option("--id", "node_id", required=True, help=_("This school's id (a-z 0-9 . _ -)."))
+@click.option("--operator", required=True, help=_("The school's name, as it stands in the roster."))
+@click.option(
+    "--attribute", "attributes", multiple=True, callback=read_pairs, help=_("NAME=VALUE for the roster.")
+)
+@click.option("--system", type=click.Choice(["6-3", "5-4"]), default="6-3", show_default=True)
+@click.option(
+    "--floor", "floors", multiple=True, callback=read_floors, help=_("NAME=VALUE: refuse plans below it.")
+)
+@click.option("--confinement-floor", type=click.Choice(LEVELS), default="L3", show_default=True)
+@click.option("--poll", "poll_s", type=float, default=5.0, help=_("Seconds between two looks at the log."))
+def init(
+    context: Context,
+    federation: str,
+    node_id: str,
+    operator: str,
+    attributes: dict[str, str],
+    system: str,
+    floors: dict[str, Any],
+    confinement_floor: str,
+    poll_s: float,
+) -> None:
+    """Make a node; again with the same values changes nothing."""
+    asked = NodeConfig(
+        federation=federation,
+        node=node_id,
+        key_source=unwrap.choose_source(),
+        confinement_floor=confinement_floor,
+        poll_s=poll_s,
+    )
+    config = enrolment.prepare_folder(context.folder, asked, secrets.token_bytes)
+    is_new = not unwrap.has_key(context.folder, config.key_source)
+    ask = context.ask_twice if is_new else context.ask
+    key = unwrap.create_key(context.folder, config.key_source, secrets.token_bytes, ask)
+    asks = {
+        "command": "init",
+        "federation": federation,
+        "node": node_id,
+        "operator": operator,
+        "attributes": attributes,
+        "system": system,
+        "floors": floors,
+    }
+    with open_vault(context.folder, config, key) as vault:
+        answer, _files = vault.call(asks)
+    values = {**answer, "folder": str(context.folder.root), "key_source": config.key_source}
+    context.say(values, cli_text.init_lines(values))
+
+
+@command(node, "request", _("Write the enrolment request for the county."))
+@click.option("--out", type=NEW_FILE, help=_("File to write; default: request.json in the node's folder."))
+def request(context: Context, out: Path | None) -> None:
+    """Make the TLS key if needed, and let the vault sign the request."""
+    config = read_config(context.folder)
+    with context.vault() as vault:
+        csr = enrolment.certificate_request(context.folder, config)
+        answer, files = vault.call({"command": "request", "csr": csr})
+    path = out or context.folder.root / "request.json"
+    _write(path, files["request"])
+    values = {"file": str(path), "report_key": answer["report_key"]}
+    context.say(values, cli_text.request_lines(values))
+
+
+@command(node, "accept", _("Take the county's grant, after its fingerprint was compared."))
+@click.argument("grant", type=FILE)
+@click.option("--fingerprint", required=True, help=_("The federation's fingerprint, told by another way."))
+def accept(context: Context, grant: Path, fingerprint: str) -> None:
+    """Check the grant, let the vault pin its card, keep certificate and address."""
+    config = read_config(context.folder)
+    checked = enrolment.read_grant(context.folder, config, grant.read_bytes(), fingerprint)
+    with context.vault() as vault:
+        answer, _files = vault.call({"command": "accept", "card_text": checked.card_text})
+    enrolment.install_grant(context.folder, config, checked)
+    values = {
+        "federation": answer["federation"],
+        "kind": answer["kind"],
+        "fingerprint": card_fingerprint(checked.card_text),
+        "address": checked.address,
+        "certificate_days": enrolment.certificate_days(context.folder),
+    }
+    context.say(values, cli_text.accept_lines(values))
+
+
+# ---------------------------------------------------------------- records
+
+
+@command(node, "import", _("Import roster and screening results; all of it or nothing."))
+@click.option("--roster", type=FILE, required=True, help=_("The roster, xlsx or UTF-8 csv."))
+@click.option("--screening", type=FILE, required=True, help=_("The platform's export, xlsx or UTF-8 csv."))
+@click.option("--profile", type=FILE, required=True, help=_("What the columns are called (TOML)."))
+@click.option("--codebook", type=FILE, required=True, help=_("What the levels mean (TOML)."))
+@click.option("--round", "round_id", help=_("The round whose wave this is; default: the one that is open."))
+@click.option("--wave", help=_("Instead of a round: the wave."))
+@click.option("--school-year", help=_("With --wave: such as 2026-2027."))
+@click.option("--census-date", help=_("With --wave: such as 2026-09-30."))
+@click.option(
+    "--consent", type=click.Choice(["require", "record-only"]), help=_("With --wave: the consent rule.")
+)
+@click.option("--dry-run", is_flag=True, help=_("Check everything and store nothing."))
+def import_files(context: Context, round_id: str | None, dry_run: bool, **options: Any) -> None:
+    """Stream four files into the vault and show what is wrong, by file, row and column."""
+    files: dict[str, Path] = {role: options[role] for role in ("roster", "screening", "profile", "codebook")}
+    asks: dict[str, Any] = {
+        "command": "import",
+        "dry_run": int(dry_run),
+        "names": {role: role + path.suffix.lower() for role, path in files.items()},
+    }
+    named = ("wave", "school_year", "census_date", "consent")
+    target = {name: options[name] for name in named if options[name]}
+    if target and round_id:
+        raise click.UsageError(_("Give --round, or --wave with --school-year and --census-date."))
+    with context.vault() as vault:
+        if not target:
+            target = {"round": _open_round(vault, round_id)}
+        answer, _files = vault.call({**asks, **target}, files)
+    context.say(answer, cli_text.import_lines(answer))
+    if answer["refused"]:
+        raise SystemExit(EXIT_REFUSED)
+
+
+def _open_round(vault: VaultSession, prefix: str | None) -> str:
+    """Find the round that an import is for: the named one, or the only wave of the rounds still open."""
+    if prefix is not None:
+        return str(_find_round(vault, prefix)["round"])
+    rows = [row for row in _rounds(vault) if row["state"] not in FINISHED and row["wave"]]
+    waves = {(row["school_year"], row["wave"], row["census_date"]) for row in rows}
+    if len(waves) != 1:
+        raise VaultRefusal(
+            N_("%(found)d waves are open, so it is not clear which one these files belong to"),
+            N_("Name a round with --round, or give --wave, --school-year and --census-date."),
+            code="which-wave",
+            details={"found": len(waves)},
+        )
+    return str(rows[0]["round"])
+
+
+# ---------------------------------------------------------------- rounds
+
+
+def _rounds(vault: VaultSession) -> list[dict[str, Any]]:
+    return list(vault.call({"command": "rounds"})[0]["rounds"])
+
+
+def _find_round(vault: VaultSession, prefix: str) -> dict[str, Any]:
+    """Find a round by the first digits of its id."""
+    rows = _rounds(vault)
+    found = [row for row in rows if row["round"].startswith(prefix.lower())]
+    if len(prefix) < MIN_PREFIX or len(found) != 1:
+        raise VaultRefusal(
+            N_("%(found)d rounds of this node's log begin with %(prefix)s"),
+            N_("See 'fedscreen node rounds'; four digits or more that name one round."),
+            code="which-round",
+            details={"found": len(found), "prefix": prefix[:64]},
+        )
+    return found[0]
+
+
+@command(node, "rounds", _("List the rounds and this school's reports."))
+def rounds(context: Context) -> None:
+    """List rounds, newest first."""
+    with context.vault() as vault:
+        found = _rounds(vault)
+    context.say({"rounds": found}, cli_text.round_lines(found))
+
+
+@command(node, "preview", _("Show exactly what a release would count, add and cost. Nothing leaves."))
+@ROUND
+@click.option("--cells", is_flag=True, help=_("Show every cell, not only the totals."))
+def preview(context: Context, round_id: str, cells: bool) -> None:
+    """Show a round's tables of this school."""
+    with context.vault() as vault:
+        asks = {"command": "preview", "round": _find_round(vault, round_id)["round"]}
+        answer, _files = vault.call(asks)
+    context.say(answer, cli_text.preview_lines(answer, with_cells=cells))
+
+
+@command(node, "release", _("Release this school's report: charge, noise, mask, journal; then it is sent."))
+@ROUND
+@click.option("--by", required=True, help=_("Who releases it, as it will stand in the journal."))
+@click.option("--records", help=_("Only if the records are still those of the preview (its `records`)."))
+def release(context: Context, round_id: str, by: str, records: str | None) -> None:
+    """Release; again with the same records changes nothing."""
+    with context.vault() as vault:
+        asks = {"command": "release", "round": _find_round(vault, round_id)["round"], "by": by}
+        if records:
+            asks["records"] = records
+        answer, _files = vault.call(asks)
+    context.say(answer, cli_text.release_lines(answer))
+
+
+@command(node, "hold", _("Hold back reports that are not sent yet; --off lets them go."))
+@click.option("--off", is_flag=True, help=_("Send again."))
+def hold(context: Context, off: bool) -> None:
+    """Switch sending off or on."""
+    with context.vault() as vault:
+        answer, _files = vault.call({"command": "hold", "on": int(not off)})
+    context.say(answer, cli_text.hold_lines(answer))
+
+
+@command(node, "floors", _("Show this school's floors, or make them stricter."))
+@click.option(
+    "--floor", "floors", multiple=True, callback=read_floors, help=_("NAME=VALUE: refuse plans below it.")
+)
+def floors(context: Context, floors: dict[str, Any]) -> None:
+    """Tighten the floors; they never loosen."""
+    with context.vault() as vault:
+        answer, _files = vault.call({"command": "floors", "floors": floors})
+    context.say(answer, cli_text.floor_lines(answer))
+
+
+@command(node, "receipt", _("Write the proof that the report stands in the log."))
+@ROUND
+@click.option("--out", type=NEW_FILE, help=_("File to write; default: in the node's receipts folder."))
+def receipt(context: Context, round_id: str, out: Path | None) -> None:
+    """Write a tlog-proof."""
+    with context.vault() as vault:
+        found = _find_round(vault, round_id)["round"]
+        answer, files = vault.call({"command": "receipt", "round": found})
+    path = out or context.folder.receipts / f"{found[:16]}-{answer['attempt']}.tlog-proof"
+    _write(path, files["receipt"])
+    values = {**answer, "round": found, "file": str(path)}
+    context.say(values, cli_text.receipt_lines(values))
+
+
+# ---------------------------------------------------------------- the node itself
+
+
+@command(node, "status", _("Show everything about this node: log, account, records, rounds, connection."))
+def status(context: Context) -> None:
+    """Put the vault's, the supervisor's and the certificate's status together."""
+    config = read_config(context.folder)
+    with context.vault() as vault:
+        answer, _files = vault.call({"command": "status"})
+    values = {
+        **answer,
+        "address": config.address,
+        "certificate_days": enrolment.certificate_days(context.folder),
+        "running": _running(context.folder),
+    }
+    context.say(values, cli_text.status_lines(values))
+
+
+def _running(folder: NodeFolder) -> dict[str, Any]:
+    """Read what a running supervisor says; empty where none runs."""
+    try:
+        values = dict(json.loads(folder.running.read_text("utf-8")))
+        supervisor = int(values["supervisor"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    try:
+        os.kill(supervisor, 0)
+    except ProcessLookupError:
+        return {}
+    except PermissionError:
+        return values  # another user's, but there
+    return values
+
+
+@command(node, "check", _("Read the whole record file and journal and name what is damaged."))
+def check(context: Context) -> None:
+    """Check store and journal."""
+    with context.vault() as vault:
+        answer, _files = vault.call({"command": "check_store"})
+    context.say(answer, cli_text.check_lines(answer))
+    if answer["damaged"]:
+        raise SystemExit(EXIT_REFUSED)
+
+
+@command(node, "run", _("Keep this node running: a vault without network, an egress without records."))
+@click.option(
+    "--record-frames", type=click.Path(file_okay=False, path_type=Path), help=_("For auditors: keep frames.")
+)
+def run(context: Context, record_frames: Path | None) -> None:
+    """Unwrap the key and become the supervisor, which loads none of what this command needs."""
+    config = read_config(context.folder)
+    require_enrolled(config)
+    days = enrolment.certificate_days(context.folder)
+    if days is None or days < 0:
+        raise LinkError(
+            N_("this node's certificate has expired or is not there"),
+            N_(
+                "Run 'fedscreen node request', send it to the county, and 'fedscreen node accept' the answer."
+            ),
+            code="certificate",
+        )
+    key = unwrap.unwrap_key(context.folder, config.key_source, context.ask)
+    arguments = [sys.executable, "-m", "node.supervise", "--dir", str(context.folder.root)]
+    if record_frames is not None:
+        arguments += ["--record-frames", str(record_frames.absolute())]
+    become(arguments, key)
+
+
+def become(arguments: list[str], key: bytes) -> None:
+    """Replace this process by `arguments`, with the database key (32 bytes, secret) on its stdin."""
+    root = str(Path(__file__).resolve().parents[1])
+    environ = {**os.environ, "PYTHONPATH": root, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+    read_end, write_end = os.pipe()
+    os.write(write_end, key)
+    os.close(write_end)
+    os.dup2(read_end, 0)
+    os.close(read_end)
+    sys.stdout.flush()
+    os.execve(arguments[0], arguments, environ)  # noqa: S606
+
+
+@node.group(name="audit", help=_("What an auditor does on this machine."))
+def audit() -> None:
+    """Hold the audit commands."""
+
+
+@command(audit, "replay", _("Recompute a report inside the vault and say PASS or FAIL, nothing else."))
+@ROUND
+@click.option("--attempt", type=click.IntRange(0, 3), help=_("Which attempt; default: the newest."))
+def replay(context: Context, round_id: str, attempt: int | None) -> None:
+    """Recompute a report."""
+    with context.vault() as vault:
+        row = _find_round(vault, round_id)
+        chosen = attempt if attempt is not None else row["report"].get("attempt", 0)
+        answer, _files = vault.call({"command": "recompute", "round": row["round"], "attempt": chosen})
+    context.say(answer, cli_text.replay_lines(answer))
+    if answer["outcome"] != "PASS":
+        raise SystemExit(EXIT_REFUSED)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        replace_file(path, data, 0o644)
+    except OSError as err:
+        raise ConfigError(
+            N_("%(file)s cannot be written (%(reason)s)"),
+            N_("Choose another file with --out."),
+            code="file",
+            details={"file": str(path), "reason": err.strerror or ""},
+        ) from err

@@ -1,0 +1,141 @@
+"""What every `fedscreen node` command shares: options, the node's folder, its vault, answers and errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node import cli_text, unwrap
+from node.config import NodeFolder, open_folder, read_config
+from node.errors import NodeError
+from node.session import VaultSession, open_vault
+
+DEFAULT_FOLDER = "fedscreen-node"
+FLOORS = ("threshold", "collude", "min_reports", "colluding_schools", "rho_round", "rho_year")
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every command gets: where the node is, how to ask, how to answer."""
+
+    folder: NodeFolder
+    passphrase_file: Path | None
+    as_json: bool
+
+    def ask(self) -> str:
+        """Give the passphrase, from its file or from a person."""
+        if self.passphrase_file is not None:
+            return unwrap.read_passphrase_file(self.passphrase_file)
+        return str(click.prompt(_("Passphrase of this node"), hide_input=True, err=True))
+
+    def ask_twice(self) -> str:
+        """Give a new passphrase."""
+        if self.passphrase_file is not None:
+            return unwrap.read_passphrase_file(self.passphrase_file)
+        click.echo(
+            _("Choose a passphrase (12 characters or more). Without it the records are lost."), err=True
+        )
+        return str(click.prompt(_("Passphrase"), hide_input=True, confirmation_prompt=True, err=True))
+
+    @contextmanager
+    def vault(self) -> Iterator[VaultSession]:
+        """Open this command's own vault."""
+        config = read_config(self.folder)
+        key = unwrap.unwrap_key(self.folder, config.key_source, self.ask)
+        with open_vault(self.folder, config, key) as session:
+            yield session
+
+    def say(self, values: Mapping[str, Any], lines: Iterator[str]) -> None:
+        """Print a result: JSON, or lines for a person."""
+        if self.as_json:
+            click.echo(json.dumps(values, ensure_ascii=False))
+            return
+        for line in lines:
+            click.echo(line)
+
+
+def fail(err: NodeError, *, as_json: bool) -> None:
+    """Print an error and end with its exit code."""
+    if as_json:
+        values = {"error": err.code, "message": err.message % err.details if err.details else err.message}
+        advice = err.advice % err.details if err.details and err.advice else err.advice
+        click.echo(json.dumps({**values, "advice": advice, "details": err.details}, ensure_ascii=False))
+    else:
+        for line in cli_text.error_lines(err):
+            click.echo(line, err=True)
+    raise SystemExit(err.EXIT) from err
+
+
+def command(group: click.Group, name: str, summary: str) -> Decorator:
+    """Make a command of a group, with the three options that all of them have."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(directory: Path, passphrase_file: Path | None, as_json: bool, **options: Any) -> None:
+            context = Context(open_folder(directory), passphrase_file, as_json)
+            try:
+                function(context, **options)
+            except NodeError as err:
+                fail(err, as_json=as_json)
+
+        run.__doc__ = function.__doc__
+        run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+        for option in (_JSON, _PASSPHRASE, _DIR):
+            run = option(run)
+        return group.command(name=name, help=summary)(run)
+
+    return decorate
+
+
+_DIR = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    envvar="FEDSCREEN_NODE_DIR",
+    help=_("The node's folder."),
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON, in English."))
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+_PASSPHRASE = click.option(
+    "--passphrase-file",
+    type=FILE,
+    envvar="FEDSCREEN_NODE_PASSPHRASE_FILE",
+    help=_("File with the passphrase in its first line (mode 600), instead of asking."),
+)
+ROUND = click.argument("round_id", metavar="ROUND")
+
+
+def read_pairs(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Read repeated NAME=VALUE options."""
+    pairs = [value.partition("=") for value in values]
+    if any(not name or not found for name, found, _rest in pairs):
+        raise click.BadParameter(_("expected NAME=VALUE"))
+    return {name: rest for name, _found, rest in pairs}
+
+
+def read_floors(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any]:
+    """Read repeated floors: whole numbers, and rho as a rational text."""
+    found: dict[str, Any] = dict(read_pairs(context, parameter, values))
+    for name, value in found.items():
+        if name not in FLOORS:
+            raise click.BadParameter(_("expected one of %(names)s") % {"names": ", ".join(FLOORS)})
+        if not name.startswith("rho"):
+            if not value.isascii() or not value.isdigit():
+                raise click.BadParameter(_("%(name)s is a whole number") % {"name": name})
+            found[name] = int(value)
+    return found

@@ -1,0 +1,244 @@
+"""What a node's commands print for people, line by line, in their language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from gettext import gettext as _
+from typing import Any
+
+from node.errors import NodeError
+from node.vault.importing.errors import ADVICE, MESSAGES
+
+Values = Mapping[str, Any]
+SHORT = 16
+
+
+def error_lines(err: NodeError) -> Iterator[str]:
+    """Say what was refused, and what to do about it."""
+    yield _("refused: %(reason)s") % {"reason": _fill(err.message, err.details)}
+    if err.advice:
+        yield "  " + _fill(err.advice, err.details)
+
+
+def _fill(template: str, details: Values) -> str:
+    """Translate a template, then fill it in."""
+    return _(template) % details if details else _(template)
+
+
+def init_lines(values: Values) -> Iterator[str]:
+    """Show a new node."""
+    yield _("node %(node)s of %(federation)s in %(folder)s") % values
+    yield _("  confinement %(confinement)s, database key kept by: %(key_source)s") % values
+    yield _("next: fedscreen node request")
+
+
+def request_lines(values: Values) -> Iterator[str]:
+    """Say where the request is."""
+    yield _("request written to %(file)s; send it to the county") % values
+    yield _("  report key %(report_key)s") % values
+
+
+def accept_lines(values: Values) -> Iterator[str]:
+    """Show what was pinned."""
+    yield _("joined %(federation)s (%(kind)s), fingerprint %(fingerprint)s") % values
+    yield _("  coordinator %(address)s, certificate holds for %(certificate_days)s days") % values
+    yield _("next: fedscreen node run")
+
+
+def import_lines(answer: Values) -> Iterator[str]:
+    """Show every problem by its place, then what was stored."""
+    for issue in answer["issues"]:
+        yield from _issue_lines(issue)
+    yield _("wave %(wave)s of %(school_year)s, counted on %(census_date)s") % answer
+    if answer["refused"]:
+        yield _("nothing was imported; correct the files and import again")
+        return
+    counts = answer["counts"]
+    yield (
+        _("  %(roster_rows)s on the roster, %(screening_rows)s rows of results, %(matched)s matched") % counts
+    )
+    if answer["dry_run"]:
+        yield _("dry run: nothing was stored")
+    elif answer.get("is_new"):
+        yield _("  %(records)s records stored") % counts
+    else:
+        yield _("  the same records were stored before")
+
+
+def _issue_lines(issue: Values) -> Iterator[str]:
+    template, advice = MESSAGES.get(issue["code"]), ADVICE.get(issue["code"])
+    place = [_part(issue["file"])] if issue["file"] else []
+    if issue["row"]:
+        place.append(_("row %(row)s") % issue)
+    if issue["column"]:
+        place.append(_("column %(column)s") % issue)
+    if issue["header"]:
+        place.append(f"“{issue['header']}”")
+    kind = _("error") if issue["severity"] == "error" else _("warning")
+    text = _fill(template, issue["values"]) if template else issue["message"]
+    yield f"{kind}: {', '.join(place)}: {text}" if place else f"{kind}: {text}"
+    yield "  " + (_fill(advice, issue["values"]) if advice else issue["advice"])
+
+
+def _part(name: str) -> str:
+    words = {
+        "roster": _("roster"),
+        "screening": _("screening results"),
+        "profile": _("profile"),
+        "codebook": _("codebook"),
+    }
+    return words.get(name, name)
+
+
+def round_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """List rounds with this school's report."""
+    if not rows:
+        yield _("no round yet")
+    for row in rows:
+        values = {**row, "round": row["round"][:SHORT], "rho": _rational(row["rho"])}
+        values |= {"opens": row["opens"][:10], "closes": row["closes"][:10]}
+        yield _("%(round)s  %(state)s  %(title)s") % values
+        yield _("  %(opens)s to %(closes)s, %(cells)s cells, rho %(rho)s") % values
+        yield "  " + _report(row["report"])
+
+
+def _report(report: Values) -> str:
+    if report["state"] == "none":
+        return _("this school has released nothing")
+    values = {**report, "receipts": ", ".join(report["receipts"]) or _("none")}
+    return (
+        _("report: %(state)s, attempt %(attempt)s, released by %(released_by)s, receipts: %(receipts)s")
+        % values
+    )
+
+
+def preview_lines(answer: Values, *, with_cells: bool) -> Iterator[str]:
+    """Show what would leave: exact tables of this school, noise, cost."""
+    yield _("%(title)s, %(wave)s of %(school_year)s, counted on %(census_date)s") % answer
+    yield (
+        _("  %(num_records)s records of this school; opened only with %(min_reports)s schools or more")
+        % answer
+    )
+    yield _("  auditors: %(auditors)s; %(threshold)s of them open it together") % {
+        "auditors": ", ".join(answer["auditors"]),
+        "threshold": answer["threshold"],
+    }
+    cost = {**answer, "rho": _rational(answer["rho"]), "epsilon": f"{float(answer['epsilon']):.3g}"}
+    yield _("  cost: rho %(rho)s (epsilon %(epsilon)s at delta %(delta)s)") % cost
+    account = {name: _rational(answer["account"][name]) for name in ("before", "after", "cap")}
+    yield _("  account of the school year: %(before)s now, %(after)s after, at most %(cap)s") % account
+    for table in answer["tables"]:
+        yield from _table_lines(table, with_cells=with_cells)
+    yield _("the exact counts above stay here; release with: fedscreen node release %(round)s --by NAME") % {
+        "round": answer["round"][:SHORT]
+    }
+
+
+def _table_lines(table: Values, *, with_cells: bool) -> Iterator[str]:
+    values = {
+        "id": table["id"],
+        "title": table["title"],
+        "cells": len(table["cells"]),
+        "total": sum(cell["count"] for cell in table["cells"]),
+        "school": f"{table['sigma_school']:.1f}",
+        "county": f"{table['sigma_county']:.1f}",
+    }
+    yield (
+        _("%(id)s  %(title)s: %(cells)s cells, sum %(total)s, noise ±%(school)s here, ±%(county)s in all")
+        % values
+    )
+    if with_cells:
+        for cell in table["cells"]:
+            keys = " ".join(f"{name}={code}" for name, code in cell["keys"].items())
+            yield f"    {keys}  {cell['count']}"
+
+
+def release_lines(answer: Values) -> Iterator[str]:
+    """Say what will be sent."""
+    if answer["is_new"]:
+        yield _("released: attempt %(attempt)s, %(bytes)s bytes; 'fedscreen node run' sends it") % answer
+    else:
+        yield _("these records were released before: attempt %(attempt)s, %(state)s") % answer
+
+
+def hold_lines(answer: Values) -> Iterator[str]:
+    """Say whether sending is held."""
+    yield _("sending is held; nothing leaves") if answer["held"] else _("sending is on")
+
+
+def floor_lines(answer: Values) -> Iterator[str]:
+    """List the floors."""
+    for name, value in answer.items():
+        yield f"  {name}  {value}"
+
+
+def receipt_lines(values: Values) -> Iterator[str]:
+    """Say where the receipt is, and what it proves."""
+    yield _("receipt written to %(file)s") % values
+    if values["kind"] == "cosigned":
+        yield _("  it carries the auditors' cosignatures; anyone can check it offline")
+    else:
+        yield _("  signed by the log only; ask again when the auditors have cosigned")
+
+
+def status_lines(values: Values) -> Iterator[str]:
+    """Show the whole status."""
+    yield _("node %(node)s of %(federation)s, operator %(operator)s") % values
+    if not values["fingerprint"]:
+        yield _("not joined yet: fedscreen node request, then fedscreen node accept")
+        return
+    yield _("  federation card %(fingerprint)s, confinement %(confinement)s") % values
+    yield from _running_lines(values["running"], values["certificate_days"])
+    log = values["log"]
+    yield _("  log: %(size)s entries, %(trusted_size)s of them cosigned") % log
+    if log["split"]:
+        yield _("  ATTENTION: the log showed two histories; nothing is released. Tell the auditors.")
+    if values["held"]:
+        yield _("  sending is held; nothing leaves")
+    for account in values["account"]:
+        row = {name: _rational(account[name]) for name in ("spent", "cap")}
+        yield _("  account %(year)s: %(spent)s of %(cap)s spent") % {**row, "year": account["school_year"]}
+    for row in values["records"]:
+        yield _("  records %(school_year)s %(wave)s: %(num_records)s, imported %(imported)s") % row
+    yield from round_lines(values["rounds"])
+
+
+def _running_lines(running: Values, certificate_days: int | None) -> Iterator[str]:
+    if certificate_days is not None:
+        yield _("  certificate holds for %(days)s days") % {"days": certificate_days}
+    if not running:
+        yield _("  not running; reports are sent by 'fedscreen node run'")
+        return
+    for name in ("vault", "egress"):
+        side = running[name]
+        values = {"side": name, "level": side["level"] or _("stopped"), "starts": side["starts"]}
+        yield _("  %(side)s: %(level)s, started %(starts)s times") % values
+        if side["last_error"]:
+            yield f"    {side['last_error']}"
+    for call, link in running["link"].items():
+        words = {"call": call, "status": link["status"], "at": link["at"]}
+        if link["status"] == 0:
+            yield _("  last answer of the county (%(call)s): %(at)s") % words
+        else:
+            yield _("  the county does not answer or refuses (%(call)s): code %(status)s at %(at)s") % words
+
+
+def check_lines(answer: Values) -> Iterator[str]:
+    """Say whether store and journal are sound."""
+    for page in answer["damaged"]:
+        yield _("damaged: %(page)s") % {"page": page}
+    if not answer["damaged"]:
+        yield _("record file and journal are sound (%(journal_records)s journal records)") % answer
+
+
+def replay_lines(answer: Values) -> Iterator[str]:
+    """Show the numbered checks and the outcome."""
+    for check in answer["checks"]:
+        yield f"  {check['number']:2d}  {check['name']:12s} {check['result']}"
+    yield _("%(outcome)s: report %(report)s, confinement %(confinement)s") % answer
+
+
+def _rational(text: str) -> str:
+    """Show an exact rational as a short decimal."""
+    return f"{float(Fraction(text)):.4g}" if text else "?"
