@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plan.codes import VALID
 from plan.dimensions import code_of, codes_of
 from plan.errors import LayoutError, Problem, RecordError, phrase
 from plan.layout import Layout, TableLayout
@@ -143,7 +142,7 @@ class _Counter:
         """Return the record's code; None for a band without a score (then the identities do not hold)."""
         if name != "band":
             return code_of(record, name)
-        if self.table.instrument is None or record.total is None or record.disposition != VALID:
+        if self.table.instrument is None or record.total is None:
             return None
         return _band_of(self.table.instrument.total, record)
 

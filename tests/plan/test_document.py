@@ -278,7 +278,7 @@ def test_a_missing_table_is_one_problem_not_one_a_key() -> None:
         b"\xff\xfe\x00",
         "title = '秋季'".encode("gbk"),
         READY.encode("utf-16"),
-        b"a = " + b"[" * 100_000,
+        b"a = " + b"[\n" * 100_000,
         b"a = " + b"9" * 5000,
         b"a",
         b"a = 1\na = 2",
@@ -311,6 +311,16 @@ def test_the_size_is_bounded() -> None:
     comment += b"\n" * (256 * 1024 - len(READY.encode()) - len(comment))
     assert parse_plan_toml(READY.encode() + comment)
     assert "at most 262144 bytes" in str(refused(READY.encode() + comment + b"\n"))
+
+
+def test_the_length_of_a_line_is_bounded() -> None:
+    assert parse_plan_toml(READY.encode() + b"\n#" + b"x" * 999)
+    assert "at most 1000 characters" in str(refused(READY.encode() + b"\n#" + b"x" * 1000))
+
+
+def test_keys_of_hostile_text_are_shown_bounded_and_escaped() -> None:
+    error = refused(READY.replace("[window]", '"\u202ea b" = 1\n"' + "k" * 300 + '" = 2\n[window]', 1))
+    assert keys_of(error) == {"'\\u202ea b'", "k" * 40}
 
 
 @given(st.binary(max_size=400))

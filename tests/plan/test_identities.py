@@ -149,6 +149,16 @@ def test_tables_with_other_filters_have_no_identity() -> None:
     assert identities(build_layout(plan)) == ()
 
 
+def test_a_part_that_does_not_cover_the_pupils_determines_nothing() -> None:
+    tables = (
+        TableSpec(id="A", title="表", dims=("disposition",), where=(("disposition", ("1", "2", "4")),)),
+        TableSpec(id="B", title="表", dims=("sex",), where=(("disposition", ("2", "3")),)),
+        TableSpec(id="C", title="表", dims=("sex",), where=(("disposition", ("4",)),)),
+    )
+    found = identities(build_layout(replace(ready_plan(), tables=tables)))
+    assert [identity.name for identity in found] == ["C = A"]
+
+
 def test_a_table_of_one_instrument_among_two_is_at_most_the_whole() -> None:
     plan = ready_plan()
     other = replace(plan.instruments[0], id="phq9", factors=())
