@@ -1,0 +1,151 @@
+"""A whole round in one process: the sum is right, and faults of the network change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes_county import CountySimulator
+from numpy.typing import NDArray
+
+from crypto.derivation import measurement_tag, noise_key, report_secret, round_secret
+from crypto.xof import XofHmacSha256Aes128, format_dst
+from node.vault.enrol import load_identity
+from plan.document import from_published
+from plan.layout import Layout, build_layout
+from plan.tabulation import tabulate
+from privacy.discrete_gaussian import Sampler
+from protos.ledger import RoundState
+from protos.round_log import RoundLog
+
+
+def layout_of(round_log: RoundLog) -> Layout:
+    from auditor.plan_view import terms_of
+
+    return build_layout(from_published(round_log.plan.body, terms_of(round_log.terms)))
+
+
+def expected_sum(county: CountySimulator, round_id: bytes, nodes: Iterable[str]) -> NDArray[np.int64]:
+    """Recompute scaled counts plus noise of some schools from their secrets, cell by cell."""
+    round_log = county.round(round_id)
+    layout = layout_of(round_log)
+    total = np.zeros(layout.cells, np.int64)
+    for node_id in nodes:
+        identity = load_identity(county.stores[node_id])
+        counts = tabulate(layout, county.records[node_id])
+        x = np.concatenate(
+            [counts[table.offset : table.offset + table.cells] * table.noise.scale for table in layout.tables]
+        )
+        secret = round_secret(
+            identity.master,
+            round_log.terms.federation,
+            node_id,
+            round_id,
+            round_log.roster_digest,
+            round_log.approvals_digest(),
+        )
+        report = report_secret(secret, 0, measurement_tag(secret, x))
+        total += x
+        for number, table in enumerate(layout.tables):
+            xof = XofHmacSha256Aes128(noise_key(report, number), format_dst(32, b""), b"")
+            noise = Sampler(table.noise.s2).sample(xof.next, table.cells)
+            total[table.offset : table.offset + table.cells] += noise
+    return total
+
+
+def opened(county: CountySimulator, round_id: bytes) -> NDArray[np.int64]:
+    return np.concatenate([np.array(table.sums, np.int64) for table in county.released_tables(round_id)])
+
+
+def finish(county: CountySimulator, round_id: bytes) -> None:
+    assert county.work(county.is_state(round_id, RoundState.RELEASED))
+
+
+def test_the_opened_sum_is_exactly_counts_plus_noise(tmp_path: Path) -> None:
+    county = CountySimulator(tmp_path)
+    round_id = county.start_round()
+    for node_id in county.node_ids:
+        county.release(node_id, round_id)
+    finish(county, round_id)
+    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+
+
+@pytest.mark.parametrize(
+    ("auditors", "tuple_", "quorum"),
+    [(3, (3, 3, 2, 3), 3), (5, (5, 4, 2, 4), 4), (7, (7, 5, 2, 5), 5)],
+    ids=["3of3", "4of5", "5of7"],
+)
+def test_other_tuples(
+    tmp_path: Path, auditors: int, tuple_: tuple[int, int, int, int], quorum: int
+) -> None:
+    county = CountySimulator(tmp_path, schools=5, auditors=auditors, tuple_=tuple_, quorum=quorum)
+    round_id = county.start_round()
+    for node_id in county.node_ids:
+        county.release(node_id, round_id)
+    finish(county, round_id)
+    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+
+
+def test_a_school_that_never_reports_is_left_out_at_the_request_of_the_county(tmp_path: Path) -> None:
+    county = CountySimulator(tmp_path)
+    round_id = county.start_round()
+    reporting = county.node_ids[:5]
+    for node_id in reporting:
+        county.release(node_id, round_id)
+    county.work(max_passes=6)
+    assert county.coordinator.round_status(round_id)["not_reported"] == ["s06"]
+    county.coordinator.request_close(round_id, without_missing=True)
+    finish(county, round_id)
+    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, reporting))
+    release = county.round(round_id).release
+    assert release is not None
+    assert (release.statement.reports_in, release.statement.reports_out) == (5, 0)
+
+
+def test_every_second_answer_lost(tmp_path: Path) -> None:
+    county = CountySimulator(tmp_path, schools=5)
+    round_id = county.start_round()
+    for node_id in county.node_ids:
+        county.release(node_id, round_id)
+    county.drop_every = 2
+    finish(county, round_id)
+    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+
+
+def test_one_auditor_away_the_round_goes_on(tmp_path: Path) -> None:
+    county = CountySimulator(tmp_path, schools=5)
+    round_id = county.start_round()
+    county.absent = {"a2"}
+    for node_id in county.node_ids:
+        county.release(node_id, round_id)
+    assert county.work(county.is_state(round_id, RoundState.RELEASED), max_passes=400)
+    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+
+
+def test_two_auditors_away_it_waits_names_them_and_resumes(tmp_path: Path) -> None:
+    county = CountySimulator(tmp_path, schools=5)
+    round_id = county.start_round()
+    county.absent = {"a2", "a4"}
+    for node_id in county.node_ids:
+        county.release(node_id, round_id)
+    assert not county.work(county.is_state(round_id, RoundState.RELEASED), max_passes=100)
+    status = county.coordinator.round_status(round_id)
+    assert set(status["waiting_for"]) == {"a2", "a4"}  # type: ignore[call-overload]
+    county.absent = {"a4"}
+    assert county.work(county.is_state(round_id, RoundState.RELEASED), max_passes=400)
+    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+
+
+def test_noise_of_a_round_is_not_drawn_twice(tmp_path: Path) -> None:
+    """Releasing again, with or without a restart, sends the very same bytes."""
+    county = CountySimulator(tmp_path, schools=5)
+    round_id = county.start_round()
+    county.release("s01", round_id)
+    first = county.nodes["s01"].outgoing()
+    county.release("s01", round_id)
+    county.restart("s01")
+    county.release("s01", round_id)
+    assert county.nodes["s01"].outgoing() == first
+    assert first is not None
