@@ -40,6 +40,9 @@ def test_parts_are_length_prefixed_and_integers_take_eight_bytes() -> None:
         + b"\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x01\x02"
     )
     assert encode_parts() == b""
+    assert (
+        encode_parts(0, (1 << 64) - 1) == b"\x00\x00\x00\x08" + bytes(8) + b"\x00\x00\x00\x08" + b"\xff" * 8
+    )
 
 
 @given(st.lists(st.binary(max_size=6), max_size=5), st.lists(st.binary(max_size=6), max_size=5))
@@ -94,6 +97,16 @@ def test_json_is_bounded_in_depth() -> None:
             parse_json(b"[" * levels + b"1" + b"]" * levels)
 
 
+def test_objects_count_as_levels_like_arrays() -> None:
+    value: JsonValue = 1
+    for _ in range(MAX_JSON_DEPTH - 1):
+        value = {"a": value}
+    assert parse_json(encode_json(value)) == value
+    for deeper in ({"a": value}, [value]):
+        with pytest.raises(ParameterError, match="16 levels"):
+            encode_json(deeper)
+
+
 @pytest.mark.parametrize(
     "value",
     [1.0, True, None, {"a": False}, [None], 1 << 53, -(1 << 53), {1: "a"}, b"x", "\udc00", {"\ud800": 1}],
@@ -117,6 +130,8 @@ def test_json_errors_do_not_repeat_the_text() -> None:
     with pytest.raises(DecodeError) as caught:
         parse_json('{"name":"张三" }'.encode())
     assert "张三" not in str(caught.value)
+    with pytest.raises(DecodeError, match="position 7"):
+        parse_json('{"张三": '.encode())
 
 
 @given(st.binary(max_size=50))

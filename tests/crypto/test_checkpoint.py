@@ -71,6 +71,11 @@ def test_a_malformed_decimal_is_refused(text: str) -> None:
         parse_decimal(text)
 
 
+@pytest.mark.parametrize("value", [0, 1, 10, (1 << 63) - 1])
+def test_a_decimal_of_the_range_parses(value: int) -> None:
+    assert parse_decimal(str(value)) == value
+
+
 def test_only_checkpoints_are_cosigned() -> None:
     key = SigningKey("w", KeyType.COSIGNATURE, bytes(32))
     with pytest.raises(ParameterError, match="checkpoints only"):

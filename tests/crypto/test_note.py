@@ -84,6 +84,7 @@ def test_every_flipped_bit_of_a_note_is_refused() -> None:
         "text\n\n— a AAAAAAA=\n\n".encode(),
         "text\n— a AAAAAAA=\n".encode(),
         b"text\n\n- a AAAAAAA=\n",
+        b"text\n\na AAAAAAA=\n",
         "text\n\n—  a AAAAAAA=\n".encode(),
         "text\n\n— a  AAAAAAA=\n".encode(),
         "text\n\n— a AAAAAAA= \n".encode(),
@@ -103,6 +104,11 @@ def test_every_flipped_bit_of_a_note_is_refused() -> None:
 def test_a_malformed_note_is_refused(data: bytes) -> None:
     with pytest.raises(DecodeError):
         parse_note(data)
+
+
+def test_as_many_signatures_as_allowed_are_read() -> None:
+    data = ("text\n\n" + "— a AAAAAAA=\n" * MAX_SIGNATURES).encode()
+    assert len(parse_note(data).signatures) == MAX_SIGNATURES
 
 
 def test_a_note_that_is_too_long_is_refused_unread() -> None:
@@ -199,6 +205,13 @@ def test_a_cosignature_signs_its_time_and_the_whole_checkpoint() -> None:
     for text, altered in ((CHECKPOINT, later), (CHECKPOINT + "x\n", line)):
         with pytest.raises(CosignatureError):
             verify_signature(text, altered, WITNESS.verifier)
+
+
+@pytest.mark.parametrize("timestamp_s", [0, (1 << 63) - 1])
+def test_a_cosignature_may_carry_any_time_of_the_format(timestamp_s: int) -> None:
+    line = parse_signature_line(WITNESS.cosign(CHECKPOINT, timestamp_s))
+    verify_signature(CHECKPOINT, line, WITNESS.verifier)
+    assert cosignature_time(line) == timestamp_s
 
 
 def test_a_cosignature_is_ed25519_over_the_c2sp_message() -> None:

@@ -191,3 +191,8 @@ def test_hostile_proofs_raise_only_decode_errors(data: bytes) -> None:
 def test_a_proof_is_built_valid(hashes: tuple[bytes, ...]) -> None:
     with pytest.raises(CryptoError):
         TlogProof(0, hashes, checkpoint_note())
+
+
+def test_a_proof_of_the_largest_tree_fits() -> None:
+    largest = TlogProof((1 << 63) - 1, (bytes(32),) * 63, checkpoint_note())
+    assert parse_proof(encode_proof(largest)) == largest

@@ -113,6 +113,7 @@ def test_seed_dst_and_binder_all_count(xof_type: type[XofHmacSha256Aes128 | XofT
 def test_dst_is_version_class_algorithm_usage_context() -> None:
     assert (VERSION, ALGORITHM_ID) == (18, 0xFFFF4653)
     assert format_dst(0x0102, b"ctx").hex() == "12" + "00" + "ffff4653" + "0102" + b"ctx".hex()
+    assert format_dst(0, b"")[-2:] + format_dst(0xFFFF, b"")[-2:] == b"\x00\x00\xff\xff"
 
 
 @pytest.mark.parametrize("usage", [-1, 1 << 16])
@@ -123,6 +124,7 @@ def test_a_usage_out_of_range_is_refused(usage: int) -> None:
 
 def test_inputs_that_do_not_fit_their_length_byte_are_refused() -> None:
     XofHmacSha256Aes128(SEED, bytes(255), b"")
+    XofTurboShake128(bytes(255), bytes(0xFFFF), b"")
     with pytest.raises(ParameterError):
         XofHmacSha256Aes128(SEED, bytes(256), b"")
     for arguments in ((bytes(256), b""), (SEED, bytes(1 << 16))):
