@@ -21,6 +21,7 @@ from protos import fedscreen_v1_pb2 as pb
 from protos import fedscreen_v1_pb2_grpc as stubs
 from protos.errors import ConvertError
 
+CODE_KEY = "fedscreen-code"  # trailing metadata: the coordinator's stable word for a refusal
 _TEMPORARY = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -142,12 +143,13 @@ class GrpcLink:
     def _link_error(self, method: str, err: grpc.RpcError) -> LinkError:
         call = cast(grpc.Call, err)  # what a stub raises is both
         code, detail = call.code(), str(call.details())
+        words = [str(value) for key, value in call.trailing_metadata() or () if key == CODE_KEY]
         if code is grpc.StatusCode.UNAVAILABLE:
             detail = (
                 f"no answer from {self._address}: is the coordinator running, is the port open, and is this "
                 f"auditor's certificate still valid? ({detail})"
             )
-        word = code.name.lower().replace("_", "-")
+        word = words[0] if words else code.name.lower().replace("_", "-")
         return LinkError(word, f"{method}: {detail}", is_temporary=code in _TEMPORARY)
 
 

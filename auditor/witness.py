@@ -75,7 +75,10 @@ def verify_extends(mirror: Mirror, head: WitnessHead) -> None:
 
 
 def cosign_newest(mirror: Mirror, state: State, keys: AuditorKeys, now: datetime) -> Cosignature | None:
-    """Cosign the newest checkpoint of the mirror, unless it carries this auditor's cosignature already.
+    """Cosign the newest checkpoint of the mirror.
+
+    Returns None where it carries this auditor's cosignature already, or where the roster at that
+    size does not list this auditor's cosigner key, so that it would not count.
 
     Raises:
         SplitViewError: the log does not extend what was cosigned last. Nothing is signed.
@@ -89,8 +92,9 @@ def cosign_newest(mirror: Mirror, state: State, keys: AuditorKeys, now: datetime
             verify_extends(mirror, head)
         checkpoint = mirror.ledger.verify_checkpoint(mirror.latest, 0)
         _verify_not_smaller(checkpoint, head)
-        note = parse_note(mirror.latest)
-        if verified_by(note, [keys.cosigner.verifier]):
+        note, own = parse_note(mirror.latest), keys.cosigner.verifier
+        rostered = mirror.ledger.roster_at(checkpoint.size).body.auditors
+        if own not in [row.cosigner for row in rostered] or verified_by(note, [own]):
             return None
         if head != (newest := WitnessHead(checkpoint.size, checkpoint.root)):
             state.replace_record(_RECORD, f"{newest.size} {newest.root.hex()}\n".encode())

@@ -12,7 +12,14 @@ from fakes_auditors import FakeCounty, joined_county
 from auditor.desk import Desk
 from auditor.errors import SplitViewError, StateError
 from auditor.witness import WitnessHead, cosign_newest, last_head
-from crypto.note import cosignature_time, parse_note, parse_signature_line, verify_signature
+from crypto.note import (
+    KeyType,
+    SigningKey,
+    cosignature_time,
+    parse_note,
+    parse_signature_line,
+    verify_signature,
+)
 
 
 def test_it_cosigns_the_newest_checkpoint(county: FakeCounty, desks: dict[str, Desk]) -> None:
@@ -110,3 +117,13 @@ def test_the_same_size_is_cosigned_again_after_a_lost_answer(
     assert first is not None
     assert second is not None
     assert first.size == second.size
+
+
+def test_an_auditor_that_is_not_in_the_roster_yet_does_not_cosign(tmp_path: Path) -> None:
+    county = joined_county()
+    stranger = SigningKey(f"fedscreen/{county.federation}/witness/a9", KeyType.COSIGNATURE, bytes(32))
+    county.witnesses["a1"] = stranger
+    desk = county.desk("a1", tmp_path)
+    desk.sync()
+    assert desk.cosign() is None
+    assert not county.cosignatures
