@@ -194,6 +194,20 @@ def card(directory: Path, out: Path | None, as_json: bool) -> None:
     _say(as_json, {"card": text, "fingerprint": fingerprint(text)}, *(() if out else (text,)), line)
 
 
+@coordinator.command(name="revoke", help=_("Take a node or an auditor out, from now on, for all to read."))
+@click.argument("subject", type=click.Choice(["node", "auditor"]))
+@click.argument("party_id", metavar="ID")
+@click.option("--reason", required=True, help=_("A code word, such as key-lost."))
+@_DIR
+@_JSON
+def revoke(directory: Path, subject: str, party_id: str, reason: str, as_json: bool) -> None:
+    """Log a revocation."""
+    with _desk(directory, as_json) as desk:
+        index = desk.revoke(subject, party_id, reason)
+    values: dict[str, object] = {"subject": subject, "id": party_id, "index": index}
+    _say(as_json, values, _("%(subject)s %(id)s is revoked (entry %(index)s)") % values)
+
+
 @coordinator.group(name="plan", help=_("Collection plans."))
 def plan() -> None:
     """Hold the commands about plans."""
@@ -361,6 +375,21 @@ def export(directory: Path, round_id: str | None, out: Path | None, as_json: boo
 @coordinator.group(name="log", help=_("The published log."))
 def log() -> None:
     """Hold the commands about the log."""
+
+
+@log.command(name="export", help=_("Write the published log into the folder OUT: a copy to carry."))
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@_DIR
+@_JSON
+def export_log(directory: Path, out: Path, as_json: bool) -> None:
+    """Write a whole copy of the log."""
+    with _desk(directory, as_json) as desk:
+        size = desk.export_log(out)
+    _say(
+        as_json,
+        {"folder": str(out), "size": size},
+        _("%(size)s entries: %(out)s") % {"size": size, "out": out},
+    )
 
 
 @log.command(name="fsck", help=_("Check a published log folder (default: this coordinator's) whole."))

@@ -31,6 +31,7 @@ from coordinator.publish_log import publish_log, verify_not_rolled_back
 from coordinator.publish_plan import publish_plan
 from coordinator.receive import receive_report
 from coordinator.release import delete_boxes, has_boxes, log_release
+from coordinator.revoke import revoke
 from coordinator.round import Action, CloseSet, Combine, Finished, FixCandidates, Wait
 from coordinator.store import Store
 from coordinator.surroundings import action_of
@@ -175,6 +176,14 @@ class Desk:
         """Describe a round: state, what it waits for, who is missing."""
         with self._book.reading() as view:
             return status.describe(view, self.home.config, view.round(round_id))
+
+    def revoke(self, subject: str, party_id: str, reason: str) -> int:
+        """Log that a node or auditor is out from now on; return the position."""
+        return revoke(self._book, self.home, subject, party_id, reason)
+
+    def export_log(self, folder: Path) -> int:
+        """Write the published log into another folder; return its size."""
+        return publish_log(self._book, folder, self._durable)
 
     def export_results(self, round_id: bytes, folder: Path) -> tuple[Path, ...]:
         """Write a released round's result files; return their paths."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_file(
-    path: Path, data: bytes, durable: DurableHook, *, mode: int = 0o644, is_new: bool = False
+    path: Path,
+    data: bytes,
+    durable: DurableHook,
+    *,
+    mode: int = 0o644,
+    is_new: bool = False,
+    scratch: Path | None = None,
 ) -> None:
     """Write a file whole: temporary name, fsync, atomic rename, fsync of the folder.
 
@@ -33,9 +40,10 @@ def write_file(
         durable: called before and after.
         mode: permission bits; 0o600 for keys.
         is_new: refuse to replace an existing file (FileExistsError).
+        scratch: folder on the same file system for the temporary name; default: beside the file.
     """
     durable(f"before {path.name}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}.{threading.get_ident()}.new"
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

@@ -218,12 +218,6 @@ class NotYetAgreedError(CoordinatorError):
     code = "not-yet-agreed"
 
 
-class AuditorMissingError(CoordinatorError):
-    """The step waits for more auditors."""
-
-    code = "auditor-missing"
-
-
 class ReplicaMismatchError(CoordinatorError):
     """Auditors that hold the same seeds returned different sums, and no majority decides.
 

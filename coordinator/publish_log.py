@@ -18,6 +18,7 @@ was restored. Then nothing is written, and the log must not go on: ``LogRolledBa
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from coordinator.durable import DurableHook, write_file
@@ -61,7 +62,10 @@ def verify_not_rolled_back(view: View, folder: Path) -> None:
 
 
 def publish_log(book: LogBook, folder: Path, durable: DurableHook) -> int:
-    """Bring the folder up to the newest publishable checkpoint; return its size.
+    """Bring a folder up to the newest publishable checkpoint; return its size.
+
+    Any folder will do: an empty one becomes a whole copy of the log. Beside it, ``<name>.new``
+    holds files that are being written, so that the folder itself never shows one.
 
     Raises:
         LogRolledBackError: the folder shows what the database does not have.
@@ -78,21 +82,24 @@ def publish_log(book: LogBook, folder: Path, durable: DurableHook) -> int:
             return old_size
         leaves = list(view.ledger.leaves[: new.size])
         pairs = list(view.entries(0, new.size))
+    scratch = folder.with_name(f"{folder.name}.new")
+    scratch.mkdir(parents=True, exist_ok=True)
     for _, body in pairs[old_size:]:
         if body:
-            _write_new(folder / BLOB / hashlib.sha256(body).hexdigest(), body, durable)
+            _write_new(folder / BLOB / hashlib.sha256(body).hexdigest(), body, durable, scratch)
     for path, data in changed_tiles(leaves, [entry for entry, _ in pairs], old_size, new.size):
-        _write_new(folder / path, data, durable)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / CHECKPOINT, note, durable)
+        _write_new(folder / path, data, durable, scratch)
+    _write_new(folder / CHECKPOINT, note, durable, scratch)
+    with suppress(OSError):
+        scratch.rmdir()  # another process may be writing there
     return new.size
 
 
-def _write_new(path: Path, data: bytes, durable: DurableHook) -> None:
+def _write_new(path: Path, data: bytes, durable: DurableHook, scratch: Path) -> None:
     if _reads(path) == data:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, data, durable)
+    write_file(path, data, durable, scratch=scratch)
 
 
 def _reads(path: Path) -> bytes | None:

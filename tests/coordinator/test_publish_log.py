@@ -65,6 +65,13 @@ def test_a_lost_folder_is_written_again(released: County) -> None:
     fsck(folder_of(released), *rules(released))
 
 
+def test_another_folder_gets_a_whole_copy(released: County, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert released.desk.export_log(tmp_path / "copy") == released.ledger().size
+    assert fsck(tmp_path / "copy", *rules(released)).size == released.ledger().size
+    assert not (tmp_path / "copy.new").exists()
+
+
 def test_a_crash_at_any_file_is_mended(released: County) -> None:
     shutil.rmtree(folder_of(released))
     released.reopen()

@@ -280,7 +280,7 @@ def test_the_table_has_every_error_that_a_call_can_raise() -> None:
         errors.CoordinatorError, errors.ConfigError, errors.StoreError, errors.SchemaVersionError,
         errors.LogRolledBackError, errors.CertificateError, errors.EnrolmentRefusedError,
         errors.AlreadyEnrolledError, errors.RosterError, errors.PlanRefusedError, errors.SchoolsMissingError,
-        errors.TooFewReportsError, errors.GroupTooSmallError, errors.AuditorMissingError,
+        errors.TooFewReportsError, errors.GroupTooSmallError,
         errors.ReplicaMismatchError, errors.FsckError,
     }  # fmt: skip
     every = {
