@@ -191,7 +191,7 @@ def _verify_certificate(folder: NodeFolder, config: NodeConfig, grant: Grant, ca
     try:
         certificate.verify_directly_issued_by(ca)
     except (InvalidSignature, TypeError, ValueError) as err:
-        raise _bad_grant(_("the grant's certificate is not signed by the federation's CA"), "grant-issuer") from err
+        raise _bad_grant(_("the grant's certificate is not signed by its CA"), "grant-issuer") from err
     if certificate.public_key() != _tls_key(folder).public_key():
         raise _bad_grant(_("the grant's certificate is for another key than this node's"), "grant-key")
     if names_in(certificate) != [_identity(config).value]:
