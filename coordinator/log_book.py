@@ -36,6 +36,11 @@ from protos.ledger import Ledger
 from protos.round_log import RoundLog
 
 CARD = "card"
+_ENTRIES = schema.entries
+# built once: making a statement costs more than running it
+_LAST = sa.select(_ENTRIES.c.position, _ENTRIES.c.root).order_by(_ENTRIES.c.position.desc()).limit(1)
+_ROOT = sa.select(_ENTRIES.c.root).where(_ENTRIES.c.position == sa.bindparam("at"))
+_INSERT = sa.insert(_ENTRIES)
 
 
 @dataclass(slots=True)
@@ -93,7 +98,7 @@ class View:
             "entry": entry,
             "body": body,
         }
-        self.connection.execute(sa.insert(schema.entries).values(**row))
+        self.connection.execute(_INSERT, row)
         return position
 
     def begin(self, ledger: Ledger) -> None:
@@ -170,27 +175,33 @@ class LogBook:
         return encode_proof(TlogProof(position, tuple(hashes), self.checkpoint(ledger, size)))
 
     def _catch_up(self, connection: Connection) -> Ledger | None:
-        card_text = read_meta(connection, CARD)
-        if card_text is None:
-            self._ledger = None
-            return None
-        last = connection.execute(sa.select(sa.func.max(schema.entries.c.position))).scalar()
-        size = 0 if last is None else last + 1
-        if self._ledger is None or not self._is_prefix(connection, self._ledger, size):
-            try:
-                self._ledger = Ledger(parse_card(card_text))
-            except ProtocolError as err:
-                raise StoreError("database: the stored card is damaged; restore the backup") from err
-        self._read_on(connection, self._ledger, size)
-        return self._ledger
+        last = connection.execute(_LAST).first()
+        size, root = (last.position + 1, last.root) if last else (0, b"")
+        ledger = self._ledger
+        if ledger is None or ledger.size > size or not self._is_prefix(connection, ledger, size, root):
+            ledger = self._ledger = self._new_ledger(connection)
+        if ledger is not None:
+            self._read_on(connection, ledger, size, root)
+        return ledger
 
     @staticmethod
-    def _is_prefix(connection: Connection, ledger: Ledger, size: int) -> bool:
-        if ledger.size == 0 or ledger.size > size:
-            return False
-        return _root_at(connection, ledger.size) == ledger.root()
+    def _new_ledger(connection: Connection) -> Ledger | None:
+        card_text = read_meta(connection, CARD)
+        if card_text is None:
+            return None
+        try:
+            return Ledger(parse_card(card_text))
+        except ProtocolError as err:
+            raise StoreError("database: the stored card is damaged; restore the backup") from err
 
-    def _read_on(self, connection: Connection, ledger: Ledger, size: int) -> None:
+    @staticmethod
+    def _is_prefix(connection: Connection, ledger: Ledger, size: int, root: bytes) -> bool:
+        if ledger.size < size:
+            found = connection.execute(_ROOT, {"at": ledger.size - 1}).scalar()
+            return ledger.size > 0 and found == ledger.root()
+        return root == ledger.root()
+
+    def _read_on(self, connection: Connection, ledger: Ledger, size: int, root: bytes) -> None:
         if ledger.size == size:
             return
         table = schema.entries
@@ -207,15 +218,9 @@ class LogBook:
             raise StoreError(
                 f"database: entry {ledger.size} is not valid ({err.code}); restore the backup"
             ) from err
-        if _root_at(connection, ledger.size) != ledger.root():
+        if ledger.root() != root:
             self._ledger = None
             raise StoreError("database: the entries do not make the stored tree; restore the backup")
-
-
-def _root_at(connection: Connection, size: int) -> bytes | None:
-    query = sa.select(schema.entries.c.root).where(schema.entries.c.position == size - 1)
-    root: bytes | None = connection.execute(query).scalar()
-    return root
 
 
 def sign_entry(text: str, key: SigningKey) -> bytes:

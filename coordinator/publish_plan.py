@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coordinator.errors import GroupTooSmallError, PlanRefusedError
-from coordinator.groups import small_groups
 from coordinator.home import Home
 from coordinator.log_book import LogBook, View, sign_entry
 from plan.document import PlanDocument, encode_body, terms_of
 from plan.errors import PlanError
+from plan.groups import small_groups
 from plan.layout import Layout, build_layout
 from plan.publishing import check_publishable, resolve
 from privacy.discrete_gaussian import Sampler
@@ -119,9 +119,10 @@ def _check_tuple(roster: RosterBody, row: tuple[int, int, int, int]) -> None:
 def _check_groups(ledger: Ledger, layout: Layout, min_group: int) -> None:
     body = ledger.roster.body
     nodes = (node.id for node in body.nodes if node.id not in ledger.revoked_nodes)
-    small = small_groups(layout, body, nodes, min_group)
+    schools = {node.id: dict(node.attributes) for node in body.nodes}
+    small = small_groups(layout, schools, nodes, min_group)
     if small:
-        group = ", ".join(f"{key} = {value or '(none)'}" for key, value in small[0])
+        group = ", ".join(f"{key} = {value or '(none)'}" for key, value in min(small))
         raise GroupTooSmallError(
             f"the roster has fewer than {min_group} schools with {group}; leave it out of the tables"
         )

@@ -44,6 +44,12 @@ from protos.round_log import RoundLog
 from protos.statements import Report, digest, parse_statement
 
 _TABLE = schema.reports
+_SLOT = sa.select(_TABLE.c.position, _TABLE.c.payload_sha256).where(
+    _TABLE.c.round == sa.bindparam("at_round"),
+    _TABLE.c.node == sa.bindparam("at_node"),
+    _TABLE.c.attempt == sa.bindparam("at_attempt"),
+)
+_INSERT_REPORT, _INSERT_BOXES = sa.insert(_TABLE), sa.insert(schema.boxes)
 
 
 def receive_report(book: LogBook, node_id: str, data: bytes) -> bytes:
@@ -90,13 +96,8 @@ def _header(data: bytes) -> tuple[str, Report]:
 
 
 def _taken_slot(connection: Connection, report: Report, payload_sha256: bytes) -> int | None:
-    row = connection.execute(
-        sa.select(_TABLE.c.position, _TABLE.c.payload_sha256).where(
-            _TABLE.c.round == report.round,
-            _TABLE.c.node == report.node,
-            _TABLE.c.attempt == report.attempt,
-        )
-    ).first()
+    key = {"at_round": report.round, "at_node": report.node, "at_attempt": report.attempt}
+    row = connection.execute(_SLOT, key).first()
     if row is None:
         return None
     if row.payload_sha256 != payload_sha256:
@@ -155,10 +156,10 @@ def _store(
         "payload_sha256": payload_sha256,
         "vector": payload.vector,
     }
-    view.connection.execute(sa.insert(_TABLE).values(**row))
+    view.connection.execute(_INSERT_REPORT, row)
     boxes = [
         {"round": report.round, "position": position, "auditor": auditor, "box": box}
         for (auditor, _), box in zip(report.boxes, payload.boxes, strict=True)
     ]
-    view.connection.execute(sa.insert(schema.boxes), boxes)
+    view.connection.execute(_INSERT_BOXES, boxes)
     return position

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from coordinator import schema
 from coordinator.config import Config
-from coordinator.groups import small_groups
 from coordinator.log_book import View
 from coordinator.plan_view import published_plan
+from plan.groups import small_groups
 from coordinator.round import Action, Surroundings, next_action
 from protos.round_log import Logged, RoundLog, closed_set
 
@@ -56,4 +56,5 @@ def _has_small_group(round_log: RoundLog) -> bool:
     names = closed_set(round_log, round_log.checked).set
     layout = published_plan(round_log).layout
     nodes = (name.node for name in names)
-    return bool(small_groups(layout, round_log.roster, nodes, round_log.terms.min_group))
+    schools = {node.id: dict(node.attributes) for node in round_log.roster.nodes}
+    return bool(small_groups(layout, schools, nodes, round_log.terms.min_group))

@@ -42,11 +42,17 @@ def test_the_next_roster_leaves_the_revoked_out(collecting: County) -> None:
 
 
 @pytest.mark.parametrize(
-    ("subject", "party", "reason"),
-    [("node", "s99", "x"), ("auditor", "s01", "x"), ("node", "s01", "Two words")],
+    ("subject", "party", "reason", "error"),
+    [
+        ("node", "s99", "x", errors.NotRosteredError),
+        ("auditor", "s01", "x", errors.NotRosteredError),
+        ("node", "s01", "Two words", errors.RosterError),
+    ],
 )
-def test_wrong_revocations(collecting: County, subject: str, party: str, reason: str) -> None:
+def test_wrong_revocations(
+    collecting: County, subject: str, party: str, reason: str, error: type[Exception]
+) -> None:
     size = collecting.ledger().size
-    with pytest.raises(errors.NotRosteredError):
+    with pytest.raises(error):
         collecting.desk.revoke(subject, party, reason)
     assert collecting.ledger().size == size
