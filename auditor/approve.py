@@ -21,12 +21,13 @@ from fractions import Fraction
 
 from auditor.context import Context
 from auditor.errors import AbstainError, RefusalError
-from auditor.plan_view import PlanView, small_roster_groups, table_shapes, verify_figures, view_plan
+from auditor.plan_view import small_roster_groups, table_shapes, verify_figures, view_plan
 from auditor.policy import AuditorPolicy
 from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
 from auditor.state import SecretKind, SlotKind
 from crypto.derivation import draw_commitment
 from crypto.sealing import ROUND_SECRET_BYTES, round_public_key
+from plan.published import Published
 from protos.ledger import RoundLog, RoundState
 from protos.statements import Approval, Plan
 
@@ -46,7 +47,7 @@ class PlanReview:
     """
 
     round_log: RoundLog
-    view: PlanView
+    view: Published
     rho_year: Fraction
     is_approved: bool
 
@@ -81,7 +82,7 @@ def review_plan(context: Context, round_id: bytes) -> PlanReview:
     return PlanReview(round_log, view, rho_year, is_approved)
 
 
-def verify_policy(policy: AuditorPolicy, plan: Plan, view: PlanView) -> None:
+def verify_policy(policy: AuditorPolicy, plan: Plan, view: Published) -> None:
     """Check a plan against the policy, apart from the school year's sum.
 
     Raises:
@@ -106,7 +107,7 @@ def verify_policy(policy: AuditorPolicy, plan: Plan, view: PlanView) -> None:
             )
 
 
-def _verify_roster(round_log: RoundLog, view: PlanView) -> None:
+def _verify_roster(round_log: RoundLog, view: Published) -> None:
     plan = round_log.terms
     num_operators = len({node.operator for node in round_log.roster.nodes})
     if num_operators < plan.min_reports:
@@ -116,13 +117,13 @@ def _verify_roster(round_log: RoundLog, view: PlanView) -> None:
         )
     small = small_roster_groups(plan, view, round_log.roster)
     if small:
+        group = ", ".join(f"{key}={value}" for key, value in small[0])
         raise RefusalError(
-            "min-group",
-            f"the group {', '.join(small[0])} has fewer than {plan.min_group} schools in the roster",
+            "min-group", f"the group {group} has fewer than {plan.min_group} schools in the roster"
         )
 
 
-def _others(context: Context, round_log: RoundLog) -> list[tuple[RoundLog, PlanView]]:
+def _others(context: Context, round_log: RoundLog) -> list[tuple[RoundLog, Published]]:
     """List the earlier rounds that this auditor approved, with their plans."""
     found = []
     for other in context.ledger.rounds.values():
@@ -132,7 +133,7 @@ def _others(context: Context, round_log: RoundLog) -> list[tuple[RoundLog, PlanV
     return found
 
 
-def _verify_not_asked_before(context: Context, round_log: RoundLog, view: PlanView) -> None:
+def _verify_not_asked_before(context: Context, round_log: RoundLog, view: Published) -> None:
     for other, other_view in _others(context, round_log):
         is_over = other.can_never_open or other.state is RoundState.ABORTED
         if is_over or not other.reports:
@@ -147,7 +148,7 @@ def _verify_not_asked_before(context: Context, round_log: RoundLog, view: PlanVi
             )
 
 
-def year_cost(context: Context, round_log: RoundLog, view: PlanView) -> Fraction:
+def year_cost(context: Context, round_log: RoundLog, view: Published) -> Fraction:
     """Sum what this round and the earlier ones of its school year cost a pupil (zCDP).
 
     Rounds that a quorum has abandoned cost nothing; neither does a plan without reports that is

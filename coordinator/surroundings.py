@@ -12,8 +12,8 @@ from coordinator import schema
 from coordinator.config import Config
 from coordinator.log_book import View
 from coordinator.plan_view import published_plan
-from plan.groups import small_groups
 from coordinator.round import Action, Surroundings, next_action
+from plan.groups import small_groups
 from protos.round_log import Logged, RoundLog, closed_set
 
 

@@ -19,11 +19,11 @@ from crypto.merkle import inclusion_proof
 from crypto.note import parse_vkey
 from crypto.tlog_proof import TlogProof, encode_proof
 from node.vault.desk import Desk
-from node.vault.published import noise_rows
 from node.vault.records import save_records
 from node.vault.store import VaultStore
 from plan.document import PlanDocument, encode_body, parse_plan_toml, terms_of
 from plan.layout import build_layout
+from plan.published import noise_rows
 from plan.record import Record
 from protos.bodies import RosterNode, sorted_attributes
 from protos.report_payload import ReportPayload, note_of, parse_payload

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from fractions import Fraction
 
-from auditor.plan_view import thresholds_sha256, view_plan
+from auditor.plan_view import view_plan
 from auditor.result_files import result_files
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckFailed, CheckSkipped
 from auditor.verify.round import name_of, released
+from plan.published import thresholds_sha256
 from protos.bodies import RosterBody
 from protos.ledger import RoundLog
 

@@ -32,7 +32,7 @@ from node.vault.enrol import Floors, load_floors
 from node.vault.errors import RoundRefusedError, _
 from node.vault.mirror import Mirror, Trusted
 from node.vault.parts import Parts
-from node.vault.published import Published, noise_rows
+from plan.published import Published
 from privacy.errors import PrivacyError
 from privacy.year_account import Charge, verify_year
 from protos.ledger import RoundLog
@@ -268,7 +268,7 @@ def _check_noise(round_log: RoundLog, published: Published) -> None:
             found=terms.cells,
             expected=published.layout.cells,
         )
-    expected = noise_rows(published.layout)
+    expected = published.noise
     if terms.noise != expected:
         wrong = next((row[0] for row in expected if row not in terms.noise), terms.noise[-1][0])
         raise _refuse(

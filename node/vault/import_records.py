@@ -17,9 +17,9 @@ from node.vault.enrol import Identity
 from node.vault.errors import CommandError, RecordsError, _
 from node.vault.import_file import ImportContext, ImportResult, import_files
 from node.vault.journal import Journal, JournalRecord
-from node.vault.published import Published
 from node.vault.records import SavedRecords, save_records
 from node.vault.store import VaultStore
+from plan.published import Published
 
 CONSENT = "require"
 

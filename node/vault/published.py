@@ -1,4 +1,4 @@
-"""A published plan as this node understands it: document, layout, and what it really costs.
+"""A published plan as this node reads it; what it understands stands in `plan.published`.
 
 The plan's statement gives the terms and its body the rest; nothing about privacy is taken over from
 either: the layout sizes the noise again and the cost is recomputed from the integers that define it.
@@ -6,32 +6,12 @@ either: the layout sizes the noise again and the cost is recomputed from the int
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from fractions import Fraction
-
 from node.vault.errors import RoundRefusedError, _
-from plan.document import PlanDocument, Terms, from_published
 from plan.errors import PlanError
-from plan.layout import Layout, build_layout
-from privacy.discrete_gaussian import Sampler
+from plan.published import Published, read_published
 from privacy.errors import PrivacyError
 from protos.ledger import RoundLog
 from protos.statements import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A plan that was read and recomputed.
-
-    Attributes:
-        document: what is collected.
-        layout: where each table stands in the vector, and its noise.
-        rho: what a report costs, recomputed (``privacy.accountant.claimed_rho``).
-    """
-
-    document: PlanDocument
-    layout: Layout
-    rho: Fraction
 
 
 class PublishedRounds:
@@ -58,9 +38,7 @@ def read_plan(terms: Plan, body: bytes) -> Published:
         RoundRefusedError: the plan is not one that this version understands.
     """
     try:
-        document = from_published(body, terms_of(terms))
-        layout = build_layout(document)
-        rho = layout.claimed_rho
+        return read_published(terms, body)
     except (PlanError, PrivacyError) as err:
         raise RoundRefusedError(
             _("the plan cannot be read (%(reason)s)"),
@@ -68,28 +46,3 @@ def read_plan(terms: Plan, body: bytes) -> Published:
             code="plan-invalid",
             details={"reason": str(err)},
         ) from None
-    return Published(document, layout, rho)
-
-
-def terms_of(plan: Plan) -> Terms:
-    """Take the terms that stand in a plan's statement."""
-    return Terms(
-        num_auditors=len(plan.auditors),
-        threshold=plan.threshold,
-        collude=plan.collude,
-        quorum=plan.quorum,
-        min_reports=plan.min_reports,
-        colluding_schools=plan.colluding_schools,
-        min_group=plan.min_group,
-        rho=plan.rho,
-        opens=plan.opens,
-        closes=plan.closes,
-    )
-
-
-def noise_rows(layout: Layout) -> tuple[tuple[str, int, int, bytes], ...]:
-    """Recompute the noise lines that a plan with this layout must state."""
-    return tuple(
-        (table.id, table.noise.scale, table.noise.s2, Sampler(table.noise.s2).digest)
-        for table in layout.tables
-    )

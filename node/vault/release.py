@@ -32,7 +32,6 @@ from node.vault.derive import Derived, Recipe, derive, tag_of
 from node.vault.errors import AttemptError, CommandError, RecordsError, _
 from node.vault.journal import TIME_FORMAT, JournalRecord
 from node.vault.parts import Parts
-from node.vault.published import Published
 from node.vault.reports import (
     ReportState,
     StoredReport,
@@ -43,6 +42,7 @@ from node.vault.reports import (
     waiting_report,
 )
 from node.vault.tabulate import ExactTables, count_round
+from plan.published import Published
 from protos.fields import ZERO_DIGEST
 from protos.ledger import RoundLog
 from protos.report_payload import ReportPayload, encode_payload

@@ -37,11 +37,12 @@ from node.vault.derive import Derived, Recipe, derive
 from node.vault.errors import ReplayError, VaultError, _
 from node.vault.journal import JournalRecord
 from node.vault.parts import Parts
-from node.vault.published import Published, read_plan
+from node.vault.published import read_plan
 from node.vault.records import read_records, read_set
 from node.vault.release import build_header
 from node.vault.reports import StoredReport, find_logged, payload_of, reports_of
 from node.vault.tabulate import count_records
+from plan.published import Published
 from plan.tabulation import scaled
 from protos.errors import ProtocolError
 from protos.report_payload import note_of, parse_payload, verify_contents

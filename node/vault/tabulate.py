@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.vault.errors import RecordsError, _
-from node.vault.published import Published
 from node.vault.records import RecordSet, find_set, read_records
 from node.vault.store import VaultStore
 from plan.errors import PlanError
 from plan.identities import violated
+from plan.published import Published
 from plan.record import Record
 from plan.tabulation import scaled, tabulate
 

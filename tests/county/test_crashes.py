@@ -70,7 +70,10 @@ def test_a_crash_at_every_durable_write(
     assert num_steps > 8
     for step in range(shard, num_steps, SHARDS):
         county = CountySimulator.reopen(copy(source, tmp_path / f"step-{step}"), source)
-        county.faults.crash_party, county.faults.crash_step = party, len(county.faults.steps.get(party, [])) + step
+        county.faults.crash_party, county.faults.crash_step = (
+            party,
+            len(county.faults.steps.get(party, [])) + step,
+        )
         run_round(county, round_id)
         assert outcome(county, round_id) == expected, f"crash of {party} at write {step}"
         county.close()

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from crypto.derivation import measurement_tag, noise_key, report_secret, round_secret
 from crypto.xof import XofHmacSha256Aes128, format_dst
 from node.vault.enrol import load_identity
-from plan.document import from_published
-from plan.layout import Layout, build_layout
+from plan.layout import Layout
+from plan.published import read_published
 from plan.tabulation import tabulate
 from privacy.discrete_gaussian import Sampler
 from protos.ledger import RoundState
@@ -22,9 +22,7 @@ from protos.round_log import RoundLog
 
 
 def layout_of(round_log: RoundLog) -> Layout:
-    from auditor.plan_view import terms_of
-
-    return build_layout(from_published(round_log.plan.body, terms_of(round_log.terms)))
+    return read_published(round_log.terms, round_log.plan.body).layout
 
 
 def expected_sum(county: CountySimulator, round_id: bytes, nodes: Iterable[str]) -> NDArray[np.int64]:
@@ -77,9 +75,7 @@ def test_the_opened_sum_is_exactly_counts_plus_noise(tmp_path: Path) -> None:
     [(3, (3, 3, 2, 3), 3), (5, (5, 4, 2, 4), 4), (7, (7, 5, 2, 5), 5)],
     ids=["3of3", "4of5", "5of7"],
 )
-def test_other_tuples(
-    tmp_path: Path, auditors: int, tuple_: tuple[int, int, int, int], quorum: int
-) -> None:
+def test_other_tuples(tmp_path: Path, auditors: int, tuple_: tuple[int, int, int, int], quorum: int) -> None:
     county = CountySimulator(tmp_path, schools=5, auditors=auditors, tuple_=tuple_, quorum=quorum)
     round_id = county.start_round()
     for node_id in county.node_ids:

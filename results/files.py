@@ -1,0 +1,169 @@
+"""The result files of a released round: release.json, indicators.json, one csv a table.
+
+Coordinator and auditor make them from the log with this same code, so `verify` compares bytes. Numbers are
+unrounded and may be negative; ``shown`` is what people may be shown.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from plan.document import PlanDocument
+from results.indicators import indicators
+from results.release import Release, read_release
+from results.rows import table_columns, table_rows
+from results.summary import summarise
+from results.tables import NoisyTable
+
+FORMAT = "fedscreen/results/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHead:
+    """What the log says about a release beside its tables.
+
+    Attributes:
+        federation: id.
+        round_id, release: digests of the plan's and the release's statement.
+        serial: of the plan.
+        status: of the release.
+        schools: nodes on the plan's roster.
+        reports_in, reports_out: in S, and excluded.
+        replicas: fewest replicas of any subset's mask sum.
+        rho: the plan's.
+        cells: the plan's.
+    """
+
+    federation: str
+    round_id: bytes
+    release: bytes
+    serial: int
+    status: str
+    schools: int
+    reports_in: int
+    reports_out: int
+    replicas: int
+    rho: Fraction
+    cells: int
+
+
+class _Terms(Protocol):
+    @property
+    def federation(self) -> str: ...
+    @property
+    def serial(self) -> int: ...
+    @property
+    def rho(self) -> Fraction: ...
+    @property
+    def cells(self) -> int: ...
+
+
+class _Statement(Protocol):
+    @property
+    def status(self) -> str: ...
+    @property
+    def reports_in(self) -> int: ...
+    @property
+    def reports_out(self) -> int: ...
+    @property
+    def replicas(self) -> int: ...
+
+
+def head_of(
+    terms: _Terms, statement: _Statement, round_id: bytes, release: bytes, schools: int
+) -> ReleaseHead:
+    """Gather what the log says.
+
+    Args:
+        terms: the plan's statement.
+        statement: the release's statement.
+        round_id, release: their digests.
+        schools: nodes on the plan's roster.
+    """
+    return ReleaseHead(
+        federation=terms.federation,
+        round_id=round_id,
+        release=release,
+        serial=terms.serial,
+        status=statement.status,
+        schools=schools,
+        reports_in=statement.reports_in,
+        reports_out=statement.reports_out,
+        replicas=statement.replicas,
+        rho=terms.rho,
+        cells=terms.cells,
+    )
+
+
+def result_files(
+    head: ReleaseHead, plan: PlanDocument, released: Sequence[Mapping[str, object]]
+) -> dict[str, bytes]:
+    """Compute a round's result files: relative path → content.
+
+    Args:
+        head: what the log says.
+        plan: as published.
+        released: the release body's tables, each {"id", "scale", "s2", "sums"}.
+
+    Raises:
+        ResultsError, PlanError: plan and release do not fit together.
+    """
+    round_hex = head.round_id.hex()
+    release = read_release(plan, released, release=round_hex, reports_in=head.reports_in)
+    found = [value.as_dict() for value in indicators(release)]
+    files = {
+        "release.json": _json(_release_values(head, plan, release)),
+        "indicators.json": _json({"round": round_hex, "indicators": found}),
+    }
+    for table in release.tables:
+        files[f"tables/{table.id}.csv"] = _table_csv(table)
+    return files
+
+
+def _json(value: Mapping[str, object]) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _release_values(head: ReleaseHead, plan: PlanDocument, release: Release) -> dict[str, object]:
+    return {
+        "format": FORMAT,
+        "federation": head.federation,
+        "round": head.round_id.hex(),
+        "release": head.release.hex(),
+        "plan": {"id": plan.id, "title": plan.title, "serial": head.serial},
+        "school_year": plan.school_year,
+        "wave": plan.wave,
+        "status": head.status,
+        "schools": head.schools,
+        "reports_in": head.reports_in,
+        "reports_out": head.reports_out,
+        "replicas": head.replicas,
+        "rho": f"{head.rho.numerator}/{head.rho.denominator}",
+        "cells": head.cells,
+        "tables": [_table_values(table) for table in release.tables],
+        "summary": summarise(release).as_dict(),
+    }
+
+
+def _table_values(table: NoisyTable) -> dict[str, object]:
+    return {
+        "id": table.id,
+        "title": table.layout.title,
+        "dims": list(table.dims),
+        "scale": table.layout.noise.scale,
+        "s2": table.layout.noise.s2,
+        "se": table.se,
+        "cells": [row.as_dict() for row in table_rows(table)],
+    }
+
+
+def _table_csv(table: NoisyTable) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table_columns(table))
+    writer.writerows(row.as_record() for row in table_rows(table))
+    return out.getvalue().encode()
