@@ -435,9 +435,13 @@ class County:
 
     # -- steps; each may be repeated ----------------------------------------------------------
 
+    def parties(self) -> list[Auditor | School]:
+        """Everybody that enrols."""
+        return [*self.auditors.values(), *self.schools.values()]
+
     def enrol(self) -> None:
         """Approve everybody's request."""
-        for party in (*self.auditors.values(), *self.schools.values()):
+        for party in self.parties():
             self.desk.approve_request(party.request())
 
     def sign_rosters(self, names: Sequence[str] | None = None) -> None:

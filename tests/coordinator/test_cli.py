@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 def requests(county: County, folder: Path) -> list[Path]:
     paths = []
-    for party in (*county.auditors.values(), *county.schools.values()):
+    for party in county.parties():
         paths.append(folder.parent / f"{party.id}.request.json")
         paths[-1].write_bytes(party.request())
     return paths

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fakes_coordinator import START, County, School, small_plan
@@ -12,7 +13,7 @@ from crypto.tlog_proof import parse_proof, verify_proof
 from protos.report_payload import note_of
 
 
-def send(county: County, name: str = "s01", **changes: object) -> bytes:
+def send(county: County, name: str = "s01", /, **changes: object) -> bytes:
     payload = county.schools[name].payload(county.ledger(), county.round_id, **changes)  # type: ignore[arg-type]
     return county.desk.submit_report(name, payload)
 
@@ -136,7 +137,7 @@ def test_a_wrong_header_is_refused(
     collecting: County, changes: dict[str, object], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        send(collecting, **changes)
+        send(collecting, "s01", **changes)
     assert collecting.round(collecting.round_id).reports == {}
 
 
@@ -195,3 +196,22 @@ def test_no_message_says_more_than_ids_and_sizes(collecting: County) -> None:
         collecting.desk.submit_report("s01", payload[:-1])
     assert payload[-33:-1].hex() not in str(caught.value)
     assert hashlib.sha256(payload).hexdigest() not in str(caught.value)
+
+
+def test_many_at_once_through_two_processes_make_one_log(collecting: County) -> None:
+    payloads = {name: collecting.payload(name, collecting.round_id) for name in collecting.schools}
+    desks = [collecting.desk, collecting.open()]
+
+    def submit(task: tuple[int, str]) -> bytes:
+        place, name = task
+        return desks[place % 2].submit_report(name, payloads[name])
+
+    tasks = [(place, name) for place, name in enumerate([*payloads, *reversed(payloads)])]
+    with ThreadPoolExecutor(6) as pool:
+        receipts = dict.fromkeys(payloads, b"")
+        for (_, name), receipt in zip(tasks, pool.map(submit, tasks), strict=True):
+            assert receipts[name] in (b"", receipt)
+            receipts[name] = receipt
+    assert len(collecting.round(collecting.round_id).reports) == 6
+    assert desks[0].get_log(0, 100) == desks[1].get_log(0, 100)
+    desks[1].close()
