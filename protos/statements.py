@@ -13,6 +13,7 @@ Leader and Collector, auditor = Helper and log witness.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ MAX_ATTEMPT = 3
 ROUND_KEY_BYTES = 1216  # ML-KEM-768 (1184) + X25519 (32), draft-ietf-hpke-pq
 INSTANCE_BYTES = 16
 VERSION = "v1"
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # Unicode category Cc without LF
 
 _U64 = number(0, 2**64 - 1)
 _COUNT = number(0, 10_000_000)
@@ -499,9 +501,9 @@ def _lines(text: str) -> list[str]:
         raise StatementError("a statement is Unicode text") from err
     if size_bytes > MAX_TEXT_BYTES:
         raise StatementError(f"text of {size_bytes} bytes, at most {MAX_TEXT_BYTES}")
-    if any(unicodedata.category(ch) == "Cc" for ch in text if ch != "\n"):
+    if _CONTROL.search(text):
         raise StatementError("a statement has no control character but the line feed")
-    if not unicodedata.is_normalized("NFC", text):
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
         raise StatementError("a statement is in Unicode normal form C")
     return text[:-1].split("\n")
 
