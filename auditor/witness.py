@@ -7,6 +7,7 @@ Rules, in order:
 2. It is not smaller than the last one cosigned, and that one is still a prefix of the copy: never
    a rollback, never a fork, also when the mirror was deleted and fetched again.
 3. Size and root are stored durably before the cosignature leaves this process.
+4. On a log that does not grow the cosignature is renewed: schools trust none older than 24 hours.
 
 Spec: docs/protocol.md "Log"; the cosignature's time is this machine's clock, the witness's word.
 """
@@ -15,15 +16,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from auditor.errors import SplitViewError, StateError
 from auditor.keys import AuditorKeys
 from auditor.mirror import Mirror
 from auditor.state import State
 from crypto.checkpoint import Checkpoint, cosign
-from crypto.note import parse_note, verified_by
+from crypto.note import Note, VerifierKey, cosignature_time, parse_note, verified_by
 
+RENEW_AFTER = timedelta(hours=12)
 _RECORD = "witness"
 _PATTERN = re.compile(r"([1-9][0-9]{0,18}) ([0-9a-f]{64})\n\Z")
 
@@ -77,8 +79,8 @@ def verify_extends(mirror: Mirror, head: WitnessHead) -> None:
 def cosign_newest(mirror: Mirror, state: State, keys: AuditorKeys, now: datetime) -> Cosignature | None:
     """Cosign the newest checkpoint of the mirror.
 
-    Returns None where it carries this auditor's cosignature already, or where the roster at that
-    size does not list this auditor's cosigner key, so that it would not count.
+    Returns None where it carries a fresh cosignature of this auditor already, or where the roster at
+    that size does not list this auditor's cosigner key, so that it would not count.
 
     Raises:
         SplitViewError: the log does not extend what was cosigned last. Nothing is signed.
@@ -94,11 +96,21 @@ def cosign_newest(mirror: Mirror, state: State, keys: AuditorKeys, now: datetime
         _verify_not_smaller(checkpoint, head)
         note, own = parse_note(mirror.latest), keys.cosigner.verifier
         rostered = mirror.ledger.roster_at(checkpoint.size).body.auditors
-        if own not in [row.cosigner for row in rostered] or verified_by(note, [own]):
+        if own not in [row.cosigner for row in rostered] or _is_fresh(note, own, now):
             return None
         if head != (newest := WitnessHead(checkpoint.size, checkpoint.root)):
             state.replace_record(_RECORD, f"{newest.size} {newest.root.hex()}\n".encode())
         return Cosignature(checkpoint.size, cosign(note.text, keys.cosigner, int(now.timestamp())))
+
+
+def _is_fresh(note: Note, own: VerifierKey, now: datetime) -> bool:
+    """Whether the note carries this auditor's cosignature, younger than `RENEW_AFTER`."""
+    if not verified_by(note, [own]):
+        return False
+    times = [
+        cosignature_time(row) for row in note.signatures if (row.name, row.key_id) == (own.name, own.key_id)
+    ]
+    return now - datetime.fromtimestamp(max(times), UTC) < RENEW_AFTER
 
 
 def _verify_not_smaller(checkpoint: Checkpoint, head: WitnessHead | None) -> None:

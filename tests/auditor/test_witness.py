@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fakes_auditors import FakeCounty, joined_county
+from fakes_auditors import FakeCounty, joined_county, replace_method
 
 from auditor.desk import Desk
 from auditor.errors import SplitViewError, StateError
@@ -47,7 +47,7 @@ def test_there_is_nothing_to_cosign_before_the_first_checkpoint(desks: dict[str,
 def test_the_head_is_stored_before_the_cosignature_leaves(county: FakeCounty, desks: dict[str, Desk]) -> None:
     desk, link = desks["a1"], desks["a1"].context.link
     heads: list[WitnessHead | None] = []
-    link.submit_cosignature = lambda _size, _line: heads.append(last_head(desk.state))  # type: ignore[method-assign]
+    replace_method(link, "submit_cosignature", lambda _size, _line: heads.append(last_head(desk.state)))
     desk.sync()
     desk.cosign()
     assert heads == [WitnessHead(2, county.ledger.root(2))]
@@ -127,3 +127,18 @@ def test_an_auditor_that_is_not_in_the_roster_yet_does_not_cosign(tmp_path: Path
     desk.sync()
     assert desk.cosign() is None
     assert not county.cosignatures
+
+
+def test_on_an_idle_log_the_cosignature_is_renewed(county: FakeCounty, desks: dict[str, Desk]) -> None:
+    """Schools trust no checkpoint older than 24 hours, and a log may rest for months."""
+    desk = desks["a1"]
+    desk.sync()
+    desk.cosign()
+    county.clock += timedelta(hours=11)
+    desk.sync()
+    assert desk.cosign() is None
+    county.clock += timedelta(hours=2)
+    desk.sync()
+    assert desk.cosign() == 2
+    line = county.cosignatures[2]["a1"]
+    assert cosignature_time(parse_signature_line(line)) == int(county.clock.timestamp())

@@ -2,63 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from county_sums import expected_sum, finish, opened_sum
 from fakes_county import CountySimulator
-from numpy.typing import NDArray
 
-from crypto.derivation import measurement_tag, noise_key, report_secret, round_secret
-from crypto.xof import XofHmacSha256Aes128, format_dst
-from node.vault.enrol import load_identity
-from plan.layout import Layout
-from plan.published import read_published
-from plan.tabulation import tabulate
-from privacy.discrete_gaussian import Sampler
 from protos.ledger import RoundState
-from protos.round_log import RoundLog
-
-
-def layout_of(round_log: RoundLog) -> Layout:
-    return read_published(round_log.terms, round_log.plan.body).layout
-
-
-def expected_sum(county: CountySimulator, round_id: bytes, nodes: Iterable[str]) -> NDArray[np.int64]:
-    """Recompute scaled counts plus noise of some schools from their secrets, cell by cell."""
-    round_log = county.round(round_id)
-    layout = layout_of(round_log)
-    total = np.zeros(layout.cells, np.int64)
-    for node_id in nodes:
-        identity = load_identity(county.stores[node_id])
-        counts = tabulate(layout, county.records[node_id])
-        x = np.concatenate(
-            [counts[table.offset : table.offset + table.cells] * table.noise.scale for table in layout.tables]
-        )
-        secret = round_secret(
-            identity.master,
-            round_log.terms.federation,
-            node_id,
-            round_id,
-            round_log.roster_digest,
-            round_log.approvals_digest(),
-        )
-        report = report_secret(secret, 0, measurement_tag(secret, x))
-        total += x
-        for number, table in enumerate(layout.tables):
-            xof = XofHmacSha256Aes128(noise_key(report, number), format_dst(32, b""), b"")
-            noise = Sampler(table.noise.s2).sample(xof.next, table.cells)
-            total[table.offset : table.offset + table.cells] += noise
-    return total
-
-
-def opened(county: CountySimulator, round_id: bytes) -> NDArray[np.int64]:
-    return np.concatenate([np.array(table.sums, np.int64) for table in county.released_tables(round_id)])
-
-
-def finish(county: CountySimulator, round_id: bytes) -> None:
-    assert county.work(county.is_state(round_id, RoundState.RELEASED))
 
 
 def test_the_opened_sum_is_exactly_counts_plus_noise(tmp_path: Path) -> None:
@@ -67,7 +18,7 @@ def test_the_opened_sum_is_exactly_counts_plus_noise(tmp_path: Path) -> None:
     for node_id in county.node_ids:
         county.release(node_id, round_id)
     finish(county, round_id)
-    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+    assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +32,7 @@ def test_other_tuples(tmp_path: Path, auditors: int, tuple_: tuple[int, int, int
     for node_id in county.node_ids:
         county.release(node_id, round_id)
     finish(county, round_id)
-    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+    assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
 def test_a_school_that_never_reports_is_left_out_at_the_request_of_the_county(tmp_path: Path) -> None:
@@ -94,7 +45,7 @@ def test_a_school_that_never_reports_is_left_out_at_the_request_of_the_county(tm
     assert county.coordinator.round_status(round_id)["not_reported"] == ["s06"]
     county.coordinator.request_close(round_id, without_missing=True)
     finish(county, round_id)
-    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, reporting))
+    assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, reporting))
     release = county.round(round_id).release
     assert release is not None
     assert (release.statement.reports_in, release.statement.reports_out) == (5, 0)
@@ -107,7 +58,7 @@ def test_every_second_answer_lost(tmp_path: Path) -> None:
         county.release(node_id, round_id)
     county.drop_every = 2
     finish(county, round_id)
-    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+    assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
 def test_one_auditor_away_the_round_goes_on(tmp_path: Path) -> None:
@@ -117,7 +68,7 @@ def test_one_auditor_away_the_round_goes_on(tmp_path: Path) -> None:
     for node_id in county.node_ids:
         county.release(node_id, round_id)
     assert county.work(county.is_state(round_id, RoundState.RELEASED), max_passes=400)
-    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+    assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
 def test_two_auditors_away_it_waits_names_them_and_resumes(tmp_path: Path) -> None:
@@ -131,7 +82,7 @@ def test_two_auditors_away_it_waits_names_them_and_resumes(tmp_path: Path) -> No
     assert set(status["waiting_for"]) == {"a2", "a4"}  # type: ignore[call-overload]
     county.absent = {"a4"}
     assert county.work(county.is_state(round_id, RoundState.RELEASED), max_passes=400)
-    assert np.array_equal(opened(county, round_id), expected_sum(county, round_id, county.node_ids))
+    assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
 def test_noise_of_a_round_is_not_drawn_twice(tmp_path: Path) -> None:
@@ -145,3 +96,13 @@ def test_noise_of_a_round_is_not_drawn_twice(tmp_path: Path) -> None:
     county.release("s01", round_id)
     assert county.nodes["s01"].outgoing() == first
     assert first is not None
+
+
+def test_after_a_long_rest_of_the_log_schools_still_release(tmp_path: Path) -> None:
+    county = CountySimulator(tmp_path, schools=5)
+    round_id = county.start_round()
+    county.now += timedelta(days=3)
+    county.work()
+    for node_id in county.node_ids:
+        county.release(node_id, round_id)
+    finish(county, round_id)
