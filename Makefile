@@ -4,7 +4,7 @@ VENV   := .venv
 DEMO   := $(VENV)/demo/bin/python
 DEV    := $(VENV)/dev/bin/python
 ARGS   ?=
-SOURCES := pyproject.toml $(wildcard fedscreen/*.py fedscreen/*/*.py node/*.py node/*/*.py node/*/*/*.py \
+SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fedscreen/*.py fedscreen/*/*.py node/*.py node/*/*.py node/*/*/*.py \
 	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
