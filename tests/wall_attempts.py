@@ -11,6 +11,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import select
 import socket
 import sqlite3
@@ -164,6 +165,19 @@ def follow(folder: Path, sibling: Path) -> None:
     read_file(folder / "symlink")  # made by the test before the start
 
 
+def process_state() -> dict[str, object]:
+    """What the process says of itself: dumpable, the signal of its parent's death, core size, descriptors."""
+    libc = ctypes.CDLL(None)
+    death = ctypes.c_int(0)
+    libc.prctl(2, ctypes.byref(death), 0, 0, 0)
+    return {
+        "dumpable": libc.prctl(3, 0, 0, 0, 0),
+        "death_signal": death.value,
+        "core": resource.getrlimit(resource.RLIMIT_CORE),
+        "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+    }
+
+
 def main() -> int:
     side, folder, uid, port, peer = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), 0
     peer = int(sys.argv[5])
@@ -179,10 +193,8 @@ def main() -> int:
     table = attempts(folder, sibling, port, peer) | (inside(place, sibling) if side == "vault" else {})
     found = {name: attempt() for name, attempt in table.items()}
     found["own folder's listing"] = outcome(lambda: os.listdir(place))
-    print(
-        json.dumps({"level": state.level, "place": str(place), "pid": os.getpid(), "found": found}),
-        flush=True,
-    )
+    report = {"level": state.level, "place": str(place), "found": found, "process": process_state()}
+    print(json.dumps(report), flush=True)
     select.select([0], [], [], 60)  # until the test has looked at /proc
     return 0
 

@@ -177,6 +177,10 @@ def test_kernel_says_the_same(side: tuple[str, dict[str, Any], str]) -> None:
     name, report, status = side
     values = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert report["level"] == "L3"
+    assert report["process"]["dumpable"] == 0
+    assert report["process"]["death_signal"] == 9
+    assert report["process"]["core"] == [0, 0]
+    assert report["process"]["descriptors"] <= 256
     assert values["Seccomp"] == "2"
     assert values["NoNewPrivs"] == "1"
     assert int(values["CapEff"], 16) == 0
@@ -537,6 +541,41 @@ def test_another_system_has_no_wall(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert confine.confine_egress(tmp_path, None, "L0", 1) == Confinement()
     assert not seccomp.is_supported()
     assert landlock.supported_abi() == 0
+
+
+WINDOWS = """
+import os, signal, socket, subprocess, sys, select
+import cryptography.x509, grpc, nacl.pwhash, numpy, python_calamine, sqlcipher3  # theirs, not ours, to port
+from nacl import signing
+for name in ("resource", "pwd", "grp", "fcntl", "termios"):
+    sys.modules[name] = None
+for name in ("geteuid", "getuid", "setresuid", "setresgid", "setgroups", "fork", "mkfifo"):
+    delattr(os, name)
+for name in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC", "O_PATH", "O_TMPFILE"):
+    delattr(os, name)
+del signal.SIGKILL
+sys.platform = "win32"
+import node.cli_text, node.config, node.confine, node.egress.worker, node.frames, node.launch, node.session
+import node.supervise, node.unwrap, node.vault.worker
+from node import confine
+try:
+    confine.confine_vault(None, None, "L1")
+except confine.ConfinementError as err:
+    print(err.code, confine.confine_egress(None, None, "L0", 1).level)
+"""
+
+
+@pytest.mark.process
+def test_everything_but_the_wall_loads_on_another_system() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", WINDOWS],
+        env={"PYTHONPATH": str(TESTS.parent)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert found.stderr.decode() == ""
+    assert found.stdout.decode() == "confinement L0\n"
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="reads this machine's headers")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -288,6 +287,32 @@ def test_missing_certificate_is_an_error(tmp_path: Path, missing: str) -> None:
 
 
 @pytest.mark.process
+def test_coordinator_that_stays_away_ends_the_egress_so_that_its_name_is_looked_up_again(
+    tmp_path: Path,
+) -> None:
+    folder = make_folder(tmp_path / "node", LogServer())
+    patched = (
+        "import sys; from node.egress import worker; worker.UNREACHABLE_S = 0.3; sys.exit(worker.main())"
+    )
+    user = ["--uid", str(EGRESS_UID)] if EGRESS_UID else []
+    where = ["--address", "127.0.0.1", "--port", "1", "--server-name", SERVER_NAME, "--poll-s", "0.1"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", patched, "--dir", str(folder.root), *where, *user],
+        env=child_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+    with process:
+        running = Process(process)
+        running.send(Kind.START)
+        assert process.wait(20) == 75
+        running.join()
+    assert ("log", UNAVAILABLE) in running.links()
+
+
+@pytest.mark.process
 def test_egress_knows_nothing_of_records() -> None:
     code = (
         "import node.egress.worker as w, sys; w.load_late_modules(); print('\\n'.join(sorted(sys.modules)))"
@@ -442,4 +467,16 @@ def test_call_without_a_server_is_unavailable(tmp_path: Path) -> None:
         coordinator.get_log(0)
     assert caught.value.number == UNAVAILABLE
     assert not caught.value.is_definite
-    assert os.environ.get("https_proxy") is None or caught.value.number == UNAVAILABLE
+
+
+@pytest.mark.process
+def test_proxy_of_the_environment_is_not_used(
+    served: tuple[LogServer, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    fake, port = served
+    folder = make_folder(tmp_path / "node", fake)
+    coordinator = Coordinator("127.0.0.1", port, SERVER_NAME, read_credentials(folder.egress), 5.0)
+    assert coordinator.get_log(0).start == 0
+    assert not {name for name in child_environment() if "proxy" in name.lower()}

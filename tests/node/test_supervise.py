@@ -32,7 +32,16 @@ from wall_support import (
 from node import supervise
 from node.config import NodeFolder, write_config
 from node.errors import ConfinementError, SuperviseError
-from node.frames import EGRESS_SENDS, RUN_VAULT_SENDS, Frame, Kind, read_frame
+from node.frames import (
+    EGRESS_SENDS,
+    RUN_VAULT_SENDS,
+    Frame,
+    Kind,
+    LogPage,
+    encode_log,
+    parse_log,
+    read_frame,
+)
 from node.supervise import Slot, Supervisor, resolve
 
 pytestmark = pytest.mark.process
@@ -296,6 +305,23 @@ def test_unknown_name_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(supervise.socket, "getaddrinfo", fails)
     with pytest.raises(SuperviseError, match=r"county\.example.*Check the network"):
         resolve(make_config(address="county.example:443"))
+
+
+def test_pages_on_their_way_to_an_ended_vault_are_held_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(make_folder(tmp_path / "node"), make_config(), KEY)
+    delivered: list[int] = []
+
+    def take(_slot: Slot, frame: Frame) -> bool:
+        delivered.append(parse_log(frame.payload).start)
+        return True
+
+    monkeypatch.setattr(Slot, "deliver", take)
+    for start in (50, 53, 0, 3, 6):
+        page = encode_log(LogPage(start, ((b"entry", b""),), b"", b""))
+        supervisor._from_egress(Frame(Kind.LOG, page))
+    assert delivered == [0, 3, 6]
 
 
 def test_pauses_grow_are_capped_and_shrink_after_a_calm_time() -> None:

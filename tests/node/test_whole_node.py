@@ -33,10 +33,10 @@ from node.frames import EGRESS_SENDS, RUN_VAULT_SENDS, Frame, Kind, read_frame
 from node.launch import egress_command
 from node.session import open_vault
 from node.supervise import Supervisor
-from node.vault.published import noise_rows
 from plan.codebook import parse_codebook_toml
 from plan.document import PlanDocument, encode_body
 from plan.layout import build_layout
+from plan.published import noise_rows
 from plan.publishing import use_codebook
 from privacy.year_account import school_year_of
 from protos import fedscreen_v1_pb2 as pb
