@@ -32,12 +32,14 @@ KEY = bytes(range(50, 82))
 FEDERATION, NODE = "county", "school-1"
 
 
-@pytest.fixture(autouse=True)
-def credential(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def credential(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("credentials")
     (folder / "fedscreen-database-key").write_bytes(KEY)
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
-    monkeypatch.setenv("LANGUAGE", "en")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+        patch.setenv("LANGUAGE", "en")
+        yield
 
 
 class Result:
@@ -61,16 +63,9 @@ INIT = ("init", "--federation", FEDERATION, "--id", NODE, "--operator", "第一�
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A node that was set up and has its TLS key."""
-    patch = pytest.MonkeyPatch()
-    credentials = tmp_path_factory.mktemp("credentials")
-    (credentials / "fedscreen-database-key").write_bytes(KEY)
-    patch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
     folder = tmp_path_factory.mktemp("made") / "node"
-    try:
-        assert Result(folder, *INIT, "--floor", "min_reports=6", "--floor", "rho_round=1/8").exit_code == 0
-        assert Result(folder, "request").exit_code == 0
-    finally:
-        patch.undo()
+    assert Result(folder, *INIT, "--floor", "min_reports=6", "--floor", "rho_round=1/8").exit_code == 0
+    assert Result(folder, "request").exit_code == 0
     return folder
 
 
@@ -236,6 +231,13 @@ def county() -> Pair:
     return make_ca()
 
 
+@pytest.fixture(scope="module")
+def accepted(made: Path, county: Pair) -> Path:
+    """The same node after the county's grant."""
+    assert accept(made, make_grant(open_folder(made), county)).exit_code == 0
+    return made
+
+
 def test_status_before_accept(made: Path) -> None:
     config = open_folder(made)
     if read_config(config).address:
@@ -347,18 +349,24 @@ def test_accept_then_everything_that_needs_a_federation(made: Path, county: Pair
         ("audit", "replay", "abcdef"),
     ],
 )
-def test_unknown_round_is_refused(made: Path, county: Pair, arguments: tuple[str, ...]) -> None:
-    accept(made, make_grant(open_folder(made), county))
-    result = Result(made, *arguments, "--json")
+def test_unknown_round_is_refused(accepted: Path, arguments: tuple[str, ...]) -> None:
+    result = Result(accepted, *arguments)
     assert result.exit_code == 1
-    assert result.json()["error"] == "which-round"
-    text = Result(made, *arguments)
-    assert "fedscreen node rounds" in text.err
-    assert text.out == ""
+    assert "fedscreen node rounds" in result.err
+    assert result.out == ""
 
 
-def test_import_without_an_open_round_asks_for_the_wave(made: Path, county: Pair, tmp_path: Path) -> None:
-    accept(made, make_grant(open_folder(made), county))
+def test_refusal_as_json_is_english_and_on_stdout(accepted: Path) -> None:
+    result = Result(accepted, "preview", "abcdef", "--json")
+    values = result.json()
+    assert result.err == ""
+    assert values["error"] == "which-round"
+    assert values["message"] == "0 rounds of this node's log begin with abcdef"
+    assert values["details"] == {"found": 0, "prefix": "abcdef"}
+
+
+def test_import_without_an_open_round_asks_for_the_wave(accepted: Path, tmp_path: Path) -> None:
+    made = accepted
     names = ("roster", "screening", "profile", "codebook")
     files = []
     for name in names:
@@ -380,10 +388,10 @@ def test_import_without_an_open_round_asks_for_the_wave(made: Path, county: Pair
 
 
 @pytest.fixture
-def served(made: Path) -> Iterator[tuple[LogServer, int]]:
+def served(accepted: Path) -> Iterator[tuple[LogServer, int]]:
     fake = LogServer()
     server, port = fake.serve()
-    folder = open_folder(made)
+    folder = open_folder(accepted)
     config = replace(read_config(folder), address=f"127.0.0.1:{port}", server_name=SERVER_NAME, poll_s=0.1)
     write_config(folder, config)
     tls_key = serialization.load_pem_private_key((folder.egress / "tls.key").read_bytes(), None)
