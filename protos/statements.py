@@ -23,70 +23,66 @@ from typing import Any, ClassVar
 from protos import fields
 from protos.errors import StatementError
 from protos.fields import CODE, DIGEST, ID, RATIONAL, TABLE, TIME, Field, base64_bytes, number, one_of
+from protos.statement_base import (
+    COUNT,
+    INSTANCE_BYTES,
+    MAX_ATTEMPT,
+    MAX_AUDITORS,
+    MAX_BODY_BYTES,
+    MAX_CELLS,
+    MAX_ENTRY_BYTES,
+    MAX_TEXT_BYTES,
+    PARTIES,
+    ROUND_KEY_BYTES,
+    SUBSET,
+    U64,
+    BodyRef,
+    StatementBase,
+    body_ref,
+    many,
+    one,
+)
 
-MAX_TEXT_BYTES = 16 * 1024
-MAX_ENTRY_BYTES = 24 * 1024  # a text and its signature lines
-MAX_BODY_BYTES = 64 * 1024 * 1024
-MAX_CELLS = 1_000_000
-MAX_AUDITORS = 7
-MAX_ATTEMPT = 3
-ROUND_KEY_BYTES = 1216  # ML-KEM-768 (1184) + X25519 (32), draft-ietf-hpke-pq
-INSTANCE_BYTES = 16
+__all__ = [
+    "MAX_AUDITORS",
+    "MAX_BODY_BYTES",
+    "MAX_CELLS",
+    "MAX_ENTRY_BYTES",
+    "STATEMENT_TYPES",
+    "Abandon",
+    "Agreement",
+    "Approval",
+    "BodyRef",
+    "Candidates",
+    "Checked",
+    "Close",
+    "NoiseLine",
+    "Opening",
+    "Plan",
+    "Release",
+    "Replayed",
+    "Report",
+    "Revoke",
+    "Roster",
+    "Statement",
+    "body_of",
+    "body_ref",
+    "digest",
+    "encode_statement",
+    "parse_statement",
+]
+
 VERSION = "v1"
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # Unicode category Cc without LF
-
-_U64 = number(0, 2**64 - 1)
-_COUNT = number(0, 10_000_000)
-_SUBSET = number(1, 2**MAX_AUDITORS - 1)
-_PARTIES = number(0, MAX_AUDITORS)
 _SHA = "body-sha256"
 
-
-@dataclass(frozen=True, slots=True)
-class BodyRef:
-    """Names a body: its SHA-256 (32 bytes) and its length in bytes."""
-
-    sha256: bytes
-    size: int
-
-
-def body_ref(body: bytes) -> BodyRef:
-    """Name a body."""
-    return BodyRef(hashlib.sha256(body).digest(), len(body))
-
-
-def _one(attribute: str, kind: fields.Kind, key: str | None = None) -> Field:
-    return Field(attribute, key or attribute.replace("_", "-"), (kind,))
-
-
-def _many(attribute: str, key: str, *kinds: fields.Kind) -> Field:
-    return Field(attribute, key, kinds, repeated=True)
-
-
-class _Statement:
-    """Shared behaviour: the fields are checked when a value is built."""
-
-    __slots__ = ()
-    TYPE: ClassVar[str]
-    FIELDS: ClassVar[tuple[Field, ...]]
-    HAS_BODY: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        for field in self.FIELDS:
-            field.check(getattr(self, field.attribute))
-        if self.HAS_BODY:
-            ref: BodyRef = self.body  # type: ignore[attr-defined]
-            if len(ref.sha256) != 32 or not 0 < ref.size <= MAX_BODY_BYTES:
-                raise StatementError(f"{self.TYPE}: a body has 1 to {MAX_BODY_BYTES} bytes")
-
-
-_FEDERATION = _one("federation", ID)
-_ROUND = _one("round", DIGEST)
-_AUDITOR = _one("auditor", ID)
+_FEDERATION = one("federation", ID)
+_ROUND = one("round", DIGEST)
+_AUDITOR = one("auditor", ID)
 
 
 @dataclass(frozen=True, slots=True)
-class Roster(_Statement):
+class Roster(StatementBase):
     """Who takes part: keys, nodes, allowed tuples (in the body). Signed by the coordinator, at
     least a quorum of the preceding roster's auditors, and every new auditor."""
 
@@ -94,10 +90,10 @@ class Roster(_Statement):
     HAS_BODY: ClassVar[bool] = True
     FIELDS: ClassVar[tuple[Field, ...]] = (
         _FEDERATION,
-        _one("serial", _U64),
-        _one("previous", DIGEST),
-        _one("kind", one_of("production", "demo")),
-        _one("quorum", number(1, MAX_AUDITORS)),
+        one("serial", U64),
+        one("previous", DIGEST),
+        one("kind", one_of("production", "demo")),
+        one("quorum", number(1, MAX_AUDITORS)),
     )
     federation: str
     serial: int
@@ -108,16 +104,16 @@ class Roster(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Revoke(_Statement):
+class Revoke(StatementBase):
     """A node or an auditor is out from this log position on. Signed by the coordinator."""
 
     TYPE: ClassVar[str] = "revoke"
     FIELDS: ClassVar[tuple[Field, ...]] = (
         _FEDERATION,
-        _one("roster", DIGEST),
-        _one("subject", one_of("node", "auditor")),
-        _one("id", ID),
-        _one("reason", CODE),
+        one("roster", DIGEST),
+        one("subject", one_of("node", "auditor")),
+        one("id", ID),
+        one("reason", CODE),
     )
     federation: str
     roster: bytes
@@ -138,7 +134,7 @@ class NoiseLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan(_Statement):
+class Plan(StatementBase):
     """What is collected (the body), and under which terms (here). The round's id is the digest of
     this text. Signed by the coordinator."""
 
@@ -146,20 +142,20 @@ class Plan(_Statement):
     HAS_BODY: ClassVar[bool] = True
     FIELDS: ClassVar[tuple[Field, ...]] = (
         _FEDERATION,
-        _one("serial", _U64),
-        _one("roster", DIGEST),
-        _many("auditors", "auditor", ID),
-        _one("threshold", _PARTIES),
-        _one("collude", _PARTIES),
-        _one("quorum", _PARTIES),
-        _one("min_reports", _COUNT),
-        _one("colluding_schools", _COUNT),
-        _one("min_group", _COUNT),
-        _one("rho", RATIONAL),
-        _one("opens", TIME),
-        _one("closes", TIME),
-        _one("cells", number(1, MAX_CELLS)),
-        _many("noise", "noise", TABLE, number(1, 2**40), number(1, 2**24), DIGEST),
+        one("serial", U64),
+        one("roster", DIGEST),
+        many("auditors", "auditor", ID),
+        one("threshold", PARTIES),
+        one("collude", PARTIES),
+        one("quorum", PARTIES),
+        one("min_reports", COUNT),
+        one("colluding_schools", COUNT),
+        one("min_group", COUNT),
+        one("rho", RATIONAL),
+        one("opens", TIME),
+        one("closes", TIME),
+        one("cells", number(1, MAX_CELLS)),
+        many("noise", "noise", TABLE, number(1, 2**40), number(1, 2**24), DIGEST),
     )
     federation: str
     serial: int
@@ -185,7 +181,7 @@ class Plan(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Approval(_Statement):
+class Approval(StatementBase):
     """One auditor agrees to a round; once, ever. Carries its one-round HPKE key, a nonce and the
     commitment SHA-256(r_a) to its share of the later draw of replays."""
 
@@ -193,12 +189,12 @@ class Approval(_Statement):
     FIELDS: ClassVar[tuple[Field, ...]] = (
         _FEDERATION,
         _ROUND,
-        _one("roster", DIGEST),
+        one("roster", DIGEST),
         _AUDITOR,
-        _one("instance", fields.hex_bytes(INSTANCE_BYTES)),
-        _one("round_key", base64_bytes(ROUND_KEY_BYTES)),
-        _one("nonce", DIGEST),
-        _one("draw", DIGEST),
+        one("instance", fields.hex_bytes(INSTANCE_BYTES)),
+        one("round_key", base64_bytes(ROUND_KEY_BYTES)),
+        one("nonce", DIGEST),
+        one("draw", DIGEST),
     )
     federation: str
     round: bytes
@@ -211,7 +207,7 @@ class Approval(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Report(_Statement):
+class Report(StatementBase):
     """The header of what one school sends for one attempt. Signed by the node's report key.
 
     `vector` is SHA-256(y); `seeds` are the commitments com_A in ascending order of A; `boxes` the
@@ -223,19 +219,19 @@ class Report(_Statement):
     FIELDS: ClassVar[tuple[Field, ...]] = (
         _FEDERATION,
         _ROUND,
-        _one("roster", DIGEST),
-        _one("approvals", DIGEST),
-        _one("node", ID),
-        _one("attempt", number(0, MAX_ATTEMPT)),
-        _one("cells", number(1, MAX_CELLS)),
-        _one("vector", DIGEST),
-        _many("seeds", "seed", _SUBSET, DIGEST),
-        _many("boxes", "box", ID, DIGEST),
-        _one("input", DIGEST),
-        _one("software", DIGEST),
-        _one("confinement", one_of("L0", "L1", "L2", "L3")),
-        _one("previous", DIGEST),
-        _one("size", number(1, 2**40)),
+        one("roster", DIGEST),
+        one("approvals", DIGEST),
+        one("node", ID),
+        one("attempt", number(0, MAX_ATTEMPT)),
+        one("cells", number(1, MAX_CELLS)),
+        one("vector", DIGEST),
+        many("seeds", "seed", SUBSET, DIGEST),
+        many("boxes", "box", ID, DIGEST),
+        one("input", DIGEST),
+        one("software", DIGEST),
+        one("confinement", one_of("L0", "L1", "L2", "L3")),
+        one("previous", DIGEST),
+        one("size", number(1, 2**40)),
     )
     federation: str
     round: bytes
@@ -255,13 +251,13 @@ class Report(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates(_Statement):
+class Candidates(StatementBase):
     """The reports that count: for each node its highest attempt below `log_size`. Signed by the
     coordinator; anybody can recompute it from the log."""
 
     TYPE: ClassVar[str] = "candidates"
     HAS_BODY: ClassVar[bool] = True
-    FIELDS: ClassVar[tuple[Field, ...]] = (_FEDERATION, _ROUND, _one("log_size", _U64))
+    FIELDS: ClassVar[tuple[Field, ...]] = (_FEDERATION, _ROUND, one("log_size", U64))
     federation: str
     round: bytes
     log_size: int
@@ -269,12 +265,12 @@ class Candidates(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Checked(_Statement):
+class Checked(StatementBase):
     """What one auditor found when it opened its boxes; the body lists what it refuses."""
 
     TYPE: ClassVar[str] = "checked"
     HAS_BODY: ClassVar[bool] = True
-    FIELDS: ClassVar[tuple[Field, ...]] = (_FEDERATION, _ROUND, _AUDITOR, _one("candidates", DIGEST))
+    FIELDS: ClassVar[tuple[Field, ...]] = (_FEDERATION, _ROUND, _AUDITOR, one("candidates", DIGEST))
     federation: str
     round: bytes
     auditor: str
@@ -283,7 +279,7 @@ class Checked(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Close(_Statement):
+class Close(StatementBase):
     """The set S: candidates minus everything refused in the `checked` statements named here."""
 
     TYPE: ClassVar[str] = "close"
@@ -291,10 +287,10 @@ class Close(_Statement):
     FIELDS: ClassVar[tuple[Field, ...]] = (
         _FEDERATION,
         _ROUND,
-        _one("candidates", DIGEST),
-        _many("checked", "checked", ID, DIGEST),
-        _one("tier", _COUNT),
-        _one("reports", _COUNT),
+        one("candidates", DIGEST),
+        many("checked", "checked", ID, DIGEST),
+        one("tier", COUNT),
+        one("reports", COUNT),
     )
     federation: str
     round: bytes
@@ -306,11 +302,11 @@ class Close(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement(_Statement):
+class Agreement(StatementBase):
     """One auditor agrees to exactly this close. This or `Abandon`, once per round, ever."""
 
     TYPE: ClassVar[str] = "agreement"
-    FIELDS: ClassVar[tuple[Field, ...]] = (_FEDERATION, _ROUND, _AUDITOR, _one("close", DIGEST))
+    FIELDS: ClassVar[tuple[Field, ...]] = (_FEDERATION, _ROUND, _AUDITOR, one("close", DIGEST))
     federation: str
     round: bytes
     auditor: str
@@ -318,7 +314,7 @@ class Agreement(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Abandon(_Statement):
+class Abandon(StatementBase):
     """One auditor will never open this round. `close` is zeros where there was none."""
 
     TYPE: ClassVar[str] = "abandon"
@@ -326,8 +322,8 @@ class Abandon(_Statement):
         _FEDERATION,
         _ROUND,
         _AUDITOR,
-        _one("close", DIGEST),
-        _one("reason", CODE),
+        one("close", DIGEST),
+        one("reason", CODE),
     )
     federation: str
     round: bytes
@@ -337,7 +333,7 @@ class Abandon(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening(_Statement):
+class Opening(StatementBase):
     """One auditor's mask sums over S, by digest, and its revealed share r_a of the draw."""
 
     TYPE: ClassVar[str] = "opening"
@@ -345,9 +341,9 @@ class Opening(_Statement):
         _FEDERATION,
         _ROUND,
         _AUDITOR,
-        _one("close", DIGEST),
-        _one("draw", DIGEST),
-        _many("sums", "sum", _SUBSET, DIGEST),
+        one("close", DIGEST),
+        one("draw", DIGEST),
+        many("sums", "sum", SUBSET, DIGEST),
     )
     federation: str
     round: bytes
@@ -358,7 +354,7 @@ class Opening(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Release(_Statement):
+class Release(StatementBase):
     """The opened sum (the body), or `corrupt` and nothing. Signed by the coordinator."""
 
     TYPE: ClassVar[str] = "release"
@@ -366,14 +362,14 @@ class Release(_Statement):
     FIELDS: ClassVar[tuple[Field, ...]] = (
         _FEDERATION,
         _ROUND,
-        _one("close", DIGEST),
-        _one("status", one_of("ok", "corrupt")),
-        _one("replicas", _PARTIES),
-        _one("reports_in", _COUNT),
-        _one("reports_out", _COUNT),
-        _one("rho", RATIONAL),
-        _many("agreements", "agreement", ID, DIGEST),
-        _many("openings", "opening", ID, DIGEST),
+        one("close", DIGEST),
+        one("status", one_of("ok", "corrupt")),
+        one("replicas", PARTIES),
+        one("reports_in", COUNT),
+        one("reports_out", COUNT),
+        one("rho", RATIONAL),
+        many("agreements", "agreement", ID, DIGEST),
+        many("openings", "opening", ID, DIGEST),
     )
     federation: str
     round: bytes
@@ -389,7 +385,7 @@ class Release(_Statement):
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed(_Statement):
+class Replayed(StatementBase):
     """An auditor recomputed a school's report on site."""
 
     TYPE: ClassVar[str] = "replayed"
@@ -397,10 +393,10 @@ class Replayed(_Statement):
         _FEDERATION,
         _ROUND,
         _AUDITOR,
-        _one("node", ID),
-        _one("report", DIGEST),
-        _one("outcome", one_of("PASS", "FAIL")),
-        _one("confinement", one_of("L0", "L1", "L2", "L3")),
+        one("node", ID),
+        one("report", DIGEST),
+        one("outcome", one_of("PASS", "FAIL")),
+        one("confinement", one_of("L0", "L1", "L2", "L3")),
     )
     federation: str
     round: bytes
@@ -516,7 +512,7 @@ def _type_of(first_line: str) -> type[Statement]:
     return _BY_TYPE[name]
 
 
-_BODY_FIELDS = (_one("sha256", DIGEST, _SHA), _one("size", number(1, MAX_BODY_BYTES), "body-bytes"))
+_BODY_FIELDS = (one("sha256", DIGEST, _SHA), one("size", number(1, MAX_BODY_BYTES), "body-bytes"))
 
 
 def _parse_body(lines: list[str], position: int) -> tuple[BodyRef, int]:
