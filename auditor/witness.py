@@ -64,14 +64,14 @@ def last_head(state: State) -> WitnessHead | None:
     return WitnessHead(int(match[1]), bytes.fromhex(match[2]))
 
 
-def verify_extends(mirror: Mirror, head: WitnessHead) -> None:
-    """Check that the copy of the log still contains what was cosigned last.
+def verify_extends(mirror: Mirror, checkpoint: Checkpoint, head: WitnessHead) -> None:
+    """Check that a checkpoint of the mirror still contains what was cosigned last.
 
     Raises:
-        SplitViewError: it is shorter, or has another root at that size.
+        SplitViewError: it is smaller, or the log has another root at that size.
     """
-    if mirror.ledger.size < head.size:
-        raise SplitViewError(f"rollback: the log has {mirror.ledger.size} entries, {head.size} were cosigned")
+    if checkpoint.size < head.size:
+        raise SplitViewError(f"rollback: checkpoint of {checkpoint.size} entries, {head.size} were cosigned")
     if mirror.ledger.root(head.size) != head.root:
         raise SplitViewError(f"fork: the log's first {head.size} entries are not those that were cosigned")
 
@@ -90,10 +90,9 @@ def cosign_newest(mirror: Mirror, state: State, keys: AuditorKeys, now: datetime
         return None
     with state.locked():
         head = last_head(state)
-        if head is not None:
-            verify_extends(mirror, head)
         checkpoint = mirror.ledger.verify_checkpoint(mirror.latest, 0)
-        _verify_not_smaller(checkpoint, head)
+        if head is not None:
+            verify_extends(mirror, checkpoint, head)
         note, own = parse_note(mirror.latest), keys.cosigner.verifier
         rostered = mirror.ledger.roster_at(checkpoint.size).body.auditors
         if own not in [row.cosigner for row in rostered] or _is_fresh(note, own, now):
@@ -111,8 +110,3 @@ def _is_fresh(note: Note, own: VerifierKey, now: datetime) -> bool:
         cosignature_time(row) for row in note.signatures if (row.name, row.key_id) == (own.name, own.key_id)
     ]
     return now - datetime.fromtimestamp(max(times), UTC) < RENEW_AFTER
-
-
-def _verify_not_smaller(checkpoint: Checkpoint, head: WitnessHead | None) -> None:
-    if head is not None and checkpoint.size < head.size:
-        raise SplitViewError(f"rollback: checkpoint of size {checkpoint.size}, size {head.size} was cosigned")

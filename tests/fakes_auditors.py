@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fakes_federation import NOW, TinyFederation, fake_bytes, sign_entry
@@ -22,8 +23,9 @@ from auditor.desk import Desk
 from auditor.durable import Durable, ignore_durable
 from auditor.errors import LinkError
 from auditor.keys import AuditorKeys
+from auditor.link import CoordinatorLink
 from auditor.policy import default_policy, parse_auditor_policy
-from crypto.checkpoint import Checkpoint, encode_checkpoint
+from crypto.checkpoint import Checkpoint, cosign, encode_checkpoint
 from crypto.derivation import box_info, box_plaintext, commitments_digest, seed_commitment
 from crypto.field64 import encode_vector, parse_vector
 from crypto.mask_sum import MaskSum
@@ -161,7 +163,7 @@ class FakeCounty(TinyFederation):
 
     # --- plans and reports ---------------------------------------------------------------
 
-    def publish_plan(self, document: PlanDocument | None = None, **changes: object) -> bytes:
+    def publish_plan(self, document: PlanDocument | None = None, **changes: Any) -> bytes:
         """Log a real plan; `changes` override fields of its statement."""
         document = document or small_plan()
         layout = build_layout(document)
@@ -184,10 +186,10 @@ class FakeCounty(TinyFederation):
         assert isinstance(body, bytes)
         cells = changes.pop("cells", layout.cells)
         assert isinstance(cells, int)
-        return self.publish(body, cells, changes.pop("noise", noise), **{**terms, **changes})  # type: ignore[arg-type]
+        return self.publish(body, cells, changes.pop("noise", noise), **{**terms, **changes})
 
     def make_report(
-        self, node: str, round_id: bytes, *, seeds: dict[int, bytes] | None = None, **changes: object
+        self, node: str, round_id: bytes, *, seeds: dict[int, bytes] | None = None, **changes: Any
     ) -> FakeReport:
         """Make one school's report with real boxes and a real masked vector (of made-up numbers)."""
         round_log = self.round(round_id)
@@ -253,7 +255,8 @@ class FakeCounty(TinyFederation):
         """What the released sums must be."""
         body = self.round(round_id).close_body()
         assert body is not None
-        return np.sum([self.values[name.digest] for name in body.set], axis=0)
+        total: NDArray[np.int64] = np.sum([self.values[name.digest] for name in body.set], axis=0)
+        return total
 
     def combine(self, round_id: bytes, openers: Sequence[str]) -> NDArray[np.int64]:
         """Open the sum with the stored mask sums."""
@@ -290,7 +293,7 @@ class FakeCounty(TinyFederation):
         statement, _ = self.release_statement(round_id, openers, body=body_ref(body))
         return self.add(statement, body, [self.coordinator])
 
-    def propose(self, body: RosterBody, signers: Sequence[str] = (), **changes: object) -> Proposal:
+    def propose(self, body: RosterBody, signers: Sequence[str] = (), **changes: Any) -> Proposal:
         """Let a roster wait for signatures, signed by the coordinator and some auditors."""
         data = encode_roster_body(body)
         last = self.ledger.roster
@@ -302,7 +305,7 @@ class FakeCounty(TinyFederation):
             "quorum": self.quorum,
             "body": body_ref(data),
         }
-        text = encode_statement(Roster(**{**values, **changes}))  # type: ignore[arg-type]
+        text = encode_statement(Roster(**{**values, **changes}))
         lines = [self.coordinator.sign(text), *(self.auditors[name].sign(text) for name in signers)]
         proposal = Proposal(text, data, tuple(lines))
         self.proposals.append(proposal)
@@ -315,6 +318,13 @@ class FakeCounty(TinyFederation):
         text = encode_checkpoint(Checkpoint(self.log_key.name, size, self.ledger.root(size)))
         lines = [self.log_key.sign(text), *self.cosignatures.get(size, {}).values()]
         return encode_note(Note(text, tuple(parse_signature_line(line) for line in lines)))
+
+    def cosign_as(self, auditors: Sequence[str], size: int) -> None:
+        """Store cosignatures of some auditors for the checkpoint of a size."""
+        text = encode_checkpoint(Checkpoint(self.log_key.name, size, self.ledger.root(size)))
+        for name in auditors:
+            line = cosign(text, self.witnesses[name], int(self.clock.timestamp()))
+            self.cosignatures.setdefault(size, {})[name] = line
 
     def cosigned_note(self) -> bytes:
         """The newest checkpoint with a quorum, or nothing."""
@@ -440,9 +450,9 @@ def run_all(desks: Sequence[Desk], times: int = 2) -> None:
             desk.step()
 
 
-def two_days() -> timedelta:
-    """A step of the clock."""
-    return timedelta(days=2)
+def replace_method(link: CoordinatorLink, name: str, method: Callable[..., Any]) -> None:
+    """Let a link lie: exchange one of its methods."""
+    setattr(link, name, method)
 
 
 __all__ = [
@@ -453,6 +463,7 @@ __all__ = [
     "FakeReport",
     "Fraction",
     "joined_county",
+    "replace_method",
     "run_all",
     "sign_entry",
     "small_plan",

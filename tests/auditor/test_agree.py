@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes_auditors import FakeCounty, run_all, small_plan
@@ -74,7 +75,7 @@ def test_an_auditor_that_never_checked_abandons(
     ],
 )
 def test_a_close_that_says_something_else_is_not_agreed_to(
-    county: FakeCounty, desks: dict[str, Desk], closed_round: bytes, change: dict[str, object], code: str
+    county: FakeCounty, desks: dict[str, Desk], closed_round: bytes, change: dict[str, Any], code: str
 ) -> None:
     """The ledger refuses such a close already; the auditor recomputes it all the same."""
     desks["a1"].sync()

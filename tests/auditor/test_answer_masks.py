@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes_auditors import FakeCounty, run_all
+from fakes_auditors import FakeCounty, replace_method, run_all
 
 from auditor.answer_masks import sign_opening, stored_answer, verify_agreed
 from auditor.desk import Desk
@@ -71,13 +71,31 @@ def test_agreements_that_are_not_cosigned_do_not_open(
 ) -> None:
     """Only the last entries lack a quorum: four agreements are logged, none is cosigned."""
     for desk in desks.values():
-        desk.context.link.submit_cosignature = lambda _size, _line: None  # type: ignore[method-assign]
+        replace_method(desk.context.link, "submit_cosignature", lambda _size, _line: None)
         desk.step()
     assert len(county.round(closed_round).agreements) == 4
     assert desks["a1"].step()[-1].kind == "waiting"
     context = desks["a1"].context
     with pytest.raises(NotReadyError, match="0 agreements under a cosigned checkpoint"):
         verify_agreed(context, context.ledger.rounds[closed_round])
+
+
+def test_the_last_of_q_agreements_must_lie_under_the_cosigned_checkpoint(
+    county: FakeCounty, desks: dict[str, Desk], closed_round: bytes
+) -> None:
+    three = [desks[name] for name in ("a1", "a2", "a3")]
+    for desk in three:
+        replace_method(desk.context.link, "submit_cosignature", lambda _size, _line: None)
+        desk.step()
+    last = max(row.index for row in county.round(closed_round).agreements.values())
+    context = desks["a1"].context
+    county.cosign_as(three_names := ("a1", "a2", "a3"), last)
+    desks["a1"].sync()
+    with pytest.raises(NotReadyError, match="2 agreements"):
+        verify_agreed(context, context.ledger.rounds[closed_round])
+    county.cosign_as(three_names, last + 1)
+    desks["a1"].sync()
+    verify_agreed(context, context.ledger.rounds[closed_round])
 
 
 def test_an_auditor_that_has_not_agreed_does_not_open(
@@ -101,7 +119,7 @@ def test_the_same_bytes_are_sent_however_often(
         sent.append((entry, tuple(sums)))
         raise LinkError("unavailable", "gone", is_temporary=True)
 
-    link.submit_opening = fail  # type: ignore[method-assign]
+    replace_method(link, "submit_opening", fail)
     run_all(list(desks.values()), 3)
     assert len(sent) >= 2
     assert len(set(sent)) == 1
@@ -119,7 +137,7 @@ def test_keys_are_gone_before_anything_is_sent(
         seen.append(desk.state.secret(SecretKind.ROUND_KEY, closed_round) is None)
         return honest(entry, sums)
 
-    link.submit_opening = look  # type: ignore[method-assign]
+    replace_method(link, "submit_opening", look)
     run_all(list(desks.values()), 3)
     assert seen == [True]
 
@@ -172,7 +190,7 @@ def test_a_withheld_box_of_s_waits(
 ) -> None:
     link = desks["a1"].context.link
     honest = link.get_boxes
-    link.get_boxes = lambda wanted: list(honest(wanted))[1:]  # type: ignore[method-assign]
+    replace_method(link, "get_boxes", lambda wanted: list(honest(wanted))[1:])
     run_all(list(desks.values()), 3)
     assert "a1" not in county.round(closed_round).openings
     assert desks["a1"].state.secret(SecretKind.ROUND_KEY, closed_round) is not None

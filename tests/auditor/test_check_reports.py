@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from fakes_auditors import FakeCounty, run_all
+from fakes_auditors import FakeCounty, replace_method, run_all
 from fakes_federation import fake_bytes
 
 from auditor.desk import Desk
@@ -156,10 +156,10 @@ def test_a_lying_coordinator_makes_the_auditor_wait_and_refuses_no_school(
             elif lie == "unknown":
                 yield bytes(32), box
 
-    link.get_boxes = get_boxes  # type: ignore[method-assign]
+    replace_method(link, "get_boxes", get_boxes)
     events = desks["a1"].step()
     assert "CheckError" in events[-1].detail
     assert "a1" not in county.round(round_id).checked
-    link.get_boxes = honest  # type: ignore[method-assign]
+    replace_method(link, "get_boxes", honest)
     desks["a1"].step()
     assert _refusals(county, round_id, "a1") == {}

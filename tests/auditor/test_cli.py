@@ -99,12 +99,16 @@ def test_sign_roster_shows_and_asks(county: FakeCounty, commands: Commands) -> N
     refused = commands("sign-roster", answer="n\n")
     assert refused.exit_code == 1
     assert "- 1 schools: s1" in refused.output
-    assert len(county.proposals[0].signatures) == 1
+    assert _signatures(county) == 1
     signed = commands("sign-roster", answer="y\n")
     assert signed.exit_code == 0
-    assert len(county.proposals[0].signatures) == 2
+    assert _signatures(county) == 2
     again = commands("sign-roster", "--yes", "--json")
     assert json.loads(again.output)["rosters"][0]["is_logged"] is False
+
+
+def _signatures(county: FakeCounty) -> int:
+    return len(county.proposals[0].signatures)
 
 
 def test_sign_roster_with_nothing_to_sign(commands: Commands) -> None:

@@ -122,7 +122,7 @@ class Served:
         self.port = self.server.add_secure_port("127.0.0.1:0", credentials)
         self.server.start()
 
-    def config(self, **changes: object) -> AuditorConfig:
+    def config(self, **changes: Any) -> AuditorConfig:
         """An auditor's configuration for this server."""
         values: dict[str, object] = {"address": f"127.0.0.1:{self.port}", "server_name": NAME, "timeout_s": 5}
         return AuditorConfig.model_validate(

@@ -9,7 +9,6 @@ from fakes_auditors import FakeCounty, FakeLink, joined_county
 
 from auditor.errors import MirrorError, SplitViewError
 from auditor.mirror import Mirror, checkpoint_of
-from crypto.checkpoint import Checkpoint, cosign, encode_checkpoint
 from protos.convert import LogPage
 
 
@@ -200,9 +199,7 @@ def test_a_crash_while_following_loses_nothing(county: FakeCounty, tmp_path: Pat
         if len(steps) == number:
             raise Crash(step)
 
-    county.cosignatures[2] = {}
-    for name in ("a1", "a2", "a3"):
-        county.cosignatures[2][name] = _line(county, name)
+    county.cosign_as(("a1", "a2", "a3"), 2)
     dying = Mirror(tmp_path / "mirror", county.card, durable=durable)
     with pytest.raises(Crash):
         dying.sync(county.link("a1"))
@@ -210,11 +207,6 @@ def test_a_crash_while_following_loses_nothing(county: FakeCounty, tmp_path: Pat
     again.sync(county.link("a1"))
     assert again.ledger.root() == county.ledger.root()
     assert again.cosigned_size == 2
-
-
-def _line(county: FakeCounty, name: str) -> str:
-    text = encode_checkpoint(Checkpoint(county.log_key.name, 2, county.ledger.root(2)))
-    return cosign(text, county.witnesses[name], 1_790_000_000)
 
 
 def test_a_damaged_stored_checkpoint_is_named(mirror: Mirror) -> None:

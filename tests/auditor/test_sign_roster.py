@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes_auditors import FakeCounty
@@ -110,7 +111,7 @@ def test_another_genesis_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_roster_that_does_not_follow_is_refused(
-    county: FakeCounty, desks: dict[str, Desk], changes: dict[str, object], code: str
+    county: FakeCounty, desks: dict[str, Desk], changes: dict[str, Any], code: str
 ) -> None:
     proposal = county.propose(_without(county.ledger.roster.body, "s6"), **changes)
     with pytest.raises(RefusalError) as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes_auditors import FakeCounty, joined_county, run_all
+from fakes_auditors import FakeCounty, joined_county, replace_method, run_all
 from numpy.typing import NDArray
 
 from auditor.bundle_write import write_bundle
@@ -20,6 +20,7 @@ from auditor.policy import parse_auditor_policy
 from auditor.verify.bundle_files import BundleFiles, check_manifest
 from auditor.verify.outcome import Check, CheckFailed, Outcome, Verdict
 from auditor.verify.run import verify_bundle
+from crypto.note import KeyType, SigningKey
 from protos.bundle import NAME, encode_manifest, manifest_of, parse_manifest
 from protos.errors import ManifestError
 
@@ -297,8 +298,8 @@ def test_a_forged_federation_of_the_same_name_fails(tmp_path: Path, policy_text:
 class ForgedCounty(FakeCounty):
     """The same names, other keys."""
 
-    def _key(self, label: str, *parts: str, **options: object):  # type: ignore[no-untyped-def, override]
-        return super()._key(f"forged {label}", *parts, **options)  # type: ignore[arg-type]
+    def _key(self, label: str, *parts: str, key_type: KeyType = KeyType.ED25519) -> SigningKey:
+        return super()._key(f"forged {label}", *parts, key_type=key_type)
 
 
 def test_a_forged_log_with_honest_witness_keys_missing_fails(bundle: Path, policy_text: str) -> None:
@@ -421,7 +422,7 @@ def test_a_coordinator_that_gives_nothing_leaves_no_bundle(released: Released, t
     def refuse(_round: bytes) -> None:
         raise LinkError("unavailable", "gone", is_temporary=True)
 
-    link.get_vectors = refuse  # type: ignore[method-assign, assignment]
+    replace_method(link, "get_vectors", refuse)
     with pytest.raises(LinkError):
         write_bundle(replace(released[1]["a1"].context, link=link), tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
