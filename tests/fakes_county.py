@@ -5,12 +5,14 @@ clock by hand, and lets them work in turn until nothing changes. Faults:
 
 - `crash_at(party, step)`: the party dies at its n-th durable write and is opened anew on its folder;
 - `absent`: parties that do not work and do not answer;
-- `drop_every`: every n-th call of anybody to the coordinator is answered and the answer lost;
+- `drop_every`: of n calls to the coordinator one is answered and the answer lost, at repeatable random
+  (every n-th would meet the same call of everybody's fixed order again and again);
 - a test may also replace a desk by one that lies.
 """
 
 from __future__ import annotations
 
+import random
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -147,7 +149,7 @@ class CountySimulator:
         self.faults = Faults()
         self.absent: set[str] = set()
         self.drop_every = 0
-        self.num_calls = 0
+        self.losses = random.Random(1)
         self.tuple_ = tuple_
         self.node_ids = [f"s{number:02d}" for number in range(1, schools + 1)]
         self.auditor_ids = [f"a{number}" for number in range(1, auditors + 1)]
@@ -175,7 +177,7 @@ class CountySimulator:
         county = cls.__new__(cls)
         county.__dict__.update(source.__dict__)
         county.root, county.faults = root, Faults()
-        county.absent, county.num_calls = set(), 0
+        county.absent, county.losses = set(), random.Random(1)
         county.nodes, county.stores, county.auditors = {}, {}, {}
         county.open_coordinator()
         for node_id in county.node_ids:
@@ -336,7 +338,6 @@ class CountySimulator:
         """Call the coordinator for another party; a crash of it looks like a lost connection there."""
         if "coordinator" in self.absent:
             raise LinkError("unavailable", "the coordinator does not answer", is_temporary=True)
-        self.num_calls += 1
         try:
             answer = getattr(self.coordinator, name)(*arguments)
             if isinstance(answer, Iterator):
@@ -348,7 +349,7 @@ class CountySimulator:
             raise LinkError("unavailable", "the coordinator was killed", is_temporary=True) from crash
         except CoordinatorError as err:
             raise LinkError(err.code, str(err), is_temporary=False) from err
-        if self.drop_every and self.num_calls % self.drop_every == 0:
+        if self.drop_every and self.losses.randrange(self.drop_every) == 0:
             raise LinkError("unavailable", "the answer was lost", is_temporary=True)
         return answer
 
