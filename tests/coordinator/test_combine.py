@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from fakes_coordinator import County, School, small_config, small_plan
+from fakes_coordinator import County, Crash, School, small_config, small_plan
 
 from coordinator import errors
 from coordinator.combine import sum_of_bounds, tables_outside
@@ -110,6 +110,21 @@ def test_boxes_are_deleted_at_the_release(agreed: County) -> None:
     files = list(agreed.directory.glob("coordinator.db*"))
     assert files
     assert not any(box[100:200] in file.read_bytes() for file in files)
+
+
+def test_the_release_and_the_deletion_are_one_commit(agreed: County) -> None:
+    def crash(step: str) -> None:
+        if step == "after append release":
+            raise Crash
+
+    agreed.answer(agreed.round_id)
+    agreed.durable = crash
+    with pytest.raises(Crash):
+        agreed.desk.tick()
+    agreed.desk.close()
+    connection = sqlite3.connect(agreed.directory / "coordinator.db")
+    assert connection.execute("SELECT count(*) FROM boxes").fetchone() == (0,)
+    connection.close()
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def refused(code: grpc.StatusCode, word: str = "") -> Iterator[None]:
         yield
     assert caught.value.code() is code, caught.value.details()
     if word:
-        found = [(item.key, item.value) for item in caught.value.trailing_metadata() or ()]
+        found = [(item.key, str(item.value)) for item in caught.value.trailing_metadata() or ()]
         assert (CODE_KEY, word) in found
 
 
