@@ -24,6 +24,7 @@ from auditor.errors import CheckError, RefusalError
 from auditor.plan_view import small_groups
 from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
 from auditor.state import SlotKind
+from plan.errors import phrase
 from protos.fields import ZERO_DIGEST
 from protos.ledger import Logged, RoundLog
 from protos.round_log import closed_set, distinct_operators
@@ -81,24 +82,32 @@ def verify_close(context: Context, round_log: RoundLog, checked: SignedEntry | N
     statement = close.statement
     named = dict(statement.checked)
     if checked is None or named.get(context.id) != checked.digest:
-        raise RefusalError(NOT_NAMED, "the close does not name this auditor's own check")
+        raise RefusalError(NOT_NAMED, phrase("the close does not name this auditor's own check"))
     logged = {auditor: row.digest for auditor, row in round_log.checked.items() if auditor in named}
     if named != logged or len(named) < round_log.terms.quorum:
-        raise RefusalError(WRONG_SET, "the close names checks that are not in the log, or too few")
+        raise RefusalError(WRONG_SET, phrase("the close names checks that are not in the log, or too few"))
     try:
         verify_candidates(context.ledger, round_log)
     except CheckError as err:
-        raise RefusalError(WRONG_SET, str(err)) from err
+        raise RefusalError(WRONG_SET, err) from err
     expected = closed_set(round_log, named)
     if round_log.close_body() != expected or statement.reports != len(expected.set) or statement.tier != 0:
-        raise RefusalError(WRONG_SET, "S is not the candidates without what the named checks refuse")
+        raise RefusalError(WRONG_SET, phrase("S is not the candidates without what the named checks refuse"))
     if distinct_operators(round_log, expected.set) < round_log.terms.min_reports:
-        raise RefusalError(TOO_FEW_REPORTS, f"fewer than {round_log.terms.min_reports} independent operators")
+        raise RefusalError(
+            TOO_FEW_REPORTS,
+            phrase(
+                "fewer than %(min_reports)s independent operators", min_reports=round_log.terms.min_reports
+            ),
+        )
     if small_groups(round_log, expected.set):
-        raise RefusalError(SMALL_GROUP, f"a group in S has fewer than {round_log.terms.min_group} schools")
+        raise RefusalError(
+            SMALL_GROUP,
+            phrase("a group in S has fewer than %(min_group)s schools", min_group=round_log.terms.min_group),
+        )
 
 
 def _close_of(round_log: RoundLog) -> Logged[Close]:
     if round_log.close is None:
-        raise CheckError("this round is not closed yet")
+        raise CheckError(phrase("this round is not closed yet"))
     return round_log.close

@@ -26,6 +26,7 @@ from auditor.state import SecretKind, SlotKind, State
 from crypto.field64 import encode_vector
 from crypto.mask_sum import MaskSum
 from crypto.sharing import add_report_mask
+from plan.errors import phrase
 from protos.ledger import RoundLog
 from protos.statements import Agreement, Opening
 
@@ -44,7 +45,9 @@ def sign_opening(context: Context, round_log: RoundLog) -> SignedEntry:
         context.state.keep_sum(round_log.round_id, subset, encoded)
     draw = context.state.secret(SecretKind.DRAW, round_log.round_id)
     if draw is None or round_log.close is None:
-        raise StateError(f"the draw of round {round_log.round_id.hex()[:16]} is lost")
+        raise StateError(
+            phrase("the draw of round %(round_id)s is lost", round_id=round_log.round_id.hex()[:16])
+        )
     statement = Opening(
         federation=round_log.terms.federation,
         round=round_log.round_id,
@@ -69,7 +72,7 @@ def verify_agreed(context: Context, round_log: RoundLog) -> None:
     decision = stored_entry(context.state, SlotKind.DECISION, round_log.round_id)
     own = decision.statement if decision else None
     if round_log.close is None or not isinstance(own, Agreement) or own.close != round_log.close.digest:
-        raise StateError("this auditor has not agreed to the close that is in the log")
+        raise StateError(phrase("this auditor has not agreed to the close that is in the log"))
     cosigned = [
         auditor
         for auditor, row in round_log.agreements.items()
@@ -77,7 +80,11 @@ def verify_agreed(context: Context, round_log: RoundLog) -> None:
     ]
     if len(cosigned) < round_log.terms.quorum:
         raise NotReadyError(
-            f"{len(cosigned)} agreements under a cosigned checkpoint, {round_log.terms.quorum} are needed"
+            phrase(
+                "%(num_cosigned)s agreements under a cosigned checkpoint, %(quorum)s are needed",
+                num_cosigned=len(cosigned),
+                quorum=round_log.terms.quorum,
+            )
         )
 
 
@@ -88,7 +95,7 @@ def compute_sums(context: Context, round_log: RoundLog) -> dict[int, bytes]:
     """
     body = round_log.close_body()
     if body is None:
-        raise CheckError("this round is not closed yet")
+        raise CheckError(phrase("this round is not closed yet"))
     secret = round_key(context, round_log)
     boxes = collect_boxes(round_log, context.id, context.link.get_boxes(round_log.round_id))
     n, t = round_log.num_auditors, round_log.terms.threshold
@@ -96,11 +103,15 @@ def compute_sums(context: Context, round_log: RoundLog) -> dict[int, bytes]:
     for name in body.set:
         report = round_log.reports[(name.node, name.attempt)].statement
         if name.digest not in boxes:
-            raise CheckError(f"the coordinator withholds the box of {name.node}; the round waits")
+            raise CheckError(
+                phrase("the coordinator withholds the box of %(node)s; the round waits", node=name.node)
+            )
         try:
             seeds = open_seeds(round_log, context.id, secret, report, boxes[name.digest])
         except RefusalError as err:
-            raise StateError(f"a report of S is not usable, although this auditor agreed ({err})") from err
+            raise StateError(
+                phrase("a report of S is not usable, although this auditor agreed (%(reason)s)", reason=err)
+            ) from err
         for subset, seed in seeds.items():
             add_report_mask(sums[subset], subset, seed, round_log.round_id, n, t)
     return {subset: encode_vector(total.value()) for subset, total in sums.items()}
@@ -120,7 +131,12 @@ def stored_answer(state: State, round_log: RoundLog) -> tuple[SignedEntry, tuple
     for subset, sum_digest in statement.sums if isinstance(statement, Opening) else ():
         encoded = state.stored_sum(round_log.round_id, subset)
         if encoded is None or hashlib.sha256(encoded).digest() != sum_digest:
-            raise StateError(f"the stored sum of subset {subset} is missing or damaged; nothing is sent")
+            raise StateError(
+                phrase(
+                    "the stored sum of subset %(subset)s is missing or damaged; nothing is sent",
+                    subset=subset,
+                )
+            )
         sums.append(encoded)
     return signed, tuple(sums)
 

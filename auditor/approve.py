@@ -27,6 +27,7 @@ from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
 from auditor.state import SecretKind, SlotKind
 from crypto.derivation import draw_commitment
 from crypto.sealing import ROUND_SECRET_BYTES, round_public_key
+from plan.errors import phrase
 from plan.published import Published
 from protos.ledger import RoundLog, RoundState
 from protos.statements import Approval, Plan
@@ -60,12 +61,17 @@ def review_plan(context: Context, round_id: bytes) -> PlanReview:
     """
     round_log = context.ledger.rounds.get(round_id)
     if round_log is None:
-        raise RefusalError("no-such-round", f"no plan {round_id.hex()[:16]} in the log")
+        raise RefusalError(
+            "no-such-round", phrase("no plan %(round_id)s in the log", round_id=round_id.hex()[:16])
+        )
     plan = round_log.terms
     if context.id not in plan.auditors:
-        raise RefusalError("not-an-auditor", f"the plan does not name {context.id}")
+        raise RefusalError("not-an-auditor", phrase("the plan does not name %(id)s", id=context.id))
     if plan.closes <= context.now():
-        raise RefusalError("expired", f"the plan's window ended at {plan.closes:%Y-%m-%d %H:%M} UTC")
+        raise RefusalError(
+            "expired",
+            phrase("the plan's window ended at %(closes)s UTC", closes=f"{plan.closes:%Y-%m-%d %H:%M}"),
+        )
     view = view_plan(plan, round_log.plan.body)
     verify_figures(plan, view)
     verify_policy(context.policy, plan, view)
@@ -75,8 +81,13 @@ def review_plan(context: Context, round_id: bytes) -> PlanReview:
     if rho_year > context.policy.max_rho_year:
         raise RefusalError(
             "max-rho-year",
-            f"the school year {view.document.school_year} would cost rho {float(rho_year):.6g}, "
-            f"the policy allows {context.policy.max_rho_year}",
+            phrase(
+                "the school year %(school_year)s would cost rho %(rho_year)s, the policy allows "
+                "%(max_rho_year)s",
+                school_year=view.document.school_year,
+                rho_year=f"{float(rho_year):.6g}",
+                max_rho_year=context.policy.max_rho_year,
+            ),
         )
     is_approved = stored_entry(context.state, SlotKind.APPROVAL, round_id) is not None
     return PlanReview(round_log, view, rho_year, is_approved)
@@ -90,20 +101,44 @@ def verify_policy(policy: AuditorPolicy, plan: Plan, view: Published) -> None:
     """
     row = (len(plan.auditors), plan.threshold, plan.collude, plan.quorum)
     if row not in policy.tuples:
-        raise RefusalError("tuple", f"(n,t,f,q) = {row} is not one that the policy allows")
+        raise RefusalError("tuple", phrase("(n,t,f,q) = %(row)s is not one that the policy allows", row=row))
     if max(plan.rho, view.rho) > policy.max_rho:
-        raise RefusalError("max-rho", f"the plan costs rho {plan.rho}, the policy allows {policy.max_rho}")
+        raise RefusalError(
+            "max-rho",
+            phrase(
+                "the plan costs rho %(rho)s, the policy allows %(max_rho)s",
+                rho=plan.rho,
+                max_rho=policy.max_rho,
+            ),
+        )
     if plan.min_reports < policy.min_reports:
         raise RefusalError(
-            "min-reports", f"the plan says {plan.min_reports}, the policy {policy.min_reports}"
+            "min-reports",
+            phrase(
+                "the plan says %(min_reports)s, the policy %(policy_min_reports)s",
+                min_reports=plan.min_reports,
+                policy_min_reports=policy.min_reports,
+            ),
         )
     if plan.min_group < policy.min_group:
-        raise RefusalError("min-group", f"the plan says {plan.min_group}, the policy {policy.min_group}")
+        raise RefusalError(
+            "min-group",
+            phrase(
+                "the plan says %(min_group)s, the policy %(policy_min_group)s",
+                min_group=plan.min_group,
+                policy_min_group=policy.min_group,
+            ),
+        )
     for table in view.document.tables:
         forbidden = sorted(table.names & set(policy.forbidden_fields))
         if forbidden:
             raise RefusalError(
-                "forbid-field", f"table {table.id} uses {forbidden[0]}, which the policy forbids"
+                "forbid-field",
+                phrase(
+                    "table %(id)s uses %(forbidden)s, which the policy forbids",
+                    id=table.id,
+                    forbidden=forbidden[0],
+                ),
             )
 
 
@@ -113,13 +148,22 @@ def _verify_roster(round_log: RoundLog, view: Published) -> None:
     if num_operators < plan.min_reports:
         raise RefusalError(
             "min-reports",
-            f"the roster has {num_operators} independent operators, the plan needs {plan.min_reports}",
+            phrase(
+                "the roster has %(num_operators)s independent operators, the plan needs %(min_reports)s",
+                num_operators=num_operators,
+                min_reports=plan.min_reports,
+            ),
         )
     small = small_roster_groups(plan, view, round_log.roster)
     if small:
         group = ", ".join(f"{key}={value}" for key, value in small[0])
         raise RefusalError(
-            "min-group", f"the group {group} has fewer than {plan.min_group} schools in the roster"
+            "min-group",
+            phrase(
+                "the group %(group)s has fewer than %(min_group)s schools in the roster",
+                group=group,
+                min_group=plan.min_group,
+            ),
         )
 
 
@@ -143,8 +187,11 @@ def _verify_not_asked_before(context: Context, round_log: RoundLog, view: Publis
         if table_shapes(view) & table_shapes(other_view):
             raise RefusalError(
                 "second-plan",
-                f"round {other.round_id.hex()[:16]} counts the same of the same pupils and has reports; "
-                "asking again would average the noise away",
+                phrase(
+                    "round %(round_id)s counts the same of the same pupils and has reports; asking "
+                    "again would average the noise away",
+                    round_id=other.round_id.hex()[:16],
+                ),
             )
 
 
@@ -179,8 +226,11 @@ def sign_approval(context: Context, round_id: bytes) -> SignedEntry:
     round_log = review_plan(context, round_id).round_log
     if context.id in round_log.approvals:
         raise AbstainError(
-            f"round {round_id.hex()[:16]} is approved by this auditor in the log, but not in this state: "
-            "a restored copy abstains"
+            phrase(
+                "round %(round_id)s is approved by this auditor in the log, but not in this "
+                "state: a restored copy abstains",
+                round_id=round_id.hex()[:16],
+            )
         )
     secret = context.state.keep_secret(SecretKind.ROUND_KEY, round_id, context.entropy(ROUND_SECRET_BYTES))
     draw = context.state.keep_secret(SecretKind.DRAW, round_id, context.entropy(DRAW_BYTES))
@@ -212,6 +262,9 @@ def verify_own_approval(context: Context, round_log: RoundLog) -> None:
         or stored.digest != logged.digest
     ):
         raise AbstainError(
-            f"round {round_log.round_id.hex()[:16]} was approved by another instance of this state "
-            "(lost or restored); this auditor abstains from it"
+            phrase(
+                "round %(round_id)s was approved by another instance of this state (lost or "
+                "restored); this auditor abstains from it",
+                round_id=round_log.round_id.hex()[:16],
+            )
         )

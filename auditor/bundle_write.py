@@ -22,6 +22,7 @@ from auditor.verify.round import receipt_path, released, sum_path, vector_path
 from crypto.merkle import inclusion_proof
 from crypto.tiles import changed_tiles
 from crypto.tlog_proof import TlogProof, encode_proof
+from plan.errors import phrase
 from protos.bodies import ReportName
 from protos.bundle import NAME, FileEntry, Manifest, encode_manifest, file_entry
 from protos.ledger import RoundLog
@@ -46,14 +47,14 @@ def write_bundle(context: Context, folder: Path, *, is_public: bool = False) -> 
             sums are not the logged ones.
     """
     if folder.exists():
-        raise BundleError(f"{folder}: exists already; choose a new folder")
+        raise BundleError(phrase("%(folder)s: exists already; choose a new folder", folder=folder))
     if not context.mirror.cosigned:
-        raise BundleError("no checkpoint with a quorum of cosignatures yet; try again later")
+        raise BundleError(phrase("no checkpoint with a quorum of cosignatures yet; try again later"))
     rounds = _rounds_under_checkpoint(context)
     has_vectors = not is_public and all(context.id in row.openings for row in rounds)
     staging = folder.with_name(f".{folder.name}.partial")
     if staging.exists():
-        raise BundleError(f"{staging}: left by an interrupted run; remove it first")
+        raise BundleError(phrase("%(staging)s: left by an interrupted run; remove it first", staging=staging))
     entries: dict[str, FileEntry] = {}
     for path, data in _files(context, rounds, has_vectors=has_vectors):
         target = staging / path
@@ -110,14 +111,27 @@ def _vectors(context: Context, row: RoundLog) -> Iterator[File]:
     for report_digest, vector in context.link.get_vectors(row.round_id):
         name = expected.get(report_digest)
         if name is None or report_digest in found:
-            raise BundleError(f"the coordinator sent a vector of no report of S ({report_digest.hex()[:16]})")
+            raise BundleError(
+                phrase(
+                    "the coordinator sent a vector of no report of S (%(report_digest)s)",
+                    report_digest=report_digest.hex()[:16],
+                )
+            )
         if hashlib.sha256(vector).digest() != row.reports[(name.node, name.attempt)].statement.vector:
-            raise BundleError(f"the vector of {name.node} is not the one that the school signed")
+            raise BundleError(
+                phrase("the vector of %(node)s is not the one that the school signed", node=name.node)
+            )
         found.add(report_digest)
         yield vector_path(row.round_id, name), vector
     missing = [name.node for report_digest, name in expected.items() if report_digest not in found]
     if missing:
-        raise BundleError(f"the coordinator withholds {len(missing)} vectors, the first of {missing[0]}")
+        raise BundleError(
+            phrase(
+                "the coordinator withholds %(num_missing)s vectors, the first of %(missing)s",
+                num_missing=len(missing),
+                missing=missing[0],
+            )
+        )
 
 
 def _sums(context: Context, row: RoundLog) -> Iterator[File]:
@@ -134,11 +148,23 @@ def _sums(context: Context, row: RoundLog) -> Iterator[File]:
         if key not in expected or key in found:
             continue
         if hashlib.sha256(encoded).digest() != expected[key]:
-            raise BundleError(f"the sum of {auditor}, subset {subset}, is not the one that its opening names")
+            raise BundleError(
+                phrase(
+                    "the sum of %(auditor)s, subset %(subset)s, is not the one that its opening names",
+                    auditor=auditor,
+                    subset=subset,
+                )
+            )
         found.add(key)
         yield sum_path(row.round_id, auditor, subset), encoded
     if len(found) != len(expected):
-        raise BundleError(f"the coordinator sent {len(found)} of {len(expected)} mask sums")
+        raise BundleError(
+            phrase(
+                "the coordinator sent %(num_found)s of %(num_expected)s mask sums",
+                num_found=len(found),
+                num_expected=len(expected),
+            )
+        )
 
 
 def _set_of(row: RoundLog) -> tuple[ReportName, ...]:

@@ -28,6 +28,7 @@ from auditor.state import SecretKind, SlotKind
 from crypto.derivation import box_info, commitments_digest, parse_box_plaintext, seed_commitment
 from crypto.errors import DecodeError, OpenError
 from crypto.sealing import open_box
+from plan.errors import phrase
 from protos.bodies import Refusal, ReportName, encode_checked_body
 from protos.ledger import Ledger, Logged, RoundLog
 from protos.statements import Approval, Checked, Report, body_ref
@@ -48,7 +49,7 @@ def sign_checked(context: Context, round_log: RoundLog) -> SignedEntry:
         StateError: this auditor has no key for the round any more.
     """
     if round_log.candidates is None:
-        raise CheckError("no candidates yet")
+        raise CheckError(phrase("no candidates yet"))
     refused = find_refusals(context, round_log)
     body = encode_checked_body(refused)
     statement = Checked(
@@ -69,7 +70,13 @@ def find_refusals(context: Context, round_log: RoundLog) -> tuple[Refusal, ...]:
     boxes = collect_boxes(round_log, context.id, context.link.get_boxes(round_log.round_id))
     missing = [name.node for name in names if name.digest not in boxes]
     if missing:
-        raise CheckError(f"the coordinator withholds {len(missing)} boxes, the first of {missing[0]}")
+        raise CheckError(
+            phrase(
+                "the coordinator withholds %(num_missing)s boxes, the first of %(missing)s",
+                num_missing=len(missing),
+                missing=missing[0],
+            )
+        )
     codes = _open_in_order(round_log, context.id, secret, boxes)
     kept = [name for name in names if name.digest not in codes]
     for name in small_groups(round_log, kept):
@@ -84,10 +91,10 @@ def verify_candidates(ledger: Ledger, round_log: RoundLog) -> tuple[ReportName, 
         CheckError: the logged list differs.
     """
     if round_log.candidates is None:
-        raise CheckError("no candidates yet")
+        raise CheckError(phrase("no candidates yet"))
     names = ledger.candidates_for(round_log.round_id, round_log.candidates.statement.log_size)
     if names != round_log.candidate_names():
-        raise CheckError("the candidates are not the reports that stand in the log")
+        raise CheckError(phrase("the candidates are not the reports that stand in the log"))
     return names
 
 
@@ -99,7 +106,13 @@ def round_key(context: Context, round_log: RoundLog) -> bytes:
     """
     secret = context.state.secret(SecretKind.ROUND_KEY, round_log.round_id)
     if secret is None:
-        raise StateError(f"no round key for {round_log.round_id.hex()[:16]} in {context.state.directory}")
+        raise StateError(
+            phrase(
+                "no round key for %(round_id)s in %(directory)s",
+                round_id=round_log.round_id.hex()[:16],
+                directory=context.state.directory,
+            )
+        )
     return secret
 
 
@@ -120,11 +133,17 @@ def collect_boxes(
         report = reports.get(report_digest)
         if report is None:
             raise CheckError(
-                f"the coordinator sent a box of no report of this round ({report_digest.hex()[:16]})"
+                phrase(
+                    "the coordinator sent a box of no report of this round (%(report_digest)s)",
+                    report_digest=report_digest.hex()[:16],
+                )
             )
         if hashlib.sha256(box).digest() != dict(report.boxes)[auditor_id]:
             raise CheckError(
-                f"the box of {report.node} is not the one that the school signed; the round waits"
+                phrase(
+                    "the box of %(node)s is not the one that the school signed; the round waits",
+                    node=report.node,
+                )
             )
         boxes[report_digest] = box
     return boxes
@@ -186,4 +205,6 @@ def open_seeds(
 
 
 def _refuse(report: Report, code: str) -> RefusalError:
-    return RefusalError(code, f"report of {report.node}, attempt {report.attempt}")
+    return RefusalError(
+        code, phrase("report of %(node)s, attempt %(attempt)s", node=report.node, attempt=report.attempt)
+    )

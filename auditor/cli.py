@@ -39,7 +39,7 @@ from auditor.status import describe
 from auditor.verify.outcome import Verdict
 from auditor.verify.run import verify_bundle
 from crypto.errors import CryptoError
-from plan.errors import PlanError
+from plan.errors import PlanError, phrase, told
 from protos.errors import ProtocolError
 from protos.ledger import RoundState
 from results.errors import ResultsError
@@ -73,7 +73,7 @@ def _refusing(as_json: bool) -> Iterator[None]:
         if as_json:
             click.echo(json.dumps({"error": code, "message": str(err)}))
         else:
-            click.echo(_("refused: %(reason)s") % {"reason": str(err)}, err=True)
+            click.echo(_("refused: %(reason)s") % {"reason": told(err, _)}, err=True)
         raise SystemExit(EXIT_REFUSED) from err
 
 
@@ -141,7 +141,7 @@ def _config(values: dict[str, object]) -> AuditorConfig:
     try:
         return AuditorConfig.model_validate(values)
     except ValueError as err:
-        raise ConfigError(f"options: {err}") from err
+        raise ConfigError(phrase("options: %(reason)s", reason=err)) from err
 
 
 @auditor.command(name="join", help=_("Take the coordinator's grant; compare the card's fingerprint."))
@@ -223,7 +223,12 @@ def _waiting_rounds(desk: Desk, prefixes: tuple[str, ...]) -> list[bytes]:
     for prefix in prefixes:
         fits = [round_id for round_id in known if round_id.hex().startswith(prefix)]
         if len(prefix) < MIN_PREFIX or len(fits) != 1:
-            message = f"{prefix}: {len(fits)} rounds fit; give at least {MIN_PREFIX} digits of one"
+            message = phrase(
+                "%(prefix)s: %(found)s rounds fit; give at least %(least)s digits of one",
+                prefix=prefix,
+                found=len(fits),
+                least=MIN_PREFIX,
+            )
             raise RefusalError("no-such-round", message)
         found += fits
     return found

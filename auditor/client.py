@@ -16,6 +16,7 @@ import grpc
 from auditor.config import AuditorConfig
 from auditor.errors import LinkError
 from auditor.keys import TlsFiles
+from plan.errors import Phrase, phrase
 from protos import convert
 from protos import fedscreen_v1_pb2 as pb
 from protos import fedscreen_v1_pb2_grpc as stubs
@@ -48,7 +49,7 @@ class GrpcLink:
     def __init__(self, config: AuditorConfig, tls: TlsFiles) -> None:
         if not config.address:
             raise LinkError(
-                "not-joined", "no coordinator yet; run 'fedscreen auditor join'", is_temporary=False
+                "not-joined", phrase("no coordinator yet; run 'fedscreen auditor join'"), is_temporary=False
             )
         credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
         options = list(_OPTIONS)
@@ -137,20 +138,33 @@ class GrpcLink:
             raise self._link_error(method, err) from err
         except ConvertError as err:
             raise LinkError(
-                "malformed", f"{method}: the coordinator's answer is malformed ({err})", is_temporary=False
+                "malformed",
+                phrase(
+                    "%(method)s: the coordinator's answer is malformed (%(reason)s)",
+                    method=method,
+                    reason=err,
+                ),
+                is_temporary=False,
             ) from err
 
     def _link_error(self, method: str, err: grpc.RpcError) -> LinkError:
         call = cast(grpc.Call, err)  # what a stub raises is both
         code, detail = call.code(), str(call.details())
         words = [str(value) for key, value in call.trailing_metadata() or () if key == CODE_KEY]
+        shown: Phrase = phrase("%(detail)s", detail=detail)
         if code is grpc.StatusCode.UNAVAILABLE:
-            detail = (
-                f"no answer from {self._address}: is the coordinator running, is the port open, and is this "
-                f"auditor's certificate still valid? ({detail})"
+            shown = phrase(
+                "no answer from %(address)s: is the coordinator running, is the port open, and is this "
+                "auditor's certificate still valid? (%(detail)s)",
+                address=self._address,
+                detail=detail,
             )
         word = words[0] if words else code.name.lower().replace("_", "-")
-        return LinkError(word, f"{method}: {detail}", is_temporary=code in _TEMPORARY)
+        return LinkError(
+            word,
+            phrase("%(method)s: %(what)s", method=method, what=shown),
+            is_temporary=code in _TEMPORARY,
+        )
 
 
 def connect(config: AuditorConfig, tls: TlsFiles) -> GrpcLink:

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auditor.durable import make_private_directory, replace_durably
 from auditor.errors import ConfigError
+from plan.errors import phrase
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _ID = Annotated[str, Field(pattern=ID_PATTERN)]
@@ -103,9 +104,13 @@ def parse_config(data: bytes) -> AuditorConfig:
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
             for item in err.errors(include_url=False, include_input=False, include_context=False)
         )
-        raise ConfigError(f"auditor.toml: {details}. See the module auditor.config for the keys") from err
+        raise ConfigError(
+            phrase("auditor.toml: %(details)s. See the module auditor.config for the keys", details=details)
+        ) from err
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
-        raise ConfigError(f"auditor.toml: not TOML in UTF-8 ({err}); mend or restore the file") from err
+        raise ConfigError(
+            phrase("auditor.toml: not TOML in UTF-8 (%(reason)s); mend or restore the file", reason=err)
+        ) from err
 
 
 def encode_config(config: AuditorConfig) -> bytes:
@@ -130,7 +135,9 @@ def read_config(folder: AuditorFolder) -> AuditorConfig:
     try:
         return parse_config(folder.config.read_bytes())
     except FileNotFoundError as err:
-        raise ConfigError(f"{folder.config}: not found; run 'fedscreen auditor init' first") from err
+        raise ConfigError(
+            phrase("%(config)s: not found; run 'fedscreen auditor init' first", config=folder.config)
+        ) from err
 
 
 def write_config(folder: AuditorFolder, config: AuditorConfig) -> None:

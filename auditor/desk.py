@@ -36,6 +36,7 @@ from auditor.sign_roster import RosterReview, list_reviews, sign_roster
 from auditor.signing import SignedEntry, stored_entry
 from auditor.state import SlotKind, State
 from auditor.witness import cosign_newest
+from plan.errors import Phrase, phrase
 from protos.card import FederationCard
 from protos.errors import ProtocolError
 from protos.ledger import RoundLog
@@ -52,14 +53,19 @@ class Event:
     Attributes:
         kind: cosigned, approval, checked, agreement, abandon, opening, destroyed, waiting, refused or error.
         round_id: the round, None for the log as a whole.
-        detail: for people; names no school's number.
+        phrase: what happened, for people; names no school's number.
         is_progress: whether something was sent or changed, so that another pass may find more to do.
     """
 
     kind: str
     round_id: bytes | None
-    detail: str
+    phrase: Phrase
     is_progress: bool
+
+    @property
+    def detail(self) -> str:
+        """What happened, in English."""
+        return str(self.phrase)
 
 
 class Desk:
@@ -159,7 +165,7 @@ class Desk:
         self.mirror.sync(self.context.link)
         size = self.cosign()
         if size is not None:
-            yield Event("cosigned", None, f"checkpoint of {size} entries", True)
+            yield Event("cosigned", None, phrase("checkpoint of %(size)s entries", size=size), True)
         for round_log in list(self.context.ledger.rounds.values()):
             if self.context.id in round_log.terms.auditors:
                 yield from self._guarded(round_log)
@@ -169,12 +175,17 @@ class Desk:
         try:
             yield from self._work(round_log)
         except NotReadyError as err:
-            yield Event("waiting", round_log.round_id, str(err), False)
+            yield Event("waiting", round_log.round_id, err.phrase, False)
         except RefusalError as err:
-            yield Event("refused", round_log.round_id, str(err), False)
+            yield Event("refused", round_log.round_id, err.phrase, False)
         except (AuditorError, ProtocolError) as err:
             LOGGER.warning("round %s: %s", round_log.round_id.hex()[:16], err)
-            yield Event("error", round_log.round_id, f"{type(err).__name__}: {err}", False)
+            yield Event(
+                "error",
+                round_log.round_id,
+                phrase("%(name)s: %(reason)s", name=type(err).__name__, reason=err),
+                False,
+            )
 
     def _work(self, round_log: RoundLog) -> Iterator[Event]:
         context, round_id = self.context, round_log.round_id
@@ -183,7 +194,7 @@ class Desk:
             return
         verify_own_approval(context, round_log)
         if round_log.release is not None:
-            yield from self._destroy(round_id, "the round is released")
+            yield from self._destroy(round_id, phrase("the round is released"))
             yield from self._deliver(round_log)
             return
         if round_log.can_never_open:
@@ -210,7 +221,7 @@ class Desk:
                 return
             decision = sign_decision(self.context, round_log)
         if isinstance(decision.statement, Abandon):
-            yield from self._destroy(round_log.round_id, "abandoned")
+            yield from self._destroy(round_log.round_id, phrase("abandoned"))
         yield from self._resend(round_log, SlotKind.DECISION)
 
     def _answer(self, round_log: RoundLog) -> Iterator[Event]:
@@ -227,7 +238,7 @@ class Desk:
         answer = stored_answer(self.state, round_log)
         if answer is not None and not self._is_logged(answer[0]):
             self.context.link.submit_opening(answer[0].entry, answer[1])
-            yield Event("opening", round_log.round_id, "mask sums sent, keys destroyed", True)
+            yield Event("opening", round_log.round_id, phrase("mask sums sent, keys destroyed"), True)
 
     def _resend(self, round_log: RoundLog, kind: SlotKind) -> Iterator[Event]:
         """Send what a slot holds, unless it stands in the log already."""
@@ -235,7 +246,7 @@ class Desk:
         if signed is None or self._is_logged(signed):
             return
         self.context.link.submit_statement(signed.entry, signed.body)
-        yield Event(signed.statement.TYPE, round_log.round_id, "sent", True)
+        yield Event(signed.statement.TYPE, round_log.round_id, phrase("sent"), True)
 
     def _is_logged(self, signed: SignedEntry) -> bool:
         return signed.digest in self.context.ledger.entries_digest
@@ -251,11 +262,11 @@ class Desk:
         """
         if stored_entry(self.state, SlotKind.DECISION, round_log.round_id) is None:
             sign_abandon(self.context, round_log, reason)
-        yield from self._destroy(round_log.round_id, reason)
+        yield from self._destroy(round_log.round_id, phrase("given up: %(reason)s", reason=reason))
         yield from self._resend(round_log, SlotKind.DECISION)
         yield from self._deliver(round_log)
 
-    def _destroy(self, round_id: bytes, reason: str) -> Iterator[Event]:
+    def _destroy(self, round_id: bytes, reason: Phrase) -> Iterator[Event]:
         if destroy_keys(self.state, round_id):
             yield Event("destroyed", round_id, reason, True)
 
@@ -268,5 +279,5 @@ def _verify_policy_pins(policy: AuditorPolicy, card: FederationCard) -> None:
     """
     if policy.log != card.log or policy.genesis != card.genesis:
         raise RefusalError(
-            "policy-pins", "policy.txt pins another log or genesis than card.txt; take the right file"
+            "policy-pins", phrase("policy.txt pins another log or genesis than card.txt; take the right file")
         )

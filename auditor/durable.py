@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from auditor.errors import SlotTakenError
+from plan.errors import phrase
 
 Durable = Callable[[str], None]
 
@@ -39,7 +40,7 @@ def create_exclusively(path: Path, content: bytes, step: str, durable: Durable =
     try:
         os.link(staged, path)
     except FileExistsError as err:
-        raise SlotTakenError(f"{path}: exists already and is never replaced") from err
+        raise SlotTakenError(phrase("%(path)s: exists already and is never replaced", path=path)) from err
     finally:
         staged.unlink(missing_ok=True)
     sync_directory(path.parent)

@@ -15,6 +15,7 @@ from auditor.durable import replace_durably
 from auditor.errors import ConfigError, KeyFileError
 from auditor.keys import AuditorKeys, certificate_request, create_keys, install_certificate, load_keys
 from auditor.policy import AuditorPolicy, default_policy, parse_auditor_policy
+from plan.errors import phrase
 from protos.card import FederationCard, fingerprint, parse_card
 from protos.enrolment import Grant, Request, parse_grant, sign_request
 
@@ -29,7 +30,11 @@ def create_auditor(folder: AuditorFolder, config: AuditorConfig) -> AuditorKeys:
         ConfigError, KeyFileError: the directory has an auditor already.
     """
     if folder.config.exists():
-        raise ConfigError(f"{folder.config}: exists already; choose another directory for a new auditor")
+        raise ConfigError(
+            phrase(
+                "%(config)s: exists already; choose another directory for a new auditor", config=folder.config
+            )
+        )
     keys = create_keys(folder, config)
     write_config(folder, config)
     return keys
@@ -73,7 +78,9 @@ def join(folder: AuditorFolder, grant_data: bytes, expected_fingerprint: str) ->
     keys = load_keys(folder, config)
     _verify_card(card, config, keys)
     if folder.card.exists() and folder.card.read_text("utf-8") != grant.card_text:
-        raise ConfigError(f"{folder.card}: another card is pinned; a federation's card never changes")
+        raise ConfigError(
+            phrase("%(card)s: another card is pinned; a federation's card never changes", card=folder.card)
+        )
     install_certificate(folder, grant.certificate_pem, grant.ca_pem, card.ca)
     replace_durably(folder.card, grant.card_text.encode(), "card")
     if not folder.policy.exists():
@@ -86,26 +93,47 @@ def join(folder: AuditorFolder, grant_data: bytes, expected_fingerprint: str) ->
 def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str) -> None:
     if (grant.role, grant.federation, grant.id) != (ROLE, config.federation, config.id):
         raise ConfigError(
-            f"grant: for {grant.role} {grant.id} of {grant.federation}, this is auditor {config.id}"
+            phrase(
+                "grant: for %(role)s %(id)s of %(federation)s, this is auditor %(config_id)s",
+                role=grant.role,
+                id=grant.id,
+                federation=grant.federation,
+                config_id=config.id,
+            )
         )
     if not grant.card_text:
         raise ConfigError(
-            "grant: has no federation card yet; the coordinator proposes its first roster and approves again"
+            phrase(
+                "grant: has no federation card yet; the coordinator proposes its first roster and "
+                "approves again"
+            )
         )
     found, told = fingerprint(grant.card_text), expected_fingerprint.strip().lower()
     if found != told:
         raise ConfigError(
-            f"grant: the federation card's fingerprint is {found}, you were told {told}; "
-            "do not join, call the coordinator"
+            phrase(
+                "grant: the federation card's fingerprint is %(found)s, you were told %(told)s; "
+                "do not join, call the coordinator",
+                found=found,
+                told=told,
+            )
         )
 
 
 def _verify_card(card: FederationCard, config: AuditorConfig, keys: AuditorKeys) -> None:
     if card.federation != config.federation:
-        raise ConfigError(f"card: of {card.federation}, this auditor is set up for {config.federation}")
+        raise ConfigError(
+            phrase(
+                "card: of %(federation)s, this auditor is set up for %(config_federation)s",
+                federation=card.federation,
+                config_federation=config.federation,
+            )
+        )
     own = next((row for row in card.auditors if row.id == config.id), None)
     if own is not None and (own.statement, own.cosigner) != (keys.statement.verifier, keys.cosigner.verifier):
-        raise KeyFileError("card: lists other keys for this auditor; do not join, call the coordinator")
+        raise KeyFileError(
+            phrase("card: lists other keys for this auditor; do not join, call the coordinator")
+        )
 
 
 def load_card(folder: AuditorFolder) -> FederationCard:
@@ -117,7 +145,9 @@ def load_card(folder: AuditorFolder) -> FederationCard:
     try:
         return parse_card(folder.card.read_text("utf-8"))
     except FileNotFoundError as err:
-        raise ConfigError(f"{folder.card}: not found; run 'fedscreen auditor join' first") from err
+        raise ConfigError(
+            phrase("%(card)s: not found; run 'fedscreen auditor join' first", card=folder.card)
+        ) from err
 
 
 def load_policy(path: Path) -> AuditorPolicy:
@@ -130,6 +160,6 @@ def load_policy(path: Path) -> AuditorPolicy:
     try:
         return parse_auditor_policy(path.read_text("utf-8-sig"))
     except FileNotFoundError as err:
-        raise ConfigError(f"{path}: not found") from err
+        raise ConfigError(phrase("%(path)s: not found", path=path)) from err
     except UnicodeDecodeError as err:
-        raise ConfigError(f"{path}: not UTF-8 text") from err
+        raise ConfigError(phrase("%(path)s: not UTF-8 text", path=path)) from err

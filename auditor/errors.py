@@ -6,8 +6,12 @@ what was found and what to do; never a key, a seed, a mask or a school's number.
 
 from __future__ import annotations
 
+from plan.errors import Phrase, PhrasedError, phrase, phrase_of
 
-class AuditorError(Exception):
+Message = Phrase | Exception | str
+
+
+class AuditorError(PhrasedError):
     """Base of everything that this room raises."""
 
 
@@ -46,8 +50,8 @@ class RefusalError(AuditorError):
         code: stable English word for programs, e.g. ``max-rho``.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
+    def __init__(self, code: str, message: Message) -> None:
+        super().__init__(phrase("%(code)s: %(message)s", code=code, message=phrase_of(message)))
         self.code = code
 
 
@@ -75,8 +79,8 @@ class LinkError(AuditorError):
         is_temporary: whether the same call may succeed later.
     """
 
-    def __init__(self, code: str, message: str, *, is_temporary: bool) -> None:
-        super().__init__(f"{code}: {message}")
+    def __init__(self, code: str, message: Message, *, is_temporary: bool) -> None:
+        super().__init__(phrase("%(code)s: %(message)s", code=code, message=phrase_of(message)))
         self.code = code
         self.is_temporary = is_temporary
 

@@ -27,6 +27,7 @@ from auditor.config import AuditorConfig, AuditorFolder
 from auditor.durable import create_exclusively, make_private_directory, replace_durably
 from auditor.errors import KeyFileError
 from crypto.note import KeyType, SigningKey
+from plan.errors import phrase
 from protos.bodies import key_name
 
 SEED_BYTES = 32
@@ -54,7 +55,10 @@ def create_keys(
     ]
     if existing:
         raise KeyFileError(
-            f"{folder.keys / existing[0]}: exists already; choose another directory for a new auditor"
+            phrase(
+                "%(keys)s: exists already; choose another directory for a new auditor",
+                keys=folder.keys / existing[0],
+            )
         )
     for name in ("statement.key", "cosigner.key"):
         create_exclusively(folder.keys / name, entropy(SEED_BYTES).hex().encode() + b"\n", name)
@@ -91,9 +95,17 @@ def _read_seed(path: Path) -> bytes:
     try:
         seed = bytes.fromhex(text.decode("ascii").removesuffix("\n"))
     except (UnicodeDecodeError, ValueError) as err:
-        raise KeyFileError(f"{path}: not a key file; restore it from where `init` wrote it") from err
+        raise KeyFileError(
+            phrase("%(path)s: not a key file; restore it from where `init` wrote it", path=path)
+        ) from err
     if len(seed) != SEED_BYTES or text != seed.hex().encode() + b"\n":
-        raise KeyFileError(f"{path}: not a key file of {SEED_BYTES} bytes in hex; restore it")
+        raise KeyFileError(
+            phrase(
+                "%(path)s: not a key file of %(seed_bytes)s bytes in hex; restore it",
+                path=path,
+                seed_bytes=SEED_BYTES,
+            )
+        )
     return seed
 
 
@@ -101,7 +113,9 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as err:
-        raise KeyFileError(f"{path}: not found; run 'fedscreen auditor init' or restore the file") from err
+        raise KeyFileError(
+            phrase("%(path)s: not found; run 'fedscreen auditor init' or restore the file", path=path)
+        ) from err
 
 
 def certificate_request(folder: AuditorFolder, config: AuditorConfig) -> str:
@@ -121,9 +135,9 @@ def _tls_key(folder: AuditorFolder) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(_read(path), password=None)
     except ValueError as err:
-        raise KeyFileError(f"{path}: not a private key in PEM; restore it") from err
+        raise KeyFileError(phrase("%(path)s: not a private key in PEM; restore it", path=path)) from err
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise KeyFileError(f"{path}: expected a P-256 key")
+        raise KeyFileError(phrase("%(path)s: expected a P-256 key", path=path))
     return key
 
 
@@ -156,14 +170,16 @@ def install_certificate(folder: AuditorFolder, certificate_pem: str, ca_pem: str
         certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
         ca = x509.load_pem_x509_certificate(ca_pem.encode())
     except ValueError as err:
-        raise KeyFileError("grant: certificate or CA is not PEM; ask the coordinator for it again") from err
+        raise KeyFileError(
+            phrase("grant: certificate or CA is not PEM; ask the coordinator for it again")
+        ) from err
     if ca.fingerprint(hashes.SHA256()) != ca_sha256:
-        raise KeyFileError("grant: the CA is not the one that the federation card pins; do not join")
+        raise KeyFileError(phrase("grant: the CA is not the one that the federation card pins; do not join"))
     if certificate.public_key() != _tls_key(folder).public_key():
-        raise KeyFileError("grant: the certificate is for another key than this auditor's")
+        raise KeyFileError(phrase("grant: the certificate is for another key than this auditor's"))
     try:
         certificate.verify_directly_issued_by(ca)
     except (InvalidSignature, TypeError, ValueError) as err:
-        raise KeyFileError("grant: the certificate is not signed by the federation's CA") from err
+        raise KeyFileError(phrase("grant: the certificate is not signed by the federation's CA")) from err
     replace_durably(folder.keys / "tls.crt", certificate_pem.encode(), "tls.crt")
     replace_durably(folder.keys / "ca.crt", ca_pem.encode(), "ca.crt")

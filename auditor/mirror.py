@@ -26,6 +26,7 @@ from auditor.link import CoordinatorLink
 from crypto.checkpoint import Checkpoint, parse_checkpoint
 from crypto.errors import CryptoError
 from crypto.note import parse_note, verified_by
+from plan.errors import phrase
 from protos.card import FederationCard
 from protos.errors import LedgerError
 from protos.ledger import Ledger
@@ -109,20 +110,30 @@ class Mirror:
             if not page.latest:
                 if self.latest:
                     raise SplitViewError(
-                        "the coordinator serves an empty log; this auditor has seen a longer one"
+                        phrase("the coordinator serves an empty log; this auditor has seen a longer one")
                     )
                 return [], b"", b""
             size = self._claimed_size(page.latest)
             entries = list(page.entries)
             if page.start != start and entries:
-                raise MirrorError(f"asked for entry {start}, the coordinator sent {page.start}")
+                raise MirrorError(
+                    phrase(
+                        "asked for entry %(start)s, the coordinator sent %(page_start)s",
+                        start=start,
+                        page_start=page.start,
+                    )
+                )
             new += entries
             if start + len(entries) >= size:
                 return new[: max(0, size - self.ledger.size)], page.latest, page.cosigned
             if not entries:
                 raise MirrorError(
-                    f"the checkpoint says {size} entries, the coordinator sends only {start}; "
-                    "ask it to run its fsck"
+                    phrase(
+                        "the checkpoint says %(size)s entries, the coordinator sends only %(start)s; ask "
+                        "it to run its fsck",
+                        size=size,
+                        start=start,
+                    )
                 )
 
     def _claimed_size(self, latest: bytes) -> int:
@@ -132,15 +143,19 @@ class Mirror:
             checkpoint = parse_checkpoint(note.text)
             signers = verified_by(note, [self._card.log])
         except CryptoError as err:
-            raise MirrorError("the coordinator's checkpoint is damaged or wrongly signed") from err
+            raise MirrorError(phrase("the coordinator's checkpoint is damaged or wrongly signed")) from err
         if self._card.log not in signers or checkpoint.origin != self._card.log.name:
-            raise MirrorError("the coordinator's checkpoint is not signed by this federation's log")
+            raise MirrorError(phrase("the coordinator's checkpoint is not signed by this federation's log"))
         if self.latest and checkpoint.size < checkpoint_of(self.latest).size:
             self._keep_evidence(latest)
             raise SplitViewError(
-                f"rollback: the log serves size {checkpoint.size}, this auditor has seen "
-                f"{checkpoint_of(self.latest).size}. The signed checkpoint is kept as evidence in "
-                f"{self.directory / 'evidence'}"
+                phrase(
+                    "rollback: the log serves size %(size)s, this auditor has seen %(latest_size)s. "
+                    "The signed checkpoint is kept as evidence in %(directory)s",
+                    size=checkpoint.size,
+                    latest_size=checkpoint_of(self.latest).size,
+                    directory=self.directory / "evidence",
+                )
             )
         return checkpoint.size
 
@@ -155,11 +170,16 @@ class Mirror:
             self.reload()  # forget the entries that were not written
             if err.code == "split-view":
                 raise SplitViewError(
-                    "the log shows this auditor another history than it showed before, or entries that "
-                    f"its checkpoint does not cover. Evidence: {self.directory / 'evidence'}"
+                    phrase(
+                        "the log shows this auditor another history than it showed before, or entries "
+                        "that its checkpoint does not cover. Evidence: %(directory)s",
+                        directory=self.directory / "evidence",
+                    )
                 ) from err
             raise MirrorError(
-                f"the log holds an invalid entry and is not followed any further ({err})"
+                phrase(
+                    "the log holds an invalid entry and is not followed any further (%(reason)s)", reason=err
+                )
             ) from err
         self._write(new)
         replace_durably(self.directory / "latest", latest, "mirror-latest", self._durable)
@@ -172,7 +192,9 @@ class Mirror:
         try:
             checkpoint = self.ledger.verify_checkpoint(cosigned)
         except LedgerError as err:
-            raise MirrorError(f"the coordinator's cosigned checkpoint is not one: {err}") from err
+            raise MirrorError(
+                phrase("the coordinator's cosigned checkpoint is not one: %(reason)s", reason=err)
+            ) from err
         if checkpoint.size >= self.cosigned_size:
             replace_durably(self.directory / "cosigned", cosigned, "mirror-cosigned", self._durable)
             self.cosigned = cosigned
@@ -235,8 +257,12 @@ class Mirror:
 
     def _damaged(self, detail: str) -> MirrorError:
         return MirrorError(
-            f"{self.directory}: the copy of the log is damaged ({detail}). Move the folder away; the copy is "
-            "fetched again and compared with what this auditor has cosigned"
+            phrase(
+                "%(directory)s: the copy of the log is damaged (%(detail)s). Move the folder "
+                "away; the copy is fetched again and compared with what this auditor has cosigned",
+                directory=self.directory,
+                detail=detail,
+            )
         )
 
 
@@ -250,5 +276,5 @@ def checkpoint_of(note_bytes: bytes) -> Checkpoint:
         return parse_checkpoint(parse_note(note_bytes).text)
     except CryptoError as err:
         raise MirrorError(
-            "a stored checkpoint is damaged; move the mirror folder away to fetch it again"
+            phrase("a stored checkpoint is damaged; move the mirror folder away to fetch it again")
         ) from err

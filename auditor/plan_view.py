@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from auditor.errors import RefusalError
 from plan import groups
-from plan.errors import PlanError
+from plan.errors import PlanError, phrase
 from plan.published import Published, disagreement, read_published
 from privacy.errors import PrivacyError
 from protos.bodies import ReportName, RosterBody
@@ -28,7 +28,7 @@ def view_plan(plan: Plan, body: bytes) -> Published:
     try:
         return read_published(plan, body)
     except (PlanError, PrivacyError) as err:
-        raise RefusalError("wrong-plan", f"the plan is not valid: {err}") from err
+        raise RefusalError("wrong-plan", phrase("the plan is not valid: %(reason)s", reason=err)) from err
 
 
 def verify_figures(plan: Plan, view: Published) -> None:

@@ -29,6 +29,7 @@ from crypto.errors import CryptoError
 from crypto.note import VerifierKey
 from crypto.policy import NO_QUORUM, LogPolicy, parse_policy
 from crypto.replication import validate_parameters
+from plan.errors import phrase
 from protos.card import FederationCard
 
 MAX_POLICY_BYTES = 64 * 1024
@@ -79,21 +80,33 @@ def parse_auditor_policy(text: str) -> AuditorPolicy:
             no quorum of witnesses is asked for.
     """
     if len(text) > MAX_POLICY_BYTES:
-        raise PolicyError(f"policy of {len(text)} characters, at most {MAX_POLICY_BYTES}")
+        raise PolicyError(
+            phrase(
+                "policy of %(found)s characters, at most %(most)s",
+                found=len(text),
+                most=MAX_POLICY_BYTES,
+            )
+        )
     try:
         trust = parse_policy(text, (*_SINGLE, *_MANY))
     except CryptoError as err:
-        raise PolicyError(str(err)) from err
+        raise PolicyError(err) from err
     if len(trust.logs) != 1 or trust.quorum == NO_QUORUM:
-        raise PolicyError("expected exactly one log line and a quorum of witnesses")
+        raise PolicyError(phrase("expected exactly one log line and a quorum of witnesses"))
     rows: dict[str, list[list[str]]] = {word: [] for word in (*_SINGLE, *_MANY)}
     for word, *values in trust.extra:
         rows[word].append(values)
     for word in _SINGLE:
         if len(rows[word]) != 1:
-            raise PolicyError(f"expected exactly one line '{word}', found {len(rows[word])}")
+            raise PolicyError(
+                phrase(
+                    "expected exactly one line '%(word)s', found %(num_rows)s",
+                    word=word,
+                    num_rows=len(rows[word]),
+                )
+            )
     if not rows["tuple"]:
-        raise PolicyError("expected at least one line 'tuple n t f q'")
+        raise PolicyError(phrase("expected at least one line 'tuple n t f q'"))
     return AuditorPolicy(
         trust=replace(trust, extra=()),
         genesis=bytes.fromhex(_word(rows["genesis"][0], "genesis", _HEX, "64 lower-case hex digits")),
@@ -111,25 +124,25 @@ def parse_auditor_policy(text: str) -> AuditorPolicy:
 
 def _word(values: list[str], key: str, pattern: re.Pattern[str], expected: str) -> str:
     if len(values) != 1 or not pattern.match(values[0]):
-        raise PolicyError(f"{key}: expected {expected}")
+        raise PolicyError(phrase("%(key)s: expected %(expected)s", key=key, expected=expected))
     return values[0]
 
 
 def _rho(values: list[str], key: str) -> Fraction:
     above, _, below = values[0].partition("/") if len(values) == 1 else ("", "", "")
     if not (_NUMBER.match(above) and _NUMBER.match(below)) or below == "0":
-        raise PolicyError(f"{key}: expected a rational a/b, for example 1/4")
+        raise PolicyError(phrase("%(key)s: expected a rational a/b, for example 1/4", key=key))
     return Fraction(int(above), int(below))
 
 
 def _tuple(values: list[str]) -> Tuple:
     if len(values) != 4 or not all(_NUMBER.match(value) for value in values):
-        raise PolicyError("tuple: expected the four numbers n t f q")
+        raise PolicyError(phrase("tuple: expected the four numbers n t f q"))
     n, t, f, q = (int(value) for value in values)
     try:
         validate_parameters(n, t, f, q)
     except CryptoError as err:
-        raise PolicyError(f"tuple: {err}") from err
+        raise PolicyError(phrase("tuple: %(reason)s", reason=err)) from err
     return n, t, f, q
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from auditor.errors import BundleError
 from auditor.plan_view import view_plan
 from crypto.canonical import parse_json
+from plan.errors import phrase
 from protos.ledger import RoundLog
 from results import files
 
@@ -20,7 +21,9 @@ def result_files(round_log: RoundLog) -> dict[str, bytes]:
     """
     logged = round_log.release
     if logged is None or logged.statement.status != "ok":
-        raise BundleError(f"round {round_log.round_id.hex()[:16]} is not released with a sum")
+        raise BundleError(
+            phrase("round %(round_id)s is not released with a sum", round_id=round_log.round_id.hex()[:16])
+        )
     view = view_plan(round_log.terms, round_log.plan.body)
     body: Any = parse_json(logged.body)
     head = files.head_of(

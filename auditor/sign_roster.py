@@ -21,6 +21,7 @@ from auditor.keys import AuditorKeys
 from auditor.link import Proposal
 from crypto.errors import CryptoError
 from crypto.note import VerifierKey, parse_signature_line, verify_signature
+from plan.errors import phrase
 from protos.bodies import RosterAuditor, RosterBody, RosterNode, parse_roster_body
 from protos.card import FederationCard
 from protos.errors import ProtocolError
@@ -75,11 +76,15 @@ def review_roster(
         roster = parse_statement(proposal.text)
         body = parse_roster_body(proposal.body, card.federation)
     except ProtocolError as err:
-        raise RefusalError("malformed", f"the proposed roster is malformed ({err})") from err
+        raise RefusalError(
+            "malformed", phrase("the proposed roster is malformed (%(reason)s)", reason=err)
+        ) from err
     if not isinstance(roster, Roster) or roster.federation != card.federation:
-        raise RefusalError("malformed", f"expected a roster of {card.federation}")
+        raise RefusalError(
+            "malformed", phrase("expected a roster of %(federation)s", federation=card.federation)
+        )
     if roster.body != body_ref(proposal.body):
-        raise RefusalError("wrong-body", "the body is not the one that the proposed roster names")
+        raise RefusalError("wrong-body", phrase("the body is not the one that the proposed roster names"))
     current = ledger.roster if ledger.size else None
     _verify_predecessor(roster, digest(proposal.text), current, card)
     _verify_own_keys(body, auditor_id, keys)
@@ -107,22 +112,26 @@ def _verify_predecessor(
     if current is None:
         if roster_digest != card.genesis or roster.serial != 1 or roster.previous != ZERO_DIGEST:
             raise RefusalError(
-                "wrong-genesis", "this is not the genesis roster that the federation card pins"
+                "wrong-genesis", phrase("this is not the genesis roster that the federation card pins")
             )
         return
     if roster.previous != current.digest or roster.serial != current.statement.serial + 1:
         raise RefusalError(
-            "wrong-predecessor", f"expected the successor of roster {current.statement.serial}"
+            "wrong-predecessor",
+            phrase("expected the successor of roster %(serial)s", serial=current.statement.serial),
         )
     if roster.kind != current.statement.kind:
-        raise RefusalError("wrong-kind", "a federation never changes between production and demo")
+        raise RefusalError("wrong-kind", phrase("a federation never changes between production and demo"))
 
 
 def _verify_own_keys(body: RosterBody, auditor_id: str, keys: AuditorKeys) -> None:
     own = body.auditor(auditor_id)
     if own is not None and (own.statement, own.cosigner) != (keys.statement.verifier, keys.cosigner.verifier):
         raise RefusalError(
-            "wrong-own-keys", f"the proposed roster lists other keys for {auditor_id}, this auditor"
+            "wrong-own-keys",
+            phrase(
+                "the proposed roster lists other keys for %(auditor_id)s, this auditor", auditor_id=auditor_id
+            ),
         )
 
 
@@ -139,7 +148,9 @@ def _verify_signatures(proposal: Proposal, body: RosterBody, current: RosterStat
             key = keys[(signature.name, signature.key_id)]
             verify_signature(proposal.text, signature, key)
         except (CryptoError, KeyError) as err:
-            raise RefusalError("bad-signature", "a signature on the proposed roster does not verify") from err
+            raise RefusalError(
+                "bad-signature", phrase("a signature on the proposed roster does not verify")
+            ) from err
         signers.add(key)
     return signers
 
@@ -171,4 +182,7 @@ def sign_roster(context: Context, card: FederationCard, roster_digest: bytes) ->
     for proposal, review in list_reviews(context, card):
         if review.digest == roster_digest:
             return context.link.sign_roster(roster_digest, context.keys.statement.sign(proposal.text))
-    raise RefusalError("no-such-proposal", f"no roster {roster_digest.hex()[:16]} waits for signatures")
+    raise RefusalError(
+        "no-such-proposal",
+        phrase("no roster %(roster_digest)s waits for signatures", roster_digest=roster_digest.hex()[:16]),
+    )

@@ -12,6 +12,7 @@ from auditor.errors import StateError
 from auditor.state import SlotKind, State
 from crypto.errors import CryptoError
 from crypto.note import Note, SigningKey, encode_note, parse_note, parse_signature_line
+from plan.errors import phrase
 from protos.errors import ProtocolError
 from protos.statements import Statement, digest, encode_statement, parse_statement
 
@@ -62,7 +63,13 @@ def stored_entry(state: State, kind: SlotKind, round_id: bytes) -> SignedEntry |
         signed = SignedEntry(data[4 : 4 + entry_bytes], data[4 + entry_bytes :])
         parse_statement(signed.text)
     except (struct.error, CryptoError, ProtocolError) as err:
-        raise StateError(f"the {kind.value} stored for round {round_id.hex()[:16]} is no log entry") from err
+        raise StateError(
+            phrase(
+                "the %(kind)s stored for round %(round_id)s is no log entry",
+                kind=kind.value,
+                round_id=round_id.hex()[:16],
+            )
+        ) from err
     return signed
 
 

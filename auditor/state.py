@@ -39,6 +39,7 @@ from auditor.durable import (
     sync_directory,
 )
 from auditor.errors import BusyError, SlotTakenError, StateError
+from plan.errors import phrase
 
 INSTANCE_BYTES = 16
 _SLOT_MAGIC = b"fedscreen auditor slot 1\n"
@@ -133,13 +134,19 @@ class State:
         content = data[head + INSTANCE_BYTES + _DIGEST_BYTES :]
         if not data.startswith(_SLOT_MAGIC) or hashlib.sha256(content).digest() != checksum:
             raise StateError(
-                f"{path}: the slot is damaged. Nothing more is signed for this round; keep the file and "
-                "tell the coordinator that this auditor abstains"
+                phrase(
+                    "%(path)s: the slot is damaged. Nothing more is signed for this round; keep the "
+                    "file and tell the coordinator that this auditor abstains",
+                    path=path,
+                )
             )
         if instance != self.instance:
             raise StateError(
-                f"{path}: written by another instance of this state (a restored copy?). "
-                "This auditor abstains from the round"
+                phrase(
+                    "%(path)s: written by another instance of this state (a restored copy?). This "
+                    "auditor abstains from the round",
+                    path=path,
+                )
             )
         return content
 
@@ -162,8 +169,12 @@ class State:
                 return content
         if present != content:
             raise SlotTakenError(
-                f"{path}: this auditor has already signed a {kind.value} for the round; "
-                "only those bytes are sent again"
+                phrase(
+                    "%(path)s: this auditor has already signed a %(kind)s for the round; only those "
+                    "bytes are sent again",
+                    path=path,
+                    kind=kind.value,
+                )
             )
         return present
 
@@ -192,7 +203,11 @@ class State:
             if present is not None:
                 return present
             if self._tombstone(kind, round_id).exists():
-                raise StateError(f"{kind.value}: the round's secret is destroyed and is never made again")
+                raise StateError(
+                    phrase(
+                        "%(kind)s: the round's secret is destroyed and is never made again", kind=kind.value
+                    )
+                )
             make_private_directory(path.parent)
             create_exclusively(path, value, f"secret-{kind.value}", self._durable)
         return value
@@ -245,7 +260,9 @@ class State:
             if not path.exists():
                 create_exclusively(path, encoded, f"sum-{subset}", self._durable)
             elif path.read_bytes() != encoded:
-                raise SlotTakenError(f"{path}: another mask sum is stored for the subset; nothing is sent")
+                raise SlotTakenError(
+                    phrase("%(path)s: another mask sum is stored for the subset; nothing is sent", path=path)
+                )
 
     def stored_sum(self, round_id: bytes, subset: int) -> bytes | None:
         """Return a stored mask sum, or None."""
@@ -280,8 +297,13 @@ class State:
             create_exclusively(path, instance, "instance", self._durable)
         if len(instance) != INSTANCE_BYTES:
             raise StateError(
-                f"{path}: {INSTANCE_BYTES} bytes expected, {len(instance)} found; remove the file to "
-                "start a new instance, which abstains from every round approved before"
+                phrase(
+                    "%(path)s: %(instance_bytes)s bytes expected, %(num_instance)s found; remove the "
+                    "file to start a new instance, which abstains from every round approved before",
+                    path=path,
+                    instance_bytes=INSTANCE_BYTES,
+                    num_instance=len(instance),
+                )
             )
         return instance
 
@@ -291,8 +313,12 @@ def _acquire(descriptor: int, timeout_s: float, directory: Path) -> None:
     while not _try_lock(descriptor):
         if time.monotonic() >= deadline:
             raise BusyError(
-                f"{directory}: another process of this auditor is busy with this state for more than "
-                f"{timeout_s:g} s; wait for it or stop it"
+                phrase(
+                    "%(directory)s: another process of this auditor is busy with this state for more "
+                    "than %(timeout_s)s s; wait for it or stop it",
+                    directory=directory,
+                    timeout_s=f"{timeout_s:g}",
+                )
             )
         time.sleep(_LOCK_RETRY_S)
 

@@ -81,7 +81,7 @@ def watch(
             if isinstance(err, LinkError) and not err.is_temporary:
                 raise
             LOGGER.warning("%s", err)
-            events = [Event("waiting", None, str(err), False)]
+            events = [Event("waiting", None, err.phrase, False)]
             pause_s = min(max(pause_s * 2, poll_s), MAX_PAUSE_S)
         for event in events:
             if on_event is not None and (event.is_progress or event not in told):

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from coordinator.errors import CertificateError
+from plan.errors import phrase
 
 CA_DAYS = 20 * 365  # a root must outlive every school year that its leaves serve
 NODE_DAYS = 400  # summer holidays must not lock a school out
@@ -77,9 +78,9 @@ def load_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
     except ValueError as err:
-        raise CertificateError("CA files: damaged; restore keys/ from the backup") from err
+        raise CertificateError(phrase("CA files: damaged; restore keys/ from the backup")) from err
     if key.public_key() != certificate.public_key():
-        raise CertificateError("CA files: the key does not belong to the certificate")
+        raise CertificateError(phrase("CA files: the key does not belong to the certificate"))
     return Authority(certificate, key)
 
 
@@ -92,9 +93,9 @@ def load_key(key_pem: bytes) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(key_pem, password=None)
     except (ValueError, TypeError) as err:
-        raise CertificateError("key file: damaged; restore keys/ from the backup") from err
+        raise CertificateError(phrase("key file: damaged; restore keys/ from the backup")) from err
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise CertificateError("key file: expected a P-256 key; restore keys/ from the backup")
+        raise CertificateError(phrase("key file: expected a P-256 key; restore keys/ from the backup"))
     return key
 
 
@@ -151,11 +152,13 @@ def _public_key_of(csr_pem: str) -> ec.EllipticCurvePublicKey:
         public_key = request.public_key()
         is_own = request.is_signature_valid
     except (ValueError, TypeError, InvalidSignature) as err:
-        raise CertificateError("signing request: damaged; make the request again") from err
+        raise CertificateError(phrase("signing request: damaged; make the request again")) from err
     if not is_own or not isinstance(public_key, ec.EllipticCurvePublicKey):
-        raise CertificateError("signing request: expected a P-256 key that signed the request itself")
+        raise CertificateError(phrase("signing request: expected a P-256 key that signed the request itself"))
     if not isinstance(public_key.curve, ec.SECP256R1):
-        raise CertificateError(f"signing request: expected P-256, found {public_key.curve.name}")
+        raise CertificateError(
+            phrase("signing request: expected P-256, found %(name)s", name=public_key.curve.name)
+        )
     return public_key
 
 

@@ -34,7 +34,7 @@ from crypto.errors import CryptoError
 from crypto.policy import LogPolicy, parse_policy
 from plan.codebook import parse_codebook_toml
 from plan.document import PlanDocument, parse_plan_toml
-from plan.errors import PlanError
+from plan.errors import PlanError, phrase, told
 from plan.publishing import pin_codebook, use_codebook
 from protos.card import fingerprint, parse_card
 from protos.enrolment import parse_grant
@@ -76,7 +76,7 @@ def _refusing(as_json: bool) -> Iterator[None]:
         if as_json:
             click.echo(json.dumps({"error": code, "message": str(err)}))
         else:
-            click.echo(_("refused: %(reason)s") % {"reason": str(err)}, err=True)
+            click.echo(_("refused: %(reason)s") % {"reason": told(err, _)}, err=True)
         raise SystemExit(EXIT_REFUSED) from err
 
 
@@ -187,7 +187,7 @@ def card(directory: Path, out: Path | None, as_json: bool) -> None:
     with _desk(directory, as_json) as desk:
         text = desk.card_text()
         if not text:
-            raise ConfigError("no card yet; propose the first roster")
+            raise ConfigError(phrase("no card yet; propose the first roster"))
     if out is not None:
         out.write_text(text, "utf-8")
     line = _("fingerprint: %(fingerprint)s") % {"fingerprint": fingerprint(text)}
@@ -303,8 +303,17 @@ def _find_round(desk: Desk, prefix: str | None) -> bytes:
     if prefix is None and ids:
         return ids[-1]
     found = [item for item in ids if prefix and len(prefix) >= MIN_PREFIX and item.hex().startswith(prefix)]
+    if not ids:
+        raise UnknownRoundError(phrase("no round yet; publish a plan first"))
     if len(found) != 1:
-        raise UnknownRoundError(f"round {prefix or ''}: {len(found)} rounds fit; give its first digits")
+        raise UnknownRoundError(
+            phrase(
+                "%(prefix)s: %(found)s rounds fit; give at least %(least)s digits of one",
+                prefix=prefix,
+                found=len(found),
+                least=MIN_PREFIX,
+            )
+        )
     return found[0]
 
 
@@ -408,7 +417,7 @@ def fsck(
         try:
             checkpoint = check_folder(folder or directory / "log", rules, parse_card(text))
         except FsckError as err:
-            lines = [_("wrong: %(finding)s") % {"finding": finding} for finding in err.findings]
+            lines = [_("wrong: %(finding)s") % {"finding": row.text(_)} for row in err.problems]
             _say(as_json, {"whole": False, "findings": list(err.findings)}, *lines)
             raise SystemExit(EXIT_REFUSED) from err
     _say(
@@ -422,7 +431,7 @@ def _own_card(directory: Path, as_json: bool) -> str:
     with _desk(directory, as_json) as desk:
         text = desk.card_text()
     if not text:
-        raise ConfigError("no card yet; propose the first roster")
+        raise ConfigError(phrase("no card yet; propose the first roster"))
     return text
 
 

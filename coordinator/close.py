@@ -20,6 +20,7 @@ from coordinator.log_book import LogBook, View, sign_entry
 from coordinator.round import missing_nodes
 from coordinator.store import insert_once
 from coordinator.surroundings import look_around
+from plan.errors import phrase
 from protos.bodies import encode_candidates_body, encode_close_body
 from protos.round_log import RoundLog, closed_set, distinct_operators
 from protos.statements import Candidates, Close, body_ref, encode_statement
@@ -43,7 +44,7 @@ def fix_candidates(view: View, home: Home, round_log: RoundLog) -> None:
 def close_set(view: View, home: Home, round_log: RoundLog, checked: tuple[str, ...]) -> None:
     """Log the close: candidates minus everything that the named auditors refused."""
     if round_log.candidates is None:
-        raise RoundNotOpenError("this round has no candidates yet")
+        raise RoundNotOpenError(phrase("this round has no candidates yet"))
     close_body = closed_set(round_log, checked)
     body = encode_close_body(close_body)
     statement = Close(
@@ -76,21 +77,29 @@ def request_close(book: LogBook, config: Config, round_id: bytes, *, without_mis
     with book.writing("request close") as view:
         round_log = view.round(round_id)
         if not round_log.is_approved or view.now < round_log.terms.opens:
-            raise RoundNotOpenError("this round takes no reports yet, so there is nothing to close")
+            raise RoundNotOpenError(phrase("this round takes no reports yet, so there is nothing to close"))
         if round_log.candidates is not None:
-            raise RoundClosedError("the candidates of this round are fixed already")
+            raise RoundClosedError(phrase("the candidates of this round are fixed already"))
         around = look_around(view, config, round_log)
         found = distinct_operators(round_log, around.candidates)
         needed = round_log.terms.min_reports
         if found < needed:
             raise TooFewReportsError(
-                f"{found} independent operators have reported, the plan asks for {needed}"
+                phrase(
+                    "%(found)s independent operators have reported, the plan asks for %(needed)s",
+                    found=found,
+                    needed=needed,
+                )
             )
         missing = missing_nodes(round_log, around)
         if missing and not without_missing:
             raise SchoolsMissingError(
-                f"{len(missing)} schools have not reported: {', '.join(missing[:20])}; remind them, "
-                "or close without them",
+                phrase(
+                    "%(num_missing)s schools have not reported: %(missing)s; remind them, or close "
+                    "without them",
+                    num_missing=len(missing),
+                    missing=", ".join(missing[:20]),
+                ),
                 missing,
             )
         row = {"round": round_id, "requested_ms": round(view.now.timestamp() * 1000)}

@@ -32,6 +32,7 @@ from crypto.errors import CryptoError
 from crypto.field64 import FieldVector, parse_vector
 from crypto.mask_sum import MaskSum
 from crypto.sharing import unmask
+from plan.errors import phrase
 from plan.layout import Layout
 from protos.bodies import ReportName, RosterBody
 from protos.round_log import RoundLog
@@ -102,7 +103,9 @@ def read_vector(connection: Connection, round_id: bytes, name: ReportName) -> by
         sa.select(table.c.vector).where(table.c.round == round_id, table.c.digest == name.digest)
     ).scalar()
     if data is None:
-        raise StoreError(f"database: the vector of {name.node} is missing; restore the backup")
+        raise StoreError(
+            phrase("database: the vector of %(node)s is missing; restore the backup", node=name.node)
+        )
     return bytes(data)
 
 
@@ -127,9 +130,15 @@ def _checked(data: bytes, sha256: bytes, cells: int, what: str) -> FieldVector:
     try:
         vector = parse_vector(data, cells)
     except CryptoError as err:
-        raise StoreError(f"database: the {what} is damaged ({err}); restore the backup") from err
+        raise StoreError(
+            phrase(
+                "database: the %(what)s is damaged (%(reason)s); restore the backup", what=what, reason=err
+            )
+        ) from err
     if hashlib.sha256(data).digest() != sha256:
-        raise StoreError(f"database: the {what} is not the one in the log; restore the backup")
+        raise StoreError(
+            phrase("database: the %(what)s is not the one in the log; restore the backup", what=what)
+        )
     return vector
 
 

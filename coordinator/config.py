@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from coordinator.errors import ConfigError
 from crypto.errors import CryptoError
 from crypto.replication import validate_parameters
+from plan.errors import phrase
 
 FILE_NAME = "coordinator.toml"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
@@ -108,13 +109,17 @@ def parse_config(data: bytes, place: str = FILE_NAME) -> Config:
     try:
         values = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
-        raise ConfigError(f"{place}: not a UTF-8 TOML file ({err}); mend that line") from err
+        raise ConfigError(
+            phrase("%(place)s: not a UTF-8 TOML file (%(reason)s); mend that line", place=place, reason=err)
+        ) from err
     try:
         config = Config.model_validate(values)
     except ValidationError as err:
-        raise ConfigError(f"{place}: {_first_problem(err)}") from err
+        raise ConfigError(phrase("%(place)s: %(reason)s", place=place, reason=_first_problem(err))) from err
     if config.kind == "production" and any(parties[0] == 1 for parties in config.tuples):
-        raise ConfigError(f'{place}: tuples: one auditor alone is allowed only with kind = "demo"')
+        raise ConfigError(
+            phrase('%(place)s: tuples: one auditor alone is allowed only with kind = "demo"', place=place)
+        )
     return config
 
 
@@ -134,7 +139,9 @@ def load_config(directory: Path) -> Config:
     try:
         data = path.read_bytes()
     except OSError as err:
-        raise ConfigError(f"{path}: cannot be read; run 'fedscreen coordinator init' first") from err
+        raise ConfigError(
+            phrase("%(path)s: cannot be read; run 'fedscreen coordinator init' first", path=path)
+        ) from err
     return parse_config(data, str(path))
 
 

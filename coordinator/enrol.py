@@ -22,6 +22,7 @@ from coordinator.home import Home
 from coordinator.log_book import LogBook
 from coordinator.roster import card_text
 from coordinator.store import upsert
+from plan.errors import phrase
 from protos.enrolment import Grant, Request, encode_grant, parse_request
 from protos.errors import ProtocolError
 
@@ -84,11 +85,16 @@ def _read(home: Home, data: bytes) -> Request:
     try:
         request = parse_request(data)
     except ProtocolError as err:
-        raise EnrolmentRefusedError(str(err)) from err
+        raise EnrolmentRefusedError(err) from err
     if request.federation != home.config.federation:
         raise EnrolmentRefusedError(
-            f"request of {request.role} {request.id}: for federation {request.federation}, "
-            f"this is {home.config.federation}"
+            phrase(
+                "request of %(role)s %(id)s: for federation %(federation)s, this is %(config_federation)s",
+                role=request.role,
+                id=request.id,
+                federation=request.federation,
+                config_federation=home.config.federation,
+            )
         )
     return request
 
@@ -96,11 +102,17 @@ def _read(home: Home, data: bytes) -> Request:
 def _check_same_keys(request: Request, earlier: Request) -> None:
     if (request.key, request.cosigner, request.master) != (earlier.key, earlier.cosigner, earlier.master):
         raise AlreadyEnrolledError(
-            f"{request.role} {request.id}: enrolled with other keys; choose another id, "
-            "or compare by telephone who made this request"
+            phrase(
+                "%(role)s %(id)s: enrolled with other keys; choose another id, or compare by "
+                "telephone who made this request",
+                role=request.role,
+                id=request.id,
+            )
         )
     if request.role == "node" and request.operator != earlier.operator:
-        raise AlreadyEnrolledError(f"node {request.id}: belongs to another operator; choose another id")
+        raise AlreadyEnrolledError(
+            phrase("node %(id)s: belongs to another operator; choose another id", id=request.id)
+        )
 
 
 def _is_old(certificate_pem: str, request: Request, now: datetime) -> bool:

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from plan.errors import Phrase, PhrasedError
 
-class CoordinatorError(Exception):
+Message = Phrase | Exception | str
+
+
+class CoordinatorError(PhrasedError):
     """Base of everything that this room raises on purpose."""
 
     code: ClassVar[str] = "coordinator"
@@ -169,7 +173,7 @@ class StatementRefusedError(CoordinatorError):
 
     code = "statement-refused"
 
-    def __init__(self, message: str, reason: str = "") -> None:
+    def __init__(self, message: Message, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -195,7 +199,7 @@ class SchoolsMissingError(CoordinatorError):
 
     code = "schools-missing"
 
-    def __init__(self, message: str, nodes: tuple[str, ...]) -> None:
+    def __init__(self, message: Message, nodes: tuple[str, ...]) -> None:
         super().__init__(message)
         self.nodes = nodes
 
@@ -227,7 +231,7 @@ class ReplicaMismatchError(CoordinatorError):
 
     code = "replica-mismatch"
 
-    def __init__(self, message: str, auditors: tuple[str, ...]) -> None:
+    def __init__(self, message: Message, auditors: tuple[str, ...]) -> None:
         super().__init__(message)
         self.auditors = auditors
 
@@ -254,11 +258,13 @@ class FsckError(CoordinatorError):
     """A published log folder is not whole.
 
     Attributes:
-        findings: one line for each thing that is wrong.
+        problems: one phrase for each thing that is wrong.
+        findings: the same in English.
     """
 
     code = "fsck"
 
-    def __init__(self, findings: tuple[str, ...]) -> None:
-        super().__init__("; ".join(findings))
-        self.findings = findings
+    def __init__(self, problems: tuple[Phrase, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+        self.findings = tuple(str(problem) for problem in problems)

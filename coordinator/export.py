@@ -14,6 +14,7 @@ from coordinator.errors import NotReleasedError
 from coordinator.log_book import LogBook
 from coordinator.plan_view import published_plan
 from crypto.canonical import parse_json
+from plan.errors import phrase
 from results import files
 
 
@@ -27,8 +28,12 @@ def result_files(book: LogBook, round_id: bytes) -> dict[str, bytes]:
         round_log = view.round(round_id)
     logged = round_log.release
     if logged is None or logged.statement.status != "ok":
-        found = "not released yet" if logged is None else "released as corrupt, without numbers"
-        raise NotReleasedError(f"round {round_id.hex()[:16]}…: {found}")
+        short = round_id.hex()[:16]
+        if logged is None:
+            raise NotReleasedError(phrase("round %(round_id)s…: not released yet", round_id=short))
+        raise NotReleasedError(
+            phrase("round %(round_id)s…: released as corrupt, without numbers", round_id=short)
+        )
     plan = published_plan(round_log)
     body: Any = parse_json(logged.body)
     head = files.head_of(

@@ -31,6 +31,7 @@ from crypto.tiles import (
     parse_tile_path,
     tile_path,
 )
+from plan.errors import Phrase, phrase
 from protos.card import FederationCard
 from protos.errors import LedgerError, ProtocolError
 from protos.ledger import Ledger
@@ -42,19 +43,19 @@ MAX_FINDINGS = 100
 @dataclass(slots=True)
 class _Check:
     folder: Path
-    findings: list[str] = field(default_factory=list)
+    problems: list[Phrase] = field(default_factory=list)
     expected: set[str] = field(default_factory=set)
 
-    def note(self, path: str, problem: str) -> None:
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(f"{path}: {problem}")
+    def note(self, place: str | Phrase, problem: Phrase | Exception) -> None:
+        if len(self.problems) < MAX_FINDINGS:
+            self.problems.append(phrase("%(place)s: %(problem)s", place=place, problem=problem))
 
     def read(self, path: str) -> bytes | None:
         self.expected.add(path)
         try:
             return (self.folder / path).read_bytes()
         except OSError:
-            self.note(path, "missing or unreadable")
+            self.note(path, phrase("missing or unreadable"))
             return None
 
 
@@ -79,8 +80,8 @@ def fsck(folder: Path, policy: LogPolicy | None, card: FederationCard | None = N
             if card is not None:
                 _ledger(check, card, entries, bodies)
             _other_files(check, entries)
-    if check.findings or checkpoint is None:
-        raise FsckError(tuple(check.findings))
+    if check.problems or checkpoint is None:
+        raise FsckError(tuple(check.problems))
     return checkpoint
 
 
@@ -93,7 +94,7 @@ def _checkpoint(check: _Check, policy: LogPolicy | None) -> Checkpoint | None:
             return verify_checkpoint(data, policy)
         return parse_checkpoint(parse_note(data).text)
     except CryptoError as err:
-        check.note(CHECKPOINT, str(err))
+        check.note(CHECKPOINT, err)
         return None
 
 
@@ -108,7 +109,7 @@ def _entries(check: _Check, size: int) -> list[bytes] | None:
         try:
             entries += parse_entries(data, width)
         except DecodeError as err:
-            check.note(path, str(err))
+            check.note(path, err)
             return None
     return entries
 
@@ -116,18 +117,20 @@ def _entries(check: _Check, size: int) -> list[bytes] | None:
 def _tree(check: _Check, checkpoint: Checkpoint, entries: list[bytes]) -> None:
     leaves = [leaf_hash(entry) for entry in entries]
     if tree_root(leaves) != checkpoint.root:
-        check.note(CHECKPOINT, "its root is not that of the entries")
+        check.note(CHECKPOINT, phrase("its root is not that of the entries"))
     for path, expected in changed_tiles(leaves, entries, 0, len(entries)):
         data = check.read(path)
         if data is not None and data != expected:
-            check.note(path, "does not follow from the entries")
+            check.note(path, phrase("does not follow from the entries"))
 
 
 def _body(check: _Check, position: int, entry: bytes) -> bytes:
     try:
         ref = body_of(parse_statement(parse_note(entry).text))
     except (CryptoError, ProtocolError) as err:
-        check.note(f"entry {position}", f"not a statement ({err})")
+        check.note(
+            phrase("entry %(index)s", index=position), phrase("not a statement (%(reason)s)", reason=err)
+        )
         return b""
     if ref is None:
         return b""
@@ -136,7 +139,7 @@ def _body(check: _Check, position: int, entry: bytes) -> bytes:
     if data is None:
         return b""
     if len(data) != ref.size or hashlib.sha256(data).digest() != ref.sha256:
-        check.note(path, "not the body that its name says")
+        check.note(path, phrase("not the body that its name says"))
     return data
 
 
@@ -146,7 +149,7 @@ def _ledger(check: _Check, card: FederationCard, entries: list[bytes], bodies: l
         for entry, body in zip(entries, bodies, strict=True):
             ledger.append(entry, body)
     except LedgerError as err:
-        check.note(f"entry {ledger.size}", str(err))
+        check.note(phrase("entry %(index)s", index=ledger.size), err)
 
 
 def _other_files(check: _Check, entries: list[bytes]) -> None:
@@ -157,9 +160,9 @@ def _other_files(check: _Check, entries: list[bytes]) -> None:
             continue
         expected = _older_partial(path, leaves, entries)
         if expected is None:
-            check.note(path, "does not belong here")
+            check.note(path, phrase("does not belong here"))
         elif check.read(path) != expected:
-            check.note(path, "an older partial tile that does not follow from the entries")
+            check.note(path, phrase("an older partial tile that does not follow from the entries"))
 
 
 def _older_partial(path: str, leaves: list[bytes], entries: list[bytes]) -> bytes | None:

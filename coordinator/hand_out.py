@@ -20,6 +20,7 @@ from coordinator import schema
 from coordinator.combine import read_vector
 from coordinator.errors import BoxesDeletedError, NotOpenedError, NotReleasedError, NotRosteredError
 from coordinator.log_book import LogBook, View
+from plan.errors import phrase
 from protos.bodies import ReportName
 from protos.round_log import RoundLog, RoundState
 
@@ -37,7 +38,7 @@ def boxes_of(book: LogBook, auditor_id: str, round_id: bytes) -> Iterator[tuple[
         round_log = view.round(round_id)
         _check_auditor(view, round_log, auditor_id)
         if round_log.state in _ENDED:
-            raise BoxesDeletedError("this round is over and its boxes are deleted")
+            raise BoxesDeletedError(phrase("this round is over and its boxes are deleted"))
         rows = sorted((row.index, row.digest) for row in round_log.reports.values())
     return _stream_boxes(book, auditor_id, round_id, rows)
 
@@ -53,7 +54,7 @@ def _stream_boxes(
             )
             box = view.connection.execute(query).scalar()
         if box is None:
-            raise BoxesDeletedError("this round is over and its boxes are deleted")
+            raise BoxesDeletedError(phrase("this round is over and its boxes are deleted"))
         yield report_digest, bytes(box)
 
 
@@ -69,7 +70,9 @@ def vectors_of(book: LogBook, auditor_id: str, round_id: bytes) -> Iterator[tupl
         _check_auditor(view, round_log, auditor_id)
         close_body = round_log.close_body()
         if auditor_id not in round_log.openings or close_body is None:
-            raise NotOpenedError(f"{auditor_id}: log your opening first; its keys must be gone")
+            raise NotOpenedError(
+                phrase("%(auditor_id)s: log your opening first; its keys must be gone", auditor_id=auditor_id)
+            )
     return _stream_vectors(book, round_id, close_body.set)
 
 
@@ -91,7 +94,7 @@ def sums_of(book: LogBook, round_id: bytes) -> Iterator[tuple[str, int, bytes]]:
     with book.reading() as view:
         round_log = view.round(round_id)
         if round_log.release is None:
-            raise NotReleasedError("this round is not released yet")
+            raise NotReleasedError(phrase("this round is not released yet"))
         keys = [
             (auditor, subset)
             for auditor in round_log.terms.auditors
@@ -116,4 +119,6 @@ def _stream_sums(
 
 def _check_auditor(view: View, round_log: RoundLog, auditor_id: str) -> None:
     if auditor_id not in round_log.terms.auditors or auditor_id in view.ledger.revoked_auditors:
-        raise NotRosteredError(f"{auditor_id}: no auditor of this round, or revoked")
+        raise NotRosteredError(
+            phrase("%(auditor_id)s: no auditor of this round, or revoked", auditor_id=auditor_id)
+        )

@@ -24,6 +24,7 @@ from coordinator.errors import ConfigError
 from coordinator.store import FILE_NAME as STORE_NAME
 from coordinator.store import Store
 from crypto.note import KEY_BYTES, KeyType, SigningKey
+from plan.errors import phrase
 from protos.bodies import key_name
 
 KEY_MODE = 0o600
@@ -69,7 +70,9 @@ def create_home(
         ConfigError: the folder holds a finished coordinator already.
     """
     if (directory / CONFIG_NAME).exists():
-        raise ConfigError(f"{directory / CONFIG_NAME}: exists already; choose another folder")
+        raise ConfigError(
+            phrase("%(directory)s: exists already; choose another folder", directory=directory / CONFIG_NAME)
+        )
     keys = directory / "keys"
     for folder, mode in ((directory, 0o755), (keys, 0o700), (directory / "log", 0o755)):
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -116,7 +119,9 @@ def load_home(directory: Path) -> Home:
         certificate = (directory / CA_CERTIFICATE).read_bytes()
         ca_key = (directory / "keys" / "ca.key").read_bytes()
     except OSError as err:
-        raise ConfigError(f"{err.filename}: cannot be read; restore the folder from its backup") from err
+        raise ConfigError(
+            phrase("%(filename)s: cannot be read; restore the folder from its backup", filename=err.filename)
+        ) from err
     return Home(
         directory=directory,
         config=config,
@@ -131,9 +136,15 @@ def _load_key(directory: Path, file_name: str, name: str) -> SigningKey:
     try:
         seed = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as err:
-        raise ConfigError(f"{path}: cannot be read; restore it from its backup") from err
+        raise ConfigError(phrase("%(path)s: cannot be read; restore it from its backup", path=path)) from err
     if len(seed) != KEY_BYTES:
-        raise ConfigError(f"{path}: expected {KEY_BYTES} bytes in hex; restore it from its backup")
+        raise ConfigError(
+            phrase(
+                "%(path)s: expected %(key_bytes)s bytes in hex; restore it from its backup",
+                path=path,
+                key_bytes=KEY_BYTES,
+            )
+        )
     return SigningKey(name, KeyType.ED25519, seed)
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from cryptography import x509
 
 from coordinator.errors import CallerError
+from plan.errors import phrase
 
 CALLER_ROLES = ("node", "auditor")
 
@@ -33,10 +34,12 @@ def identify(certificate_pem: bytes | None, federation: str, now: datetime) -> C
         CallerError: none was shown, it is not for a node or auditor of this federation, or it has expired.
     """
     if not certificate_pem:
-        raise CallerError("no client certificate")
+        raise CallerError(phrase("no client certificate"))
     caller = _read(certificate_pem, federation)
     if caller.expires <= now:
-        raise CallerError(f"the certificate of {caller.role} {caller.id} has expired; renew it")
+        raise CallerError(
+            phrase("the certificate of %(role)s %(id)s has expired; renew it", role=caller.role, id=caller.id)
+        )
     return caller
 
 
@@ -47,9 +50,13 @@ def _read(certificate_pem: bytes, federation: str) -> Caller:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     except (ValueError, x509.ExtensionNotFound) as err:
-        raise CallerError("the client certificate names no party") from err
+        raise CallerError(phrase("the client certificate names no party")) from err
     prefix = f"spiffe://{federation}/"
     role, _, party = uris[0].removeprefix(prefix).partition("/") if len(uris) == 1 else ("", "", "")
     if len(uris) != 1 or not uris[0].startswith(prefix) or role not in CALLER_ROLES or not party:
-        raise CallerError(f"the client certificate is not for a node or auditor of {federation}")
+        raise CallerError(
+            phrase(
+                "the client certificate is not for a node or auditor of %(federation)s", federation=federation
+            )
+        )
     return Caller(role, party, certificate.not_valid_after_utc)

@@ -30,6 +30,7 @@ from crypto.checkpoint import Checkpoint, encode_checkpoint
 from crypto.merkle import inclusion_proof
 from crypto.note import Note, SigningKey, encode_note, parse_signature_line
 from crypto.tlog_proof import TlogProof, encode_proof
+from plan.errors import phrase
 from protos.card import parse_card
 from protos.errors import LedgerError, ProtocolError
 from protos.ledger import Ledger
@@ -65,7 +66,7 @@ class View:
             NoGenesisError: the log is empty.
         """
         if self._ledger is None:
-            raise NoGenesisError("the log is empty; propose a roster and have its auditors sign it")
+            raise NoGenesisError(phrase("the log is empty; propose a roster and have its auditors sign it"))
         return self._ledger
 
     def round(self, round_id: bytes) -> RoundLog:
@@ -76,7 +77,9 @@ class View:
         """
         round_log = self.ledger.rounds.get(round_id)
         if round_log is None:
-            raise UnknownRoundError(f"round {round_id.hex()[:16]}…: no such plan in the log")
+            raise UnknownRoundError(
+                phrase("round %(round_id)s…: no such plan in the log", round_id=round_id.hex()[:16])
+            )
         return round_log
 
     def append(self, entry: bytes, body: bytes) -> int:
@@ -89,7 +92,9 @@ class View:
         try:
             self.ledger.append(entry, body)
         except LedgerError as err:
-            raise StatementRefusedError(f"the log refuses this statement: {err}", err.code) from err
+            raise StatementRefusedError(
+                phrase("the log refuses this statement: %(reason)s", reason=err), err.code
+            ) from err
         self.is_changed = True
         row = {
             "position": position,
@@ -192,7 +197,7 @@ class LogBook:
         try:
             return Ledger(parse_card(card_text))
         except ProtocolError as err:
-            raise StoreError("database: the stored card is damaged; restore the backup") from err
+            raise StoreError(phrase("database: the stored card is damaged; restore the backup")) from err
 
     @staticmethod
     def _is_prefix(connection: Connection, ledger: Ledger, size: int, root: bytes) -> bool:
@@ -216,11 +221,15 @@ class LogBook:
         except LedgerError as err:
             self._ledger = None
             raise StoreError(
-                f"database: entry {ledger.size} is not valid ({err.code}); restore the backup"
+                phrase(
+                    "database: entry %(size)s is not valid (%(code)s); restore the backup",
+                    size=ledger.size,
+                    code=err.code,
+                )
             ) from err
         if ledger.root() != root:
             self._ledger = None
-            raise StoreError("database: the entries do not make the stored tree; restore the backup")
+            raise StoreError(phrase("database: the entries do not make the stored tree; restore the backup"))
 
 
 def sign_entry(text: str, key: SigningKey) -> bytes:

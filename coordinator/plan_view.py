@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coordinator.errors import PlanRefusedError
-from plan.errors import PlanError
+from plan.errors import PlanError, phrase
 from plan.published import Published, read_published
 from privacy.errors import PrivacyError
 from protos.round_log import RoundLog
@@ -18,4 +18,6 @@ def published_plan(round_log: RoundLog) -> Published:
     try:
         return read_published(round_log.terms, round_log.plan.body)
     except (PlanError, PrivacyError) as err:
-        raise PlanRefusedError(f"plan {round_log.terms.serial}: {err}") from err
+        raise PlanRefusedError(
+            phrase("plan %(serial)s: %(reason)s", serial=round_log.terms.serial, reason=err)
+        ) from err

@@ -29,6 +29,7 @@ from crypto.checkpoint import Checkpoint, parse_checkpoint
 from crypto.errors import CryptoError
 from crypto.note import parse_note
 from crypto.tiles import changed_tiles
+from plan.errors import phrase
 
 CHECKPOINT = "checkpoint"
 BLOB = "blob"
@@ -54,11 +55,22 @@ def verify_not_rolled_back(view: View, folder: Path) -> None:
     size = view.ledger.size if view.has_genesis else 0
     if published.size > size:
         raise LogRolledBackError(
-            f"{folder}: {published.size} entries were published, the database has {size}; "
-            "an old copy was restored: restore the newest one, never go on from this"
+            phrase(
+                "%(folder)s: %(size)s entries were published, the database has %(stored)s; an old "
+                "copy was restored: restore the newest one, never go on from this",
+                folder=folder,
+                size=published.size,
+                stored=size,
+            )
         )
     if view.ledger.root(published.size) != published.root:
-        raise LogRolledBackError(f"{folder}: the published tree of {published.size} entries is another one")
+        raise LogRolledBackError(
+            phrase(
+                "%(folder)s: the published tree of %(size)s entries is another one",
+                folder=folder,
+                size=published.size,
+            )
+        )
 
 
 def publish_log(book: LogBook, folder: Path, durable: DurableHook) -> int:

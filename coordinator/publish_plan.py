@@ -20,7 +20,7 @@ from coordinator.errors import GroupTooSmallError, PlanRefusedError
 from coordinator.home import Home
 from coordinator.log_book import LogBook, View, sign_entry
 from plan.document import PlanDocument, encode_body, terms_of
-from plan.errors import PlanError
+from plan.errors import PlanError, phrase
 from plan.groups import small_groups
 from plan.layout import Layout, build_layout
 from plan.publishing import check_publishable, resolve
@@ -56,7 +56,10 @@ def publish_plan(book: LogBook, home: Home, draft: PlanDocument, auditors: Seque
             return earlier
         if statement.closes <= view.now:
             raise PlanRefusedError(
-                f"window.closes: {statement.closes.isoformat()} is over; choose a later time"
+                phrase(
+                    "window.closes: %(closes)s is over; choose a later time",
+                    closes=statement.closes.isoformat(),
+                )
             )
         text = encode_statement(statement)
         view.append(sign_entry(text, home.statement_key), body)
@@ -75,7 +78,7 @@ def _statement(view: View, home: Home, draft: PlanDocument, auditors: Sequence[s
             for table in layout.tables
         )
     except (PlanError, PrivacyError) as err:
-        raise PlanRefusedError(str(err)) from err
+        raise PlanRefusedError(err) from err
     row = (terms.num_auditors, terms.threshold, terms.collude, terms.quorum)
     _check_tuple(roster.body, row)
     _check_groups(ledger, layout, terms.min_group)
@@ -99,7 +102,7 @@ def _statement(view: View, home: Home, draft: PlanDocument, auditors: Sequence[s
             body=body_ref(body),
         )
     except ProtocolError as err:
-        raise PlanRefusedError(str(err)) from err
+        raise PlanRefusedError(err) from err
     return statement, body
 
 
@@ -112,7 +115,12 @@ def _check_tuple(roster: RosterBody, row: tuple[int, int, int, int]) -> None:
     if row not in roster.tuples:
         allowed = ", ".join(str(item) for item in roster.tuples)
         raise PlanRefusedError(
-            f"trust: (auditors, threshold, collude, quorum) = {row} is not in the roster; it allows {allowed}"
+            phrase(
+                "trust: (auditors, threshold, collude, quorum) = %(row)s is not in the roster; it "
+                "allows %(allowed)s",
+                row=row,
+                allowed=allowed,
+            )
         )
 
 
@@ -124,7 +132,11 @@ def _check_groups(ledger: Ledger, layout: Layout, min_group: int) -> None:
     if small:
         group = ", ".join(f"{key} = {value or '(none)'}" for key, value in min(small))
         raise GroupTooSmallError(
-            f"the roster has fewer than {min_group} schools with {group}; leave it out of the tables"
+            phrase(
+                "the roster has fewer than %(min_group)s schools with %(group)s; leave it out of the tables",
+                min_group=min_group,
+                group=group,
+            )
         )
 
 
@@ -133,7 +145,11 @@ def _choose_auditors(ledger: Ledger, num_auditors: int, wanted: Sequence[str]) -
     chosen = tuple(name for name in known if name in set(wanted)) if wanted else tuple(known[:num_auditors])
     if len(chosen) != num_auditors or (wanted and len(set(wanted)) != len(chosen)):
         raise PlanRefusedError(
-            f"auditors: the plan has {num_auditors}, usable in the roster are {', '.join(known)}"
+            phrase(
+                "auditors: the plan has %(num_auditors)s, usable in the roster are %(known)s",
+                num_auditors=num_auditors,
+                known=", ".join(known),
+            )
         )
     return chosen
 

@@ -38,6 +38,7 @@ from coordinator.log_book import LogBook, View
 from crypto.errors import CryptoError, FieldRangeError
 from crypto.field64 import parse_vector
 from crypto.note import parse_note
+from plan.errors import phrase
 from protos.errors import PayloadError, ProtocolError
 from protos.report_payload import ReportPayload, note_of, parse_payload, verify_contents
 from protos.round_log import RoundLog
@@ -65,7 +66,11 @@ def receive_report(book: LogBook, node_id: str, data: bytes) -> bytes:
     """
     text, report = _header(data)
     if report.node != node_id:
-        raise IdentityMismatchError(f"certificate of node {node_id}, report of node {report.node}")
+        raise IdentityMismatchError(
+            phrase(
+                "certificate of node %(node_id)s, report of node %(node)s", node_id=node_id, node=report.node
+            )
+        )
     payload_sha256 = hashlib.sha256(data).digest()
     with book.reading() as view:
         position = _taken_slot(view.connection, report, payload_sha256)
@@ -89,9 +94,11 @@ def _header(data: bytes) -> tuple[str, Report]:
         text = parse_note(note_of(data)).text
         report = parse_statement(text)
     except (ProtocolError, CryptoError) as err:
-        raise ReportRefusedError(f"report header: {err}") from err
+        raise ReportRefusedError(phrase("report header: %(reason)s", reason=err)) from err
     if not isinstance(report, Report):
-        raise ReportRefusedError(f"report header: expected a report, found a {report.TYPE}")
+        raise ReportRefusedError(
+            phrase("report header: expected a report, found a %(type)s", type=report.TYPE)
+        )
     return text, report
 
 
@@ -102,41 +109,55 @@ def _taken_slot(connection: Connection, report: Report, payload_sha256: bytes) -
         return None
     if row.payload_sha256 != payload_sha256:
         raise AlreadyReportedError(
-            f"node {report.node}, attempt {report.attempt}: other bytes stand in the log; "
-            "a correction is a new attempt"
+            phrase(
+                "node %(node)s, attempt %(attempt)s: other bytes stand in the log; a correction "
+                "is a new attempt",
+                node=report.node,
+                attempt=report.attempt,
+            )
         )
     return int(row.position)
 
 
 def _check_round(view: View, round_log: RoundLog, report: Report) -> None:
     if round_log.roster.node(report.node) is None or report.node in view.ledger.revoked_nodes:
-        raise NotRosteredError(f"node {report.node}: not in this round's roster, or revoked")
+        raise NotRosteredError(
+            phrase("node %(node)s: not in this round's roster, or revoked", node=report.node)
+        )
     if not round_log.is_approved:
-        raise RoundNotOpenError("this round waits for its auditors' approvals")
+        raise RoundNotOpenError(phrase("this round waits for its auditors' approvals"))
     if round_log.candidates is not None:
-        raise RoundClosedError("the candidates of this round are fixed; no further report counts")
+        raise RoundClosedError(phrase("the candidates of this round are fixed; no further report counts"))
     _check_window(round_log, view.now)
 
 
 def _check_window(round_log: RoundLog, now: datetime) -> None:
     if now < round_log.terms.opens:
-        raise RoundNotOpenError(f"this round takes reports from {round_log.terms.opens.isoformat()} on")
+        raise RoundNotOpenError(
+            phrase("this round takes reports from %(opens)s on", opens=round_log.terms.opens.isoformat())
+        )
     if now >= round_log.terms.closes:
-        raise RoundExpiredError(f"this round took reports until {round_log.terms.closes.isoformat()}")
+        raise RoundExpiredError(
+            phrase("this round took reports until %(closes)s", closes=round_log.terms.closes.isoformat())
+        )
 
 
 def _check_contents(data: bytes, report: Report, cells: int, box_bytes: int, num_boxes: int) -> ReportPayload:
     try:
         payload = parse_payload(data, cells, box_bytes, num_boxes)
     except PayloadError as err:
-        raise ReportLengthError(str(err)) from err
+        raise ReportLengthError(err) from err
     try:
         verify_contents(payload, report)
         parse_vector(payload.vector, cells)
     except FieldRangeError as err:
-        raise ElementRangeError(f"report of {report.node}: {err}") from err
+        raise ElementRangeError(
+            phrase("report of %(node)s: %(reason)s", node=report.node, reason=err)
+        ) from err
     except (PayloadError, CryptoError) as err:
-        raise ReportRefusedError(f"report of {report.node}: {err}") from err
+        raise ReportRefusedError(
+            phrase("report of %(node)s: %(reason)s", node=report.node, reason=err)
+        ) from err
     return payload
 
 
@@ -146,7 +167,9 @@ def _store(
     try:
         position = view.append(payload.note, b"")
     except StatementRefusedError as err:
-        raise ReportRefusedError(f"report of {report.node}: {err}") from err
+        raise ReportRefusedError(
+            phrase("report of %(node)s: %(reason)s", node=report.node, reason=err)
+        ) from err
     row = {
         "round": report.round,
         "node": report.node,

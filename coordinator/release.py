@@ -14,6 +14,7 @@ from coordinator.combine import Combined
 from coordinator.errors import RoundNotOpenError
 from coordinator.home import Home
 from coordinator.log_book import View, sign_entry
+from plan.errors import phrase
 from plan.layout import Layout
 from protos.bodies import TableSums, encode_release_body
 from protos.round_log import RoundLog, fewest_replicas
@@ -30,7 +31,7 @@ def log_release(
     """
     close, close_body = round_log.close, round_log.close_body()
     if close is None or close_body is None:
-        raise RoundNotOpenError("this round is not closed")
+        raise RoundNotOpenError(phrase("this round is not closed"))
     body = encode_release_body(() if combined.outside else _tables(layout, combined))
     statement = Release(
         federation=round_log.terms.federation,

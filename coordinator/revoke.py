@@ -9,6 +9,7 @@ from __future__ import annotations
 from coordinator.errors import NotRosteredError, RosterError
 from coordinator.home import Home
 from coordinator.log_book import LogBook, sign_entry
+from plan.errors import phrase
 from protos.errors import ProtocolError
 from protos.statements import Revoke, encode_statement
 
@@ -36,9 +37,15 @@ def revoke(book: LogBook, home: Home, subject: str, party_id: str, reason: str) 
         body = ledger.roster.body
         found = body.node(party_id) if subject == "node" else body.auditor(party_id)
         if found is None:
-            raise NotRosteredError(f"{subject} {party_id}: not in the roster in force")
+            raise NotRosteredError(
+                phrase(
+                    "%(subject)s %(party_id)s: not in the roster in force", subject=subject, party_id=party_id
+                )
+            )
         try:
             statement = Revoke(home.config.federation, ledger.roster.digest, subject, party_id, reason)
         except ProtocolError as err:
-            raise RosterError(f"{subject} {party_id}: {err}") from err
+            raise RosterError(
+                phrase("%(subject)s %(party_id)s: %(reason)s", subject=subject, party_id=party_id, reason=err)
+            ) from err
         return view.append(sign_entry(encode_statement(statement), home.statement_key), b"")

@@ -28,6 +28,7 @@ from coordinator.log_book import CARD, LogBook, View
 from coordinator.store import insert_once, read_meta, write_meta
 from crypto.errors import CryptoError
 from crypto.note import Note, VerifierKey, encode_note, parse_signature_line, verify_signature
+from plan.errors import phrase
 from protos.bodies import RosterAuditor, RosterBody, RosterNode, encode_roster_body, parse_roster_body
 from protos.card import CardAuditor, FederationCard, encode_card, parse_card
 from protos.convert import Proposal
@@ -118,32 +119,40 @@ def _draft_body(view: View, home: Home) -> RosterBody:
 
 def _auditor(request: Request, *, is_outside: bool) -> RosterAuditor:
     if request.cosigner is None:
-        raise RosterError(f"auditor {request.id}: its request has no cosigner key")
+        raise RosterError(phrase("auditor %(id)s: its request has no cosigner key", id=request.id))
     return RosterAuditor(request.id, request.operator, request.key, request.cosigner, is_outside)
 
 
 def _node(request: Request) -> RosterNode:
     if request.master is None:
-        raise RosterError(f"node {request.id}: its request has no master commitment")
+        raise RosterError(phrase("node %(id)s: its request has no master commitment", id=request.id))
     return RosterNode(request.id, request.operator, request.key, request.master, request.attributes, ())
 
 
 def _check_body(home: Home, body: RosterBody, last: RosterState | None) -> None:
     if last is not None and last.body == body and last.statement.quorum == home.config.quorum:
-        raise RosterError("nothing has changed since the roster in force; approve a request first")
+        raise RosterError(phrase("nothing has changed since the roster in force; approve a request first"))
     quorum, found = home.config.quorum, len(body.auditors)
     for n, _t, f, _q in body.tuples:
         if n > found or not found + f < 2 * quorum <= 2 * found:
             raise RosterError(
-                f"{found} auditors enrolled, quorum {quorum}: the tuple of {n} auditors ({f} colluding) "
-                f"needs at least {n}, and (auditors + {f})/2 < quorum <= auditors; approve more auditors "
-                "or change quorum and tuples in coordinator.toml"
+                phrase(
+                    "%(found)s auditors enrolled, quorum %(quorum)s: the tuple of %(n)s auditors "
+                    "(%(f)s colluding) needs at least %(n)s, and (auditors + %(f)s)/2 < quorum <= "
+                    "auditors; approve more auditors or change quorum and tuples in coordinator.toml",
+                    found=found,
+                    quorum=quorum,
+                    n=n,
+                    f=f,
+                )
             )
     for auditor in body.auditors:
         earlier = last.body.auditor(auditor.id) if last else None
         if earlier is not None and earlier.statement != auditor.statement:
             raise RosterError(
-                f"auditor {auditor.id}: its key differs from the roster in force; use another id"
+                phrase(
+                    "auditor %(id)s: its key differs from the roster in force; use another id", id=auditor.id
+                )
             )
 
 
@@ -152,7 +161,7 @@ def _encode_body(body: RosterBody, federation: str) -> bytes:
     try:
         parse_roster_body(data, federation)
     except BodyError as err:
-        raise RosterError(f"these enrolments make no roster: {err}") from err
+        raise RosterError(phrase("these enrolments make no roster: %(reason)s", reason=err)) from err
     return data
 
 
@@ -219,15 +228,24 @@ def sign_roster(book: LogBook, home: Home, auditor_id: str, text_digest: bytes, 
         ).first()
         if row is None:
             raise UnknownProposalError(
-                f"roster {text_digest.hex()[:16]}…: not waiting; list the proposals again"
+                phrase(
+                    "roster %(digest)s…: not waiting; list the proposals again",
+                    digest=text_digest.hex()[:16],
+                )
             )
         key = _key_of(view, home, row, auditor_id)
         if key is None:
-            raise NotRosteredError(f"{auditor_id}: not an auditor of this roster or the one before")
+            raise NotRosteredError(
+                phrase(
+                    "%(auditor_id)s: not an auditor of this roster or the one before", auditor_id=auditor_id
+                )
+            )
         try:
             verify_signature(row.text, parse_signature_line(line), key)
         except CryptoError as err:
-            raise SignatureRefusedError(f"roster signature of {auditor_id}: {err}") from err
+            raise SignatureRefusedError(
+                phrase("roster signature of %(auditor_id)s: %(reason)s", auditor_id=auditor_id, reason=err)
+            ) from err
         insert_once(view.connection, _LINES, {"digest": text_digest, "auditor": auditor_id, "line": line})
         return _log_if_signed(view, home, row)
 

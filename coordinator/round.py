@@ -27,6 +27,7 @@ from datetime import datetime, timedelta
 from itertools import combinations
 
 from coordinator.errors import ReplicaMismatchError
+from plan.errors import phrase
 from protos.bodies import ReportName
 from protos.round_log import RoundLog, closed_set, distinct_operators
 
@@ -228,8 +229,12 @@ def choose_openers(round_log: RoundLog) -> tuple[str, ...]:
         num_liars += 1
     suspects = conflicts(round_log, names)
     raise ReplicaMismatchError(
-        f"the sums returned by {', '.join(suspects)} disagree and {len(names)} replies do not decide; "
-        "wait for another auditor",
+        phrase(
+            "the sums returned by %(suspects)s disagree and %(num_names)s replies do not "
+            "decide; wait for another auditor",
+            suspects=", ".join(suspects),
+            num_names=len(names),
+        ),
         suspects,
     )
 

@@ -27,6 +27,7 @@ from coordinator import errors
 from coordinator.config import Config
 from coordinator.desk import Desk
 from coordinator.identity import identify
+from plan.errors import phrase
 from protos import convert
 from protos import fedscreen_v1_pb2 as pb
 from protos import fedscreen_v1_pb2_grpc as stubs
@@ -76,7 +77,13 @@ class _Answering:
         shown = cast(Mapping[str, Sequence[bytes]], context.auth_context()).get("x509_pem_cert", ())
         caller = identify(shown[0] if shown else None, self._desk.home.config.federation, self._now())
         if role is not None and caller.role != role:
-            raise errors.WrongRoleError(f"this call is for an {role}, the certificate is for a {caller.role}")
+            raise errors.WrongRoleError(
+                phrase(
+                    "this call is for an %(role)s, the certificate is for a %(caller_role)s",
+                    role=role,
+                    caller_role=caller.role,
+                )
+            )
         return caller.id
 
     def _call(self, context: grpc.ServicerContext, role: str | None, work: Callable[[str], T]) -> T:
@@ -230,9 +237,13 @@ def make_server(
     try:
         port = server.add_secure_port(listen, credentials)
     except RuntimeError as err:
-        raise errors.ConfigError(f"listen: {listen} cannot be bound; is another server running?") from err
+        raise errors.ConfigError(
+            phrase("listen: %(listen)s cannot be bound; is another server running?", listen=listen)
+        ) from err
     if port == 0:
-        raise errors.ConfigError(f"listen: {listen} cannot be bound; is another server running?")
+        raise errors.ConfigError(
+            phrase("listen: %(listen)s cannot be bound; is another server running?", listen=listen)
+        )
     return server, int(port)
 
 

@@ -27,6 +27,7 @@ from sqlalchemy.dialects.sqlite import insert
 from coordinator import schema
 from coordinator.durable import DurableHook, ignore_step
 from coordinator.errors import SchemaVersionError, StoreError
+from plan.errors import phrase
 
 FILE_NAME = "coordinator.db"
 BUSY_TIMEOUT_S = 30.0
@@ -43,7 +44,8 @@ class Store:
             SchemaVersionError: it was written by another version.
         """
         if create == path.exists():
-            raise StoreError(f"{path}: {'exists already' if create else 'no such database'}")
+            text = phrase("%(path)s: exists already", path=path)
+            raise StoreError(text if create else phrase("%(path)s: no such database", path=path))
         self._durable = durable
         self._engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_S}
@@ -66,7 +68,9 @@ class Store:
             with self._engine.connect() as connection:
                 yield connection
         except sa.exc.OperationalError as err:
-            raise StoreError(f"database: {err.orig}; is another program holding it?") from err
+            raise StoreError(
+                phrase("database: %(reason)s; is another program holding it?", reason=err.orig)
+            ) from err
 
     @contextmanager
     def writing(self, step: str) -> Iterator[Connection]:
@@ -83,7 +87,9 @@ class Store:
                 if is_changed:
                     self._durable(f"before {step}")
         except sa.exc.OperationalError as err:
-            raise StoreError(f"database: {err.orig}; is another program holding it?") from err
+            raise StoreError(
+                phrase("database: %(reason)s; is another program holding it?", reason=err.orig)
+            ) from err
         if is_changed:
             self._durable(f"after {step}")
 
@@ -106,12 +112,19 @@ class Store:
                 found = read_meta(connection, "schema_version")
         except sa.exc.DatabaseError as err:
             self.close()
-            raise StoreError(f"{path}: not a coordinator's database ({err.orig})") from err
+            raise StoreError(
+                phrase("%(path)s: not a coordinator's database (%(reason)s)", path=path, reason=err.orig)
+            ) from err
         if found != str(schema.SCHEMA_VERSION):
             self.close()
             raise SchemaVersionError(
-                f"{path}: schema version {found}, this program writes {schema.SCHEMA_VERSION}; "
-                "use the program that wrote it"
+                phrase(
+                    "%(path)s: schema version %(found)s, this program writes %(schema_version)s; use "
+                    "the program that wrote it",
+                    path=path,
+                    found=found,
+                    schema_version=schema.SCHEMA_VERSION,
+                )
             )
 
 

@@ -26,6 +26,7 @@ from coordinator.log_book import LogBook, View
 from crypto.errors import CryptoError
 from crypto.field64 import parse_vector
 from crypto.note import parse_note
+from plan.errors import phrase
 from protos.errors import ProtocolError
 from protos.statements import (
     Abandon,
@@ -59,7 +60,9 @@ def submit_statement(book: LogBook, auditor_id: str, entry: bytes, body: bytes) 
     """
     text, statement = _read(entry)
     if not isinstance(statement, _BY_AUDITOR):
-        raise StatementRefusedError(f"a {statement.TYPE} is not an auditor's statement", "wrong-type")
+        raise StatementRefusedError(
+            phrase("a %(type)s is not an auditor's statement", type=statement.TYPE), "wrong-type"
+        )
     _check_identity(auditor_id, statement.auditor)
     return _append_once(book, f"append {statement.TYPE}", text, entry, body)
 
@@ -74,7 +77,7 @@ def submit_opening(book: LogBook, auditor_id: str, entry: bytes, sums: Sequence[
     """
     text, opening = _read(entry)
     if not isinstance(opening, Opening):
-        raise OpeningRefusedError(f"expected an opening, found a {opening.TYPE}")
+        raise OpeningRefusedError(phrase("expected an opening, found a %(type)s", type=opening.TYPE))
     _check_identity(auditor_id, opening.auditor)
     with book.reading() as view:
         terms = view.round(opening.round).terms
@@ -91,24 +94,42 @@ def _read(entry: bytes) -> tuple[str, Statement]:
         text = parse_note(entry).text
         return text, parse_statement(text)
     except (CryptoError, ProtocolError) as err:
-        raise StatementRefusedError(f"not a signed statement: {err}", "bad-entry") from err
+        raise StatementRefusedError(
+            phrase("not a signed statement: %(reason)s", reason=err), "bad-entry"
+        ) from err
 
 
 def _check_identity(auditor_id: str, named: str) -> None:
     if named != auditor_id:
-        raise IdentityMismatchError(f"certificate of auditor {auditor_id}, statement of auditor {named}")
+        raise IdentityMismatchError(
+            phrase(
+                "certificate of auditor %(auditor_id)s, statement of auditor %(named)s",
+                auditor_id=auditor_id,
+                named=named,
+            )
+        )
 
 
 def _check_sums(opening: Opening, sums: Sequence[bytes], cells: int) -> None:
     if len(sums) != len(opening.sums):
-        raise OpeningRefusedError(f"{len(sums)} sums, the opening names {len(opening.sums)}")
+        raise OpeningRefusedError(
+            phrase(
+                "%(num_sums)s sums, the opening names %(num_sums2)s",
+                num_sums=len(sums),
+                num_sums2=len(opening.sums),
+            )
+        )
     for (subset, expected), data in zip(opening.sums, sums, strict=True):
         try:
             parse_vector(data, cells)
         except CryptoError as err:
-            raise OpeningRefusedError(f"sum of subset {subset}: {err}") from err
+            raise OpeningRefusedError(
+                phrase("sum of subset %(subset)s: %(reason)s", subset=subset, reason=err)
+            ) from err
         if hashlib.sha256(data).digest() != expected:
-            raise OpeningRefusedError(f"sum of subset {subset}: not the one that the opening names")
+            raise OpeningRefusedError(
+                phrase("sum of subset %(subset)s: not the one that the opening names", subset=subset)
+            )
 
 
 def _append_once(
@@ -129,7 +150,7 @@ def _append(view: View, entry: bytes, body: bytes) -> int:
         return view.append(entry, body)
     except StatementRefusedError as err:
         if err.reason in _ONCE_ONLY:
-            raise AlreadyStatedError(str(err)) from err
+            raise AlreadyStatedError(err) from err
         if err.reason == "not-agreed":
-            raise NotYetAgreedError(str(err)) from err
+            raise NotYetAgreedError(err) from err
         raise

@@ -14,6 +14,7 @@ from coordinator.log_book import LogBook, View
 from coordinator.store import upsert
 from crypto.errors import CryptoError
 from crypto.note import cosignature_time, parse_signature_line, verify_signature
+from plan.errors import phrase
 from protos.ledger import Ledger
 
 _TABLE = schema.cosignatures
@@ -39,16 +40,31 @@ def take_cosignature(book: LogBook, auditor_id: str, size: int, line: str) -> No
 
 def _verify(book: LogBook, ledger: Ledger, auditor_id: str, size: int, line: str) -> int:
     if not 1 <= size <= ledger.size:
-        raise SignatureRefusedError(f"cosignature: size {size}, the log has {ledger.size}")
+        raise SignatureRefusedError(
+            phrase(
+                "cosignature: size %(size)s, the log has %(ledger_size)s", size=size, ledger_size=ledger.size
+            )
+        )
     auditor = ledger.roster_at(size).body.auditor(auditor_id)
     if auditor is None or auditor_id in ledger.revoked_auditors:
-        raise NotRosteredError(f"{auditor_id}: no auditor of the roster at size {size}")
+        raise NotRosteredError(
+            phrase(
+                "%(auditor_id)s: no auditor of the roster at size %(size)s", auditor_id=auditor_id, size=size
+            )
+        )
     try:
         signature = parse_signature_line(line)
         verify_signature(book.checkpoint_text(ledger, size), signature, auditor.cosigner)
         return cosignature_time(signature)
     except CryptoError as err:
-        raise SignatureRefusedError(f"cosignature of {auditor_id} at size {size}: {err}") from err
+        raise SignatureRefusedError(
+            phrase(
+                "cosignature of %(auditor_id)s at size %(size)s: %(reason)s",
+                auditor_id=auditor_id,
+                size=size,
+                reason=err,
+            )
+        ) from err
 
 
 def _stored_time(view: View, auditor_id: str, size: int) -> int | None:

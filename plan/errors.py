@@ -5,6 +5,8 @@ The words are `Phrase`s: an English message id with its values apart, so that a 
 the reader's language (`str` gives English). No problem repeats a value of a pupil's record.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -15,23 +17,64 @@ class Phrase:
 
     Attributes:
         msgid: the English text with `%(name)s` places.
-        values: pairs of a place's name and its value.
+        values: pairs of a place's name and its value; a phrase in a place is translated with the whole.
     """
 
     msgid: str
-    values: tuple[tuple[str, str | int], ...] = ()
+    values: tuple[tuple[str, str | int | Phrase], ...] = ()
 
     def text(self, translate: Callable[[str], str] = str) -> str:
         """Return the sentence; `translate` is a gettext function (English without one)."""
-        return translate(self.msgid) % dict(self.values)
+        return translate(self.msgid) % {
+            name: value.text(translate) if isinstance(value, Phrase) else value for name, value in self.values
+        }
 
     def __str__(self) -> str:
         return self.text()
 
 
-def phrase(msgid: str, /, **values: str | int) -> Phrase:
-    """Make a phrase; message extraction looks for calls of this name."""
-    return Phrase(msgid, tuple(values.items()))
+def phrase(msgid: str, /, **values: object) -> Phrase:
+    """Make a phrase; message extraction looks for calls of this name.
+
+    An error in a place is shown by its own phrase where it has one; any other value as `str` writes it.
+    """
+    return Phrase(msgid, tuple((name, _shown(value)) for name, value in values.items()))
+
+
+def _shown(value: object) -> str | int | Phrase:
+    if isinstance(value, Exception):
+        return phrase_of(value)
+    return value if isinstance(value, str | int | Phrase) else str(value)
+
+
+def phrase_of(message: object) -> Phrase:
+    """Give the phrase of a message or an error; words that are none stay as they are."""
+    found = getattr(message, "phrase", message)
+    return found if isinstance(found, Phrase) else Phrase("%(text)s", (("text", str(message)),))
+
+
+def told(error: Exception, translate: Callable[[str], str]) -> str:
+    """Say an error in the reader's language.
+
+    What has no phrase speaks of bytes that are malformed or altered; its details stay English.
+    """
+    if isinstance(getattr(error, "phrase", None), Phrase):
+        return phrase_of(error).text(translate)
+    return phrase("malformed or altered (%(details)s)", details=str(error)).text(translate)
+
+
+class PhrasedError(Exception):
+    """An error whose message is a phrase, so that a command can show it in the reader's language.
+
+    `str` gives English.
+
+    Attributes:
+        phrase: the message.
+    """
+
+    def __init__(self, message: Phrase | Exception | str) -> None:
+        self.phrase = phrase_of(message)
+        super().__init__(str(self.phrase))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +93,20 @@ class Problem:
     allowed: Phrase
     advice: Phrase | None = None
 
-    def text(self, translate: Callable[[str], str] = str) -> str:
-        """Return the problem as one line."""
+    @property
+    def phrase(self) -> Phrase:
+        """The problem as one line."""
         line = phrase(
             "%(key)s: found %(found)s; allowed: %(allowed)s",
-            key=self.key or phrase("the file").text(translate),
-            found=self.found.text(translate),
-            allowed=self.allowed.text(translate),
-        ).text(translate)
-        return f"{line} ({self.advice.text(translate)})" if self.advice else line
+            key=self.key or phrase("the file"),
+            found=self.found,
+            allowed=self.allowed,
+        )
+        return phrase("%(problem)s (%(advice)s)", problem=line, advice=self.advice) if self.advice else line
+
+    def text(self, translate: Callable[[str], str] = str) -> str:
+        """Return the problem as one line."""
+        return self.phrase.text(translate)
 
     def __str__(self) -> str:
         return self.text()
@@ -74,6 +122,12 @@ class PlanError(Exception):
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
+
+    @property
+    def phrase(self) -> Phrase:
+        """All problems, one a line."""
+        named = [(f"p{place}", problem.phrase) for place, problem in enumerate(self.problems)]
+        return Phrase("\n".join(f"%({name})s" for name, _ in named), tuple(named))
 
     @property
     def key(self) -> str:

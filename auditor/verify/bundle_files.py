@@ -18,6 +18,7 @@ import hashlib
 from pathlib import Path
 
 from auditor.verify.outcome import CheckFailed, CheckSkipped
+from plan.errors import Phrase, phrase
 from protos.bundle import MAX_BYTES, NAME, FileEntry, Manifest, parse_manifest
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -57,10 +58,14 @@ class BundleFiles:
             CheckFailed: it is unreasonably large.
         """
         if path not in self.paths:
-            raise CheckSkipped(f"{path} is missing")
+            raise CheckSkipped(phrase("%(path)s is missing", path=path))
         file = self.root / path
         if file.stat().st_size > MAX_FILE_BYTES:
-            raise CheckFailed(f"{path}: more than {MAX_FILE_BYTES} bytes")
+            raise CheckFailed(
+                phrase(
+                    "%(path)s: more than %(max_file_bytes)s bytes", path=path, max_file_bytes=MAX_FILE_BYTES
+                )
+            )
         return file.read_bytes()
 
     def under(self, folder: str) -> list[str]:
@@ -77,31 +82,47 @@ def read_manifest(files: BundleFiles) -> Manifest:
     """
     data = files.read(NAME)
     if len(data) > MAX_BYTES:
-        raise CheckFailed(f"{NAME}: more than {MAX_BYTES} bytes")
+        raise CheckFailed(phrase("%(name)s: more than %(max_bytes)s bytes", name=NAME, max_bytes=MAX_BYTES))
     return parse_manifest(data)
 
 
-def check_manifest(files: BundleFiles) -> str:
+def check_manifest(files: BundleFiles) -> Phrase:
     """Compare every file with the MANIFEST."""
     manifest = read_manifest(files)
     if files.strange:
-        raise CheckFailed(f"{files.strange[0]}: neither a plain file nor a folder")
+        raise CheckFailed(phrase("%(strange)s: neither a plain file nor a folder", strange=files.strange[0]))
     unlisted = sorted(files.paths - set(manifest.files) - {NAME})
     if unlisted:
-        raise CheckFailed(f"{len(unlisted)} files are not listed, the first: {unlisted[0]}")
+        raise CheckFailed(
+            phrase(
+                "%(num_unlisted)s files are not listed, the first: %(unlisted)s",
+                num_unlisted=len(unlisted),
+                unlisted=unlisted[0],
+            )
+        )
     for path, entry in sorted(manifest.files.items()):
         if path in files.paths and _describe(files.root / path) != entry:
-            raise CheckFailed(f"{path}: not the file that the MANIFEST lists")
+            raise CheckFailed(phrase("%(path)s: not the file that the MANIFEST lists", path=path))
     places = PUBLIC_PLACES + (AUDITOR_PLACES if manifest.kind == "auditor" else ())
     misplaced = [path for path in manifest.files if path != CHECKPOINT and not path.startswith(places)]
     if misplaced:
         raise CheckFailed(
-            f"{misplaced[0]}: nothing of that kind belongs into a bundle of kind {manifest.kind}"
+            phrase(
+                "%(misplaced)s: nothing of that kind belongs into a bundle of kind %(kind)s",
+                misplaced=misplaced[0],
+                kind=manifest.kind,
+            )
         )
     missing = sorted(set(manifest.files) - files.paths)
     if missing:
-        raise CheckSkipped(f"{len(missing)} listed files are missing, the first: {missing[0]}")
-    return f"{len(manifest.files)} files, kind {manifest.kind}"
+        raise CheckSkipped(
+            phrase(
+                "%(num_missing)s listed files are missing, the first: %(missing)s",
+                num_missing=len(missing),
+                missing=missing[0],
+            )
+        )
+    return phrase("%(num_files)s files, kind %(kind)s", num_files=len(manifest.files), kind=manifest.kind)
 
 
 def _describe(path: Path) -> FileEntry:

@@ -18,6 +18,7 @@ from crypto.merkle import leaf_hash, tree_root
 from crypto.note import parse_note
 from crypto.policy import verify_checkpoint
 from crypto.tiles import TILE_WIDTH, changed_tiles, entries_path, parse_entries
+from plan.errors import Phrase, phrase, phrase_of
 from protos.bodies import parse_roster_body
 from protos.card import CardAuditor, FederationCard
 from protos.errors import LedgerError
@@ -61,7 +62,7 @@ class BundleLog:
     bodies: list[bytes] = field(default_factory=list)
     ledger: Ledger | None = None
     stopped_at: int | None = None
-    stopped_by: str = ""
+    stopped_by: Phrase | None = None
 
     def whole_ledger(self) -> Ledger:
         """Return the ledger if every entry was valid.
@@ -70,9 +71,11 @@ class BundleLog:
             CheckSkipped: the log could not be read, or only in part.
         """
         if self.ledger is None:
-            raise CheckSkipped("the log could not be read")
+            raise CheckSkipped(phrase("the log could not be read"))
         if self.stopped_at is not None:
-            raise CheckSkipped(f"the log is valid only up to entry {self.stopped_at}")
+            raise CheckSkipped(
+                phrase("the log is valid only up to entry %(stopped_at)s", stopped_at=self.stopped_at)
+            )
         return self.ledger
 
     def required_policy(self) -> AuditorPolicy:
@@ -82,35 +85,42 @@ class BundleLog:
             CheckSkipped: none was given.
         """
         if self.policy is None:
-            raise CheckSkipped("no policy was given; keys out of the bundle prove nothing")
+            raise CheckSkipped(phrase("no policy was given; keys out of the bundle prove nothing"))
         return self.policy
 
 
-def check_policy(log: BundleLog) -> str:
+def check_policy(log: BundleLog) -> Phrase:
     """Say whose keys are believed."""
     policy = log.required_policy()
-    return (
-        f"log {policy.log.name}, {len(policy.trust.witnesses)} witnesses, genesis {policy.genesis.hex()[:16]}"
+    return phrase(
+        "log %(name)s, %(num_witnesses)s witnesses, genesis %(genesis)s",
+        name=policy.log.name,
+        num_witnesses=len(policy.trust.witnesses),
+        genesis=policy.genesis.hex()[:16],
     )
 
 
-def check_checkpoint(log: BundleLog) -> str:
+def check_checkpoint(log: BundleLog) -> Phrase:
     """Check the checkpoint's signature and cosignatures by the policy's keys."""
     log.note = log.files.read(CHECKPOINT)
     log.checkpoint = parse_checkpoint(parse_note(log.note).text)
     policy = log.required_policy()
     verify_checkpoint(log.note, policy.trust)
     num_witnesses = len(parse_note(log.note).signatures) - 1
-    return f"size {log.checkpoint.size}, {num_witnesses} cosignatures"
+    return phrase(
+        "size %(size)s, %(num_witnesses)s cosignatures", size=log.checkpoint.size, num_witnesses=num_witnesses
+    )
 
 
-def check_tree(log: BundleLog) -> str:
+def check_tree(log: BundleLog) -> Phrase:
     """Rebuild tree and tiles from the entries and compare root and every tile."""
     if log.checkpoint is None:
-        raise CheckSkipped("the checkpoint cannot be read")
+        raise CheckSkipped(phrase("the checkpoint cannot be read"))
     size = log.checkpoint.size
     if not 0 < size <= MAX_ENTRIES:
-        raise CheckFailed(f"tree size {size}, expected 1 to {MAX_ENTRIES}")
+        raise CheckFailed(
+            phrase("tree size %(size)s, expected 1 to %(max_entries)s", size=size, max_entries=MAX_ENTRIES)
+        )
     entries: list[bytes] = []
     for first in range(0, size, TILE_WIDTH):
         width = min(TILE_WIDTH, size - first)
@@ -118,22 +128,22 @@ def check_tree(log: BundleLog) -> str:
         entries += parse_entries(log.files.read(path), width)
     leaves = [leaf_hash(entry) for entry in entries]
     if tree_root(leaves) != log.checkpoint.root:
-        raise CheckFailed(f"the {size} entries have another root than the checkpoint")
+        raise CheckFailed(phrase("the %(size)s entries have another root than the checkpoint", size=size))
     log.entries = entries
     tiles = {f"{LOG}/{path}": data for path, data in changed_tiles(leaves, entries, 0, size)}
     for path, data in tiles.items():
         if log.files.read(path) != data:
-            raise CheckFailed(f"{path}: not the tile that the entries have")
+            raise CheckFailed(phrase("%(path)s: not the tile that the entries have", path=path))
     extra = [path for path in log.files.under(f"{LOG}/tile") if path not in tiles]
     if extra:
-        raise CheckFailed(f"{extra[0]}: no tile of this tree")
-    return f"{size} entries, {len(tiles)} tiles"
+        raise CheckFailed(phrase("%(extra)s: no tile of this tree", extra=extra[0]))
+    return phrase("%(size)s entries, %(num_tiles)s tiles", size=size, num_tiles=len(tiles))
 
 
-def check_bodies(log: BundleLog) -> str:
+def check_bodies(log: BundleLog) -> Phrase:
     """Read every entry's statement and compare its body with the digest and size named there."""
     if not log.entries:
-        raise CheckSkipped("the entries cannot be read")
+        raise CheckSkipped(phrase("the entries cannot be read"))
     statements: list[Statement] = []
     bodies: list[bytes] = []
     named: set[str] = set()
@@ -144,44 +154,63 @@ def check_bodies(log: BundleLog) -> str:
             path = f"{LOG}/blob/{ref.sha256.hex()}"
             body = log.files.read(path)
             if len(body) > MAX_BODY_BYTES or body_ref(body) != ref:
-                raise CheckFailed(f"{path}: not the body that entry {len(bodies)} names")
+                raise CheckFailed(
+                    phrase(
+                        "%(path)s: not the body that entry %(num_bodies)s names",
+                        path=path,
+                        num_bodies=len(bodies),
+                    )
+                )
             named.add(path)
         statements.append(statement)
         bodies.append(body)
     log.statements, log.bodies = statements, bodies
     extra = [path for path in log.files.under(f"{LOG}/blob") if path not in named]
     if extra:
-        raise CheckFailed(f"{extra[0]}: no entry names this body")
-    return f"{len(named)} bodies"
+        raise CheckFailed(phrase("%(extra)s: no entry names this body", extra=extra[0]))
+    return phrase("%(num_named)s bodies", num_named=len(named))
 
 
-def check_genesis(log: BundleLog) -> str:
+def check_genesis(log: BundleLog) -> Phrase:
     """Compare the first entry with the genesis roster that the policy pins."""
     policy = log.required_policy()
     if not log.entries:
-        raise CheckSkipped("the entries cannot be read")
+        raise CheckSkipped(phrase("the entries cannot be read"))
     found = digest(parse_note(log.entries[0]).text)
     if found != policy.genesis:
-        raise CheckFailed(f"genesis is {found.hex()[:16]}, the policy pins {policy.genesis.hex()[:16]}")
-    return found.hex()
+        raise CheckFailed(
+            phrase(
+                "genesis is %(found)s, the policy pins %(genesis)s",
+                found=found.hex()[:16],
+                genesis=policy.genesis.hex()[:16],
+            )
+        )
+    return phrase("%(genesis)s", genesis=found.hex())
 
 
-def check_entries(log: BundleLog) -> str:
+def check_entries(log: BundleLog) -> Phrase:
     """Read the log by the protocol's rules: every signature, order, count and digest of every entry."""
     if not log.statements:
-        raise CheckSkipped("the entries cannot be read")
+        raise CheckSkipped(phrase("the entries cannot be read"))
     card = genesis_card(log)
     if log.policy is not None and card.log != log.policy.log:
-        raise CheckFailed("the genesis roster has another log key than the policy")
+        raise CheckFailed(phrase("the genesis roster has another log key than the policy"))
     log.ledger = Ledger(card)
     for position, (entry, body) in enumerate(zip(log.entries, log.bodies, strict=True)):
         try:
             log.ledger.append(entry, body)
         except LedgerError as err:
-            log.stopped_at, log.stopped_by = position, str(err)
-            raise CheckFailed(f"entry {position} ({log.statements[position].TYPE}): {err}") from err
+            log.stopped_at, log.stopped_by = position, phrase_of(err)
+            raise CheckFailed(
+                phrase(
+                    "entry %(position)s (%(type)s): %(reason)s",
+                    position=position,
+                    type=log.statements[position].TYPE,
+                    reason=err,
+                )
+            ) from err
     log.ledger.verify_checkpoint(log.note)
-    return f"{log.ledger.size} entries follow the rules"
+    return phrase("%(size)s entries follow the rules", size=log.ledger.size)
 
 
 def genesis_card(log: BundleLog) -> FederationCard:
@@ -192,7 +221,7 @@ def genesis_card(log: BundleLog) -> FederationCard:
     """
     roster = log.statements[0]
     if not isinstance(roster, Roster):
-        raise CheckFailed("the first entry is no roster")
+        raise CheckFailed(phrase("the first entry is no roster"))
     body = parse_roster_body(log.bodies[0], roster.federation)
     return FederationCard(
         federation=roster.federation,
@@ -207,29 +236,46 @@ def genesis_card(log: BundleLog) -> FederationCard:
     )
 
 
-def check_rosters(log: BundleLog) -> str:
+def check_rosters(log: BundleLog) -> Phrase:
     """Check the chain of rosters, and that the witnesses in force are ones that the policy knows."""
     if log.stopped_at is not None and isinstance(log.statements[log.stopped_at], Roster):
-        raise CheckFailed(f"roster at entry {log.stopped_at}: {log.stopped_by}")
+        raise CheckFailed(
+            phrase(
+                "roster at entry %(stopped_at)s: %(stopped_by)s",
+                stopped_at=log.stopped_at,
+                stopped_by=log.stopped_by,
+            )
+        )
     ledger = log.whole_ledger()
     chain = ledger.roster_chain
     for before, after in pairwise(chain):
         if after.statement.previous != before.digest or after.statement.serial != before.statement.serial + 1:
-            raise CheckFailed(f"roster {after.statement.serial} does not follow its predecessor")
+            raise CheckFailed(
+                phrase("roster %(serial)s does not follow its predecessor", serial=after.statement.serial)
+            )
     policy = log.required_policy()
     genesis_cosigners = {row.cosigner for row in chain[0].body.auditors}
     unknown = [name for name, key in policy.trust.witnesses.items() if key not in genesis_cosigners]
     if unknown and len(chain) == 1:
-        raise CheckFailed(f"witness {unknown[0]} of the policy is no auditor of this federation")
-    return f"{len(chain)} rosters, {len(chain[-1].body.nodes)} nodes, {len(chain[-1].body.auditors)} auditors"
+        raise CheckFailed(
+            phrase("witness %(unknown)s of the policy is no auditor of this federation", unknown=unknown[0])
+        )
+    return phrase(
+        "%(num_rosters)s rosters, %(num_nodes)s nodes, %(num_auditors)s auditors",
+        num_rosters=len(chain),
+        num_nodes=len(chain[-1].body.nodes),
+        num_auditors=len(chain[-1].body.auditors),
+    )
 
 
-def check_head(log: BundleLog, head: bytes) -> str:
+def check_head(log: BundleLog, head: bytes) -> Phrase:
     """Check that the log extends a checkpoint that the auditor kept from earlier."""
     ledger = log.whole_ledger()
     kept = parse_checkpoint(parse_note(head).text)
     if kept.origin != ledger.card.log.name:
-        raise CheckFailed("the kept checkpoint is of another log")
+        raise CheckFailed(phrase("the kept checkpoint is of another log"))
     if kept.size > ledger.size or ledger.root(kept.size) != kept.root:
-        raise CheckFailed(f"the log does not extend the kept checkpoint of size {kept.size}")
-    return f"extends size {kept.size}"
+        raise CheckFailed(
+            phrase("the log does not extend the kept checkpoint of size %(size)s", size=kept.size)
+        )
+    return phrase("extends size %(size)s", size=kept.size)

@@ -17,7 +17,7 @@ from enum import Enum
 
 from auditor.errors import AuditorError
 from crypto.errors import CryptoError
-from plan.errors import PlanError
+from plan.errors import Phrase, PhrasedError, PlanError, phrase_of
 from privacy.errors import PrivacyError
 from protos.errors import ProtocolError
 from results.errors import ResultsError
@@ -42,14 +42,19 @@ class Check:
     number: int
     name: str
     outcome: Outcome
-    detail: str
+    phrase: Phrase
+
+    @property
+    def detail(self) -> str:
+        """What was looked at or found, in English."""
+        return str(self.phrase)
 
 
-class CheckFailed(Exception):
+class CheckFailed(PhrasedError):
     """A check's condition does not hold; the message says where."""
 
 
-class CheckSkipped(Exception):
+class CheckSkipped(PhrasedError):
     """A check cannot be made: something is missing, or an earlier failure took its ground away."""
 
 
@@ -62,15 +67,15 @@ class Verdict:
     def __init__(self) -> None:
         self.checks: list[Check] = []
 
-    def run(self, name: str, check: Callable[[], str]) -> bool:
+    def run(self, name: str, check: Callable[[], Phrase]) -> bool:
         """Run one check; it returns what it looked at, or raises. Returns whether it passed."""
         try:
-            outcome, detail = Outcome.PASS, check()
+            outcome, found = Outcome.PASS, check()
         except CheckSkipped as err:
-            outcome, detail = Outcome.SKIPPED, str(err)
+            outcome, found = Outcome.SKIPPED, err.phrase
         except _FAILURES as err:
-            outcome, detail = Outcome.FAIL, str(err) or type(err).__name__
-        self.checks.append(Check(len(self.checks) + 1, name, outcome, detail))
+            outcome, found = Outcome.FAIL, phrase_of(err if str(err) else type(err).__name__)
+        self.checks.append(Check(len(self.checks) + 1, name, outcome, found))
         return outcome is Outcome.PASS
 
     @property

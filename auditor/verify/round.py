@@ -21,6 +21,7 @@ from crypto.merkle import leaf_hash, verify_inclusion
 from crypto.policy import verify_checkpoint
 from crypto.sharing import unmask
 from crypto.tlog_proof import parse_proof
+from plan.errors import Phrase, phrase
 from protos.bodies import ReportName, parse_release_body
 from protos.bundle import Manifest
 from protos.ledger import Logged, RoundLog
@@ -48,23 +49,27 @@ def _rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
         CheckSkipped: it broke off elsewhere, or there is no round.
     """
     if log.stopped_at is not None and isinstance(log.statements[log.stopped_at], types):
-        raise CheckFailed(f"entry {log.stopped_at}: {log.stopped_by}")
+        raise CheckFailed(
+            phrase(
+                "entry %(stopped_at)s: %(stopped_by)s", stopped_at=log.stopped_at, stopped_by=log.stopped_by
+            )
+        )
     rounds = list(log.whole_ledger().rounds.values())
     if not rounds:
-        raise CheckSkipped("the log has no round")
+        raise CheckSkipped(phrase("the log has no round"))
     return rounds
 
 
-def name_of(round_log: RoundLog) -> str:
+def name_of(round_log: RoundLog) -> Phrase:
     """Name a round in messages."""
-    return f"round {round_log.terms.serial}"
+    return phrase("round %(serial)s", serial=round_log.terms.serial)
 
 
-def _count(number: int, what: str) -> str:
+def _count(number: int, what: Phrase) -> Phrase:
     """Say what was looked at; a check that looked at nothing is SKIPPED."""
     if number == 0:
-        raise CheckSkipped(f"no {what} to look at")
-    return f"{number} {what}"
+        raise CheckSkipped(phrase("nothing to look at (%(what)s)", what=what))
+    return what
 
 
 def released(rounds: Iterable[RoundLog]) -> list[RoundLog]:
@@ -72,7 +77,7 @@ def released(rounds: Iterable[RoundLog]) -> list[RoundLog]:
     return [row for row in rounds if row.release is not None and row.release.statement.status == "ok"]
 
 
-def check_plans(log: BundleLog) -> str:
+def check_plans(log: BundleLog) -> Phrase:
     """Recompute every plan; its tuple and terms must be allowed by the roster and by the policy."""
     rounds = _rounds(log, Plan)
     for row in rounds:
@@ -82,13 +87,21 @@ def check_plans(log: BundleLog) -> str:
             continue
         tuple_ = (len(plan.auditors), plan.threshold, plan.collude, plan.quorum)
         if tuple_ not in log.policy.tuples:
-            raise CheckFailed(f"{name_of(row)}: (n,t,f,q) = {tuple_} is not one that the policy allows")
+            raise CheckFailed(
+                phrase(
+                    "%(row)s: (n,t,f,q) = %(tuple)s is not one that the policy allows",
+                    row=name_of(row),
+                    tuple=tuple_,
+                )
+            )
         if plan.min_reports < log.policy.min_reports or plan.min_group < log.policy.min_group:
-            raise CheckFailed(f"{name_of(row)}: min_reports or min_group is below the policy's")
-    return _count(len(rounds), "plans")
+            raise CheckFailed(
+                phrase("%(row)s: min_reports or min_group is below the policy's", row=name_of(row))
+            )
+    return _count(len(rounds), phrase("%(number)s plans", number=len(rounds)))
 
 
-def check_approvals(log: BundleLog) -> str:
+def check_approvals(log: BundleLog) -> Phrase:
     """Check that every auditor approved, once, before the first report."""
     number = 0
     for row in _rounds(log, Approval):
@@ -98,11 +111,13 @@ def check_approvals(log: BundleLog) -> str:
         last = max(logged.index for logged in row.approvals.values())
         first = min(logged.index for logged in row.reports.values())
         if set(row.approvals) != set(row.terms.auditors) or last > first:
-            raise CheckFailed(f"{name_of(row)}: reports came before all its auditors had approved")
-    return _count(number, "approvals")
+            raise CheckFailed(
+                phrase("%(row)s: reports came before all its auditors had approved", row=name_of(row))
+            )
+    return _count(number, phrase("%(number)s approvals", number=number))
 
 
-def check_reports(log: BundleLog) -> str:
+def check_reports(log: BundleLog) -> Phrase:
     """Check every header against its round: node, approvals, cells, seeds, boxes, attempts in order."""
     number = 0
     for row in _rounds(log, Report):
@@ -113,18 +128,20 @@ def check_reports(log: BundleLog) -> str:
         )
         for (node, attempt), logged in row.reports.items():
             report = logged.statement
-            place = f"{name_of(row)}, {node} attempt {attempt}"
+            place = phrase(
+                "%(row)s, %(node)s attempt %(attempt)s", row=name_of(row), node=node, attempt=attempt
+            )
             if row.roster.node(node) is None or (report.approvals, report.cells) != (apr, row.terms.cells):
-                raise CheckFailed(f"{place}: not a report of this round")
+                raise CheckFailed(phrase("%(place)s: not a report of this round", place=place))
             if attempt and row.reports[(node, attempt - 1)].index > logged.index:
-                raise CheckFailed(f"{place}: attempts out of order")
+                raise CheckFailed(phrase("%(place)s: attempts out of order", place=place))
             if (row.candidates is not None) and logged.index > row.candidates.index:
-                raise CheckFailed(f"{place}: logged after the candidates")
+                raise CheckFailed(phrase("%(place)s: logged after the candidates", place=place))
             number += 1
-    return _count(number, "reports")
+    return _count(number, phrase("%(number)s reports", number=number))
 
 
-def check_candidates(log: BundleLog) -> str:
+def check_candidates(log: BundleLog) -> Phrase:
     """Recompute the candidates: for each unrevoked node its highest attempt, nobody left out."""
     ledger, number = log.ledger, 0
     for row in _rounds(log, Candidates):
@@ -132,12 +149,14 @@ def check_candidates(log: BundleLog) -> str:
             continue
         expected = candidates_for(row, row.candidates.statement.log_size, ledger.revoked_nodes)
         if row.candidate_names() != expected or row.candidates.statement.log_size != row.candidates.index:
-            raise CheckFailed(f"{name_of(row)}: the candidates are not the reports in the log")
+            raise CheckFailed(
+                phrase("%(row)s: the candidates are not the reports in the log", row=name_of(row))
+            )
         number += len(expected)
-    return _count(number, "candidates")
+    return _count(number, phrase("%(number)s candidates", number=number))
 
 
-def check_checked(log: BundleLog) -> str:
+def check_checked(log: BundleLog) -> Phrase:
     """Check what the auditors refused: candidates only, and the close leaves out exactly that."""
     number = 0
     for row in _rounds(log, Checked):
@@ -148,11 +167,13 @@ def check_checked(log: BundleLog) -> str:
         excluded = {refusal.report for refusal in body.excluded}
         names = set(row.candidate_names())
         if excluded | set(body.set) != names or excluded & set(body.set):
-            raise CheckFailed(f"{name_of(row)}: a candidate is neither in S nor excluded with a code")
-    return _count(number, "checks")
+            raise CheckFailed(
+                phrase("%(row)s: a candidate is neither in S nor excluded with a code", row=name_of(row))
+            )
+    return _count(number, phrase("%(number)s checks", number=number))
 
 
-def check_close(log: BundleLog) -> str:
+def check_close(log: BundleLog) -> Phrase:
     """Recompute S for the one close of every round; enough operators, no small group."""
     rounds = _rounds(log, Close)
     closes = Counter(row.round for row in log.statements if isinstance(row, Close))
@@ -161,52 +182,86 @@ def check_close(log: BundleLog) -> str:
         if row.close is None:
             continue
         if closes[row.round_id] != 1:
-            raise CheckFailed(f"{name_of(row)}: {closes[row.round_id]} closes, expected exactly one")
+            raise CheckFailed(
+                phrase(
+                    "%(row)s: %(closes)s closes, expected exactly one",
+                    row=name_of(row),
+                    closes=closes[row.round_id],
+                )
+            )
         named = dict(row.close.statement.checked)
         expected = closed_set(row, named)
         if row.close_body() != expected or len(named) < row.terms.quorum:
-            raise CheckFailed(f"{name_of(row)}: S is not what candidates and checks make it")
+            raise CheckFailed(
+                phrase("%(row)s: S is not what candidates and checks make it", row=name_of(row))
+            )
         if distinct_operators(row, expected.set) < row.terms.min_reports:
             raise CheckFailed(
-                f"{name_of(row)}: fewer than {row.terms.min_reports} independent operators in S"
+                phrase(
+                    "%(row)s: fewer than %(min_reports)s independent operators in S",
+                    row=name_of(row),
+                    min_reports=row.terms.min_reports,
+                )
             )
         try:
             small = small_groups(row, expected.set)
         except RefusalError as err:
-            raise CheckFailed(f"{name_of(row)}: {err}") from err
+            raise CheckFailed(phrase("%(row)s: %(reason)s", row=name_of(row), reason=err)) from err
         if small:
-            raise CheckFailed(f"{name_of(row)}: a group in S is smaller than {row.terms.min_group} schools")
+            raise CheckFailed(
+                phrase(
+                    "%(row)s: a group in S is smaller than %(min_group)s schools",
+                    row=name_of(row),
+                    min_group=row.terms.min_group,
+                )
+            )
         number += 1
-    return _count(number, "closes")
+    return _count(number, phrase("%(number)s closes", number=number))
 
 
-def check_votes(log: BundleLog) -> str:
+def check_votes(log: BundleLog) -> Phrase:
     """Check that over the whole history no auditor gave two answers in a round, and that q agreed first."""
     rounds = _rounds(log, Agreement, Abandon)
     votes = [row for row in log.statements if isinstance(row, Agreement | Abandon)]
     twice = [key for key, times in Counter((row.round, row.auditor) for row in votes).items() if times > 1]
     if twice:
-        raise CheckFailed(f"auditor {twice[0][1]} answered twice in round {twice[0][0].hex()[:16]}")
+        raise CheckFailed(
+            phrase(
+                "auditor %(auditor)s answered twice in round %(round_id)s",
+                auditor=twice[0][1],
+                round_id=twice[0][0].hex()[:16],
+            )
+        )
     for row in rounds:
         if not row.openings:
             continue
         first = min(logged.index for logged in row.openings.values())
         before = [logged for logged in row.agreements.values() if logged.index < first]
         if row.close is None or len(before) < row.terms.quorum:
-            raise CheckFailed(f"{name_of(row)}: opened before {row.terms.quorum} auditors had agreed")
+            raise CheckFailed(
+                phrase(
+                    "%(row)s: opened before %(quorum)s auditors had agreed",
+                    row=name_of(row),
+                    quorum=row.terms.quorum,
+                )
+            )
         if any(logged.statement.close != row.close.digest for logged in row.agreements.values()):
-            raise CheckFailed(f"{name_of(row)}: an agreement to another close")
-    return _count(len(votes), "agreements and abandons")
+            raise CheckFailed(phrase("%(row)s: an agreement to another close", row=name_of(row)))
+    return _count(len(votes), phrase("%(number)s agreements and abandons", number=len(votes)))
 
 
-def check_openings(log: BundleLog) -> str:
+def check_openings(log: BundleLog) -> Phrase:
     """Check draws, that replicas agree, and that the release states the fewest of them."""
     rounds, number, fewest = _rounds(log, Opening, Release), 0, []
     for row in rounds:
         for auditor, logged in row.openings.items():
             if draw_commitment(logged.statement.draw) != row.approvals[auditor].statement.draw:
                 raise CheckFailed(
-                    f"{name_of(row)}: the draw of {auditor} is not the one that it committed to"
+                    phrase(
+                        "%(row)s: the draw of %(auditor)s is not the one that it committed to",
+                        row=name_of(row),
+                        auditor=auditor,
+                    )
                 )
             number += 1
     for row in released(rounds):
@@ -215,14 +270,20 @@ def check_openings(log: BundleLog) -> str:
         for logged in named.values():
             for subset, sum_digest in logged.statement.sums:
                 if digests.setdefault(subset, sum_digest) != sum_digest:
-                    raise CheckFailed(f"{name_of(row)}: two auditors' sums of subset {subset} differ")
+                    raise CheckFailed(
+                        phrase(
+                            "%(row)s: two auditors' sums of subset %(subset)s differ",
+                            row=name_of(row),
+                            subset=subset,
+                        )
+                    )
         if set(digests) != set(row.subsets):
-            raise CheckFailed(f"{name_of(row)}: the openings do not cover every subset")
+            raise CheckFailed(phrase("%(row)s: the openings do not cover every subset", row=name_of(row)))
         if row.release is None or row.release.statement.replicas != fewest_replicas(row, named):
-            raise CheckFailed(f"{name_of(row)}: the fewest replicas are stated wrongly")
+            raise CheckFailed(phrase("%(row)s: the fewest replicas are stated wrongly", row=name_of(row)))
         fewest.append(row.release.statement.replicas)
-    shown = f", fewest replicas {min(fewest)}" if fewest else ""
-    return _count(number, "openings") + shown
+    what = _count(number, phrase("%(number)s openings", number=number))
+    return phrase("%(what)s, fewest replicas %(least)s", what=what, least=min(fewest)) if fewest else what
 
 
 def _named_openings(row: RoundLog) -> dict[str, Logged[Opening]]:
@@ -249,7 +310,7 @@ def sum_path(round_id: bytes, auditor: str, subset: int) -> str:
     return f"sums/{round_id.hex()}/{auditor}.{subset}.sum"
 
 
-def check_receipts(log: BundleLog) -> str:
+def check_receipts(log: BundleLog) -> Phrase:
     """Check the receipt of every report in every released S, by the policy's keys."""
     rounds = _rounds(log, Report)
     ledger, policy = log.whole_ledger(), log.required_policy()
@@ -262,15 +323,24 @@ def check_receipts(log: BundleLog) -> str:
         checkpoint = verify_checkpoint(proof.checkpoint_note, policy.trust)
         leaf = leaf_hash(log.entries[position])
         if proof.index != position:
-            raise CheckFailed(f"{path}: for entry {proof.index}, the report is entry {position}")
+            raise CheckFailed(
+                phrase(
+                    "%(path)s: for entry %(index)s, the report is entry %(position)s",
+                    path=path,
+                    index=proof.index,
+                    position=position,
+                )
+            )
         verify_inclusion(leaf, position, checkpoint.size, proof.hashes, checkpoint.root)
         if checkpoint.size > ledger.size or ledger.root(checkpoint.size) != checkpoint.root:
-            raise CheckFailed(f"{path}: its checkpoint is of another history than this log")
+            raise CheckFailed(
+                phrase("%(path)s: its checkpoint is of another history than this log", path=path)
+            )
     _only(log, "receipts", expected)
-    return _count(len(expected), "receipts")
+    return _count(len(expected), phrase("%(number)s receipts", number=len(expected)))
 
 
-def check_vectors(log: BundleLog, manifest: Manifest | None) -> str:
+def check_vectors(log: BundleLog, manifest: Manifest | None) -> Phrase:
     """Check every masked vector of S: length, canonical elements, digest in the signed header."""
     _need_auditors_bundle(manifest)
     expected: set[str] = set()
@@ -278,10 +348,10 @@ def check_vectors(log: BundleLog, manifest: Manifest | None) -> str:
         for name, _ in _vectors(log, row):
             expected.add(vector_path(row.round_id, name))
     _only(log, "reports", expected)
-    return _count(len(expected), "vectors")
+    return _count(len(expected), phrase("%(number)s vectors", number=len(expected)))
 
 
-def check_sums(log: BundleLog, manifest: Manifest | None) -> str:
+def check_sums(log: BundleLog, manifest: Manifest | None) -> Phrase:
     """Check every mask sum that the release uses: length, canonical elements, digest in the opening."""
     _need_auditors_bundle(manifest)
     expected: set[str] = set()
@@ -289,10 +359,10 @@ def check_sums(log: BundleLog, manifest: Manifest | None) -> str:
         for auditor, subset, _ in _sums(log, row):
             expected.add(sum_path(row.round_id, auditor, subset))
     _only(log, "sums", expected)
-    return _count(len(expected), "mask sums")
+    return _count(len(expected), phrase("%(number)s mask sums", number=len(expected)))
 
 
-def check_arithmetic(log: BundleLog, manifest: Manifest | None) -> str:
+def check_arithmetic(log: BundleLog, manifest: Manifest | None) -> Phrase:
     """Add the masked vectors of S and the masks, and compare with the released sums cell by cell."""
     _need_auditors_bundle(manifest)
     number = 0
@@ -306,16 +376,20 @@ def check_arithmetic(log: BundleLog, manifest: Manifest | None) -> str:
         opened = unmask(total.value(), [masks[subset] for subset in row.subsets])
         released_sums = [value for table in parse_release_body(_release_body(row)) for value in table.sums]
         if opened.tolist() != released_sums:
-            raise CheckFailed(f"{name_of(row)}: vectors and masks add up to another result than the release")
+            raise CheckFailed(
+                phrase(
+                    "%(row)s: vectors and masks add up to another result than the release", row=name_of(row)
+                )
+            )
         number += len(released_sums)
-    return _count(number, "cells")
+    return _count(number, phrase("%(number)s cells", number=number))
 
 
 def _need_auditors_bundle(manifest: Manifest | None) -> None:
     if manifest is None:
-        raise CheckSkipped("the MANIFEST cannot be read")
+        raise CheckSkipped(phrase("the MANIFEST cannot be read"))
     if manifest.kind != "auditor":
-        raise CheckSkipped("a public bundle has no vectors and no mask sums")
+        raise CheckSkipped(phrase("a public bundle has no vectors and no mask sums"))
 
 
 def _set_of(row: RoundLog) -> tuple[ReportName, ...]:
@@ -332,7 +406,7 @@ def _vectors(log: BundleLog, row: RoundLog) -> Iterator[tuple[ReportName, FieldV
         path = vector_path(row.round_id, name)
         data = log.files.read(path)
         if hashlib.sha256(data).digest() != row.reports[(name.node, name.attempt)].statement.vector:
-            raise CheckFailed(f"{path}: not the vector that the school signed")
+            raise CheckFailed(phrase("%(path)s: not the vector that the school signed", path=path))
         yield name, parse_vector(data, row.terms.cells)
 
 
@@ -342,7 +416,7 @@ def _sums(log: BundleLog, row: RoundLog) -> Iterator[tuple[str, int, FieldVector
             path = sum_path(row.round_id, auditor, subset)
             data = log.files.read(path)
             if hashlib.sha256(data).digest() != sum_digest:
-                raise CheckFailed(f"{path}: not the sum that the opening names")
+                raise CheckFailed(phrase("%(path)s: not the sum that the opening names", path=path))
             yield auditor, subset, parse_vector(data, row.terms.cells)
 
 
@@ -350,10 +424,10 @@ def _only(log: BundleLog, folder: str, expected: Iterable[str]) -> None:
     known = set(expected)
     extra = [path for path in log.files.under(folder) if path not in known]
     if extra:
-        raise CheckFailed(f"{extra[0]}: belongs to no report or opening of a release")
+        raise CheckFailed(phrase("%(extra)s: belongs to no report or opening of a release", extra=extra[0]))
 
 
-RoundCheck = Callable[[BundleLog], str]
+RoundCheck = Callable[[BundleLog], Phrase]
 ROUND_CHECKS: tuple[tuple[str, RoundCheck], ...] = (
     ("plans", check_plans),
     ("approvals", check_approvals),
@@ -365,7 +439,7 @@ ROUND_CHECKS: tuple[tuple[str, RoundCheck], ...] = (
     ("votes", check_votes),
     ("openings", check_openings),
 )
-SUM_CHECKS: tuple[tuple[str, Callable[[BundleLog, Manifest | None], str]], ...] = (
+SUM_CHECKS: tuple[tuple[str, Callable[[BundleLog, Manifest | None], Phrase]], ...] = (
     ("vectors", check_vectors),
     ("sums", check_sums),
     ("arithmetic", check_arithmetic),

@@ -24,10 +24,11 @@ from auditor.verify.bundle_files import BundleFiles, check_manifest, read_manife
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckSkipped, Verdict
 from auditor.verify.round import ROUND_CHECKS, SUM_CHECKS
+from plan.errors import Phrase
 from protos.bundle import Manifest
 from protos.errors import ManifestError
 
-LogCheck = Callable[[BundleLog], str]
+LogCheck = Callable[[BundleLog], Phrase]
 LOG_CHECKS: tuple[tuple[str, LogCheck], ...] = (
     ("policy", log_checks.check_policy),
     ("checkpoint", log_checks.check_checkpoint),
