@@ -109,6 +109,14 @@ def test_sums_that_the_opening_does_not_name(agreed: County, case: str) -> None:
     assert agreed.ledger().size == size
 
 
+def test_another_auditors_opening_is_refused(agreed: County) -> None:
+    sums = agreed.sums("a1", agreed.round_id)
+    opening = agreed.auditors["a1"].opening(agreed.round(agreed.round_id), sums)
+    with pytest.raises(errors.IdentityMismatchError):
+        agreed.desk.submit_opening("a2", sign(opening, agreed.auditors["a1"].key), list(sums.values()))
+    assert agreed.round(agreed.round_id).openings == {}
+
+
 def test_a_second_opening_is_refused(agreed: County) -> None:
     agreed.answer(agreed.round_id, ["a1"])
     with pytest.raises(errors.AlreadyStatedError, match="second-opening"):
