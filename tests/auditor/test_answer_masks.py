@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,35 @@ def test_keys_are_gone_before_anything_is_sent(
     replace_method(link, "submit_opening", look)
     run_all(list(desks.values()), 3)
     assert seen == [True]
+
+
+def _agreed_by_all(desks: dict[str, Desk], closed_round: bytes) -> Desk:
+    """Bring a round to where a1 may open, without letting it."""
+    replace_method(desks["a1"].context.link, "get_boxes", lambda _round: [])
+    run_all(list(desks.values()), 2)
+    desk = desks["a1"]
+    honest = type(desk.context.link).get_boxes
+    replace_method(desk.context.link, "get_boxes", lambda wanted: honest(desk.context.link, wanted))
+    desk.sync()
+    assert desk.state.secret(SecretKind.ROUND_KEY, closed_round) is not None
+    return desk
+
+
+def test_signing_an_opening_destroys_the_keys_itself(desks: dict[str, Desk], closed_round: bytes) -> None:
+    desk = _agreed_by_all(desks, closed_round)
+    sign_opening(desk.context, desk.context.ledger.rounds[closed_round])
+    assert desk.state.secret(SecretKind.ROUND_KEY, closed_round) is None
+    assert desk.state.secret(SecretKind.DRAW, closed_round) is None
+
+
+def test_an_agreement_to_another_close_opens_nothing(desks: dict[str, Desk], closed_round: bytes) -> None:
+    """The log has one close a round; a second one in memory is not what this auditor agreed to."""
+    desk = _agreed_by_all(desks, closed_round)
+    row = desk.context.ledger.rounds[closed_round]
+    assert row.close is not None
+    row.close = replace(row.close, digest=bytes(32))
+    with pytest.raises(StateError, match="has not agreed to the close"):
+        verify_agreed(desk.context, row)
 
 
 def test_a_damaged_stored_sum_is_never_sent(

@@ -201,7 +201,10 @@ def test_a_rerun_after_an_abandoned_round_is_approved(
         desk.step()
     assert county.round(round_id).is_refundable
     county.clock = small_plan().opens
-    desks["a1"].approve(county.publish_plan(_replaced(title="重做")))
+    again = county.publish_plan(_replaced(title="重做"))
+    desks["a1"].approve(again)
+    row = county.round(again)
+    assert year_cost(desks["a1"].context, row, view_plan(row.terms, row.plan.body)) == Fraction(1, 5)
 
 
 def test_the_school_year_adds_up(county: FakeCounty, desks: dict[str, Desk], round_id: bytes) -> None:

@@ -9,9 +9,13 @@ import pytest
 from fakes_auditors import FakeCounty, replace_method, run_all
 from fakes_federation import fake_bytes
 
+from auditor import check_reports
+from auditor.check_reports import ENCAPSULATION_BYTES
 from auditor.desk import Desk
 from crypto.replication import subsets
 from protos.bodies import parse_checked_body
+from protos.ledger import RoundLog
+from protos.statements import Report
 
 
 def _refusals(county: FakeCounty, round_id: bytes, auditor: str) -> dict[tuple[str, int], str]:
@@ -163,3 +167,24 @@ def test_a_lying_coordinator_makes_the_auditor_wait_and_refuses_no_school(
     replace_method(link, "get_boxes", honest)
     desks["a1"].step()
     assert _refusals(county, round_id, "a1") == {}
+
+
+def test_a_copied_encapsulation_is_refused_even_if_it_opens(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that controls the KEM's randomness can repeat it; HPKE here cannot, so opening is faked."""
+    first = county.make_report("s1", round_id)
+    county.send(first)
+    second = county.make_report("s2", round_id)
+    copied = first.boxes["a1"][:ENCAPSULATION_BYTES] + second.boxes["a1"][ENCAPSULATION_BYTES:]
+    county.send(county.spoil_box(second, "a1", copied))
+    county.collect(round_id, ["s3", "s4", "s5", "s6"])
+    county.fix_candidates(round_id)
+    own = county.round(round_id).subsets_of("a1")
+
+    def open_seeds(_round: RoundLog, _id: str, _key: bytes, report: Report, _box: bytes) -> dict[int, bytes]:
+        return {subset: county.seeds_of[report.node, report.attempt][subset] for subset in own}
+
+    monkeypatch.setattr(check_reports, "open_seeds", open_seeds)
+    desks["a1"].step()
+    assert _refusals(county, round_id, "a1") == {("s2", 0): "copied-encapsulation"}

@@ -19,6 +19,7 @@ from auditor.config import AuditorConfig, AuditorFolder, write_config
 from auditor.desk import Desk, Event
 from auditor.errors import LinkError, SplitViewError
 from auditor.keys import TlsFiles
+from plan.errors import phrase
 from protos.card import encode_card
 
 
@@ -163,7 +164,7 @@ def test_a_whole_round_by_commands(
         desk.approve(round_id)
     county.collect(round_id)
     county.fix_candidates(round_id)
-    assert "checked" in commands("watch", "--once").output
+    assert "check: round" in commands("watch", "--once").output
     run_all(list(others.values()), 1)
     county.close(round_id)
     for _ in range(3):
@@ -229,7 +230,7 @@ def _watch(*steps: list[Event] | Exception) -> list[Event]:
 
 
 def test_watch_tells_progress_always_and_waiting_once() -> None:
-    waiting, progress = Event("waiting", None, "x", False), Event("cosigned", None, "y", True)
+    waiting, progress = Event("waiting", None, phrase("x"), False), Event("cosigned", None, phrase("y"), True)
     assert _watch([waiting], [waiting], [progress], [progress], [waiting]) == [
         *(waiting, progress, progress, waiting)
     ]
@@ -237,7 +238,7 @@ def test_watch_tells_progress_always_and_waiting_once() -> None:
 
 def test_watch_waits_for_a_coordinator_that_is_away() -> None:
     away = LinkError("unavailable", "no answer", is_temporary=True)
-    assert [event.kind for event in _watch(away, away, [Event("cosigned", None, "", True)])] == [
+    assert [event.kind for event in _watch(away, away, [Event("cosigned", None, phrase("y"), True)])] == [
         *("waiting", "cosigned")
     ]
 

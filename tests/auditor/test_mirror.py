@@ -159,11 +159,13 @@ def test_a_cosigned_checkpoint_below_the_quorum_is_refused(county: FakeCounty, m
 def test_a_torn_tail_is_cut_off(county: FakeCounty, mirror: Mirror) -> None:
     mirror.sync(county.link("a1"))
     with (mirror.directory / "entries").open("ab") as file:
-        file.write(b"\x00\x00\x01")
+        file.write(b"\x01" * 50_000)
     county.publish_plan()
     again = Mirror(mirror.directory, county.card)
     again.sync(county.link("a1"))
     assert Mirror(mirror.directory, county.card).ledger.size == 3
+    written = sum(8 + len(entry) + len(body) for entry, body in county.entries)
+    assert (mirror.directory / "entries").stat().st_size == written
 
 
 @pytest.mark.parametrize("position", [0, 4, 60, 700, -1])

@@ -20,7 +20,11 @@ from auditor.policy import parse_auditor_policy
 from auditor.verify.bundle_files import BundleFiles, check_manifest
 from auditor.verify.outcome import Check, CheckFailed, Outcome, Verdict
 from auditor.verify.run import verify_bundle
-from crypto.note import KeyType, SigningKey
+from crypto.checkpoint import Checkpoint, cosign, encode_checkpoint
+from crypto.merkle import inclusion_proof, leaf_hash, tree_root
+from crypto.note import KeyType, Note, SigningKey, encode_note, parse_signature_line
+from crypto.tiles import changed_tiles, parse_entries
+from crypto.tlog_proof import TlogProof, encode_proof, parse_proof
 from protos.bundle import NAME, encode_manifest, manifest_of, parse_manifest
 from protos.errors import ManifestError
 
@@ -202,6 +206,60 @@ def test_a_forged_file_with_a_new_manifest_is_named(
     assert verdict.exit_code == 1
     assert names <= set(_failed(verdict))
     assert "manifest" not in _failed(verdict)
+
+
+def test_entries_and_tiles_forged_together_have_another_root(bundle: Path, policy_text: str) -> None:
+    path = next(path for path in (bundle / "log/tile/entries").rglob("*") if path.is_file())
+    size = int(path.name)
+    entries = list(parse_entries(path.read_bytes(), size))
+    entries[-1] = entries[-1][:-2] + b"A\n"
+    leaves = [leaf_hash(entry) for entry in entries]
+    for name, data in changed_tiles(leaves, entries, 0, size):
+        (bundle / "log" / name).write_bytes(data)
+    _rewrite_manifest(bundle)
+    assert "root" in _check(_verify(bundle, policy_text), "tree").detail
+
+
+def _forge_receipt(bundle: Path, change: Callable[[TlogProof], TlogProof]) -> None:
+    path = min(bundle.glob("receipts/*/*"))
+    path.write_bytes(encode_proof(change(parse_proof(path.read_bytes()))))
+    _rewrite_manifest(bundle)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda proof: replace(proof, hashes=(bytes(32), *proof.hashes[1:])),
+        lambda proof: replace(proof, hashes=proof.hashes[1:]),
+        lambda proof: replace(proof, index=proof.index + 1),
+    ],
+    ids=["hash", "shorter", "index"],
+)
+def test_a_receipt_that_does_not_lead_to_the_root_fails(
+    bundle: Path, policy_text: str, change: Callable[[TlogProof], TlogProof]
+) -> None:
+    _forge_receipt(bundle, change)
+    assert _failed(_verify(bundle, policy_text)) == ["receipts"]
+
+
+def test_a_receipt_from_another_history_fails_although_it_is_cosigned(
+    released: Released, bundle: Path, policy_text: str
+) -> None:
+    """Log and witnesses signed a fork that the school saw; the bundle shows the other branch."""
+    county = released[0]
+    fork = [*county.ledger.leaves[:-1], bytes(32)]
+    text = encode_checkpoint(Checkpoint(county.log_key.name, len(fork), tree_root(fork)))
+    lines = [county.log_key.sign(text)]
+    lines += [cosign(text, county.witnesses[name], 1_790_000_000) for name in ("a1", "a2", "a3")]
+    note = encode_note(Note(text, tuple(parse_signature_line(line) for line in lines)))
+
+    def change(proof: TlogProof) -> TlogProof:
+        return TlogProof(proof.index, inclusion_proof(fork, proof.index, len(fork)), note)
+
+    _forge_receipt(bundle, change)
+    verdict = _verify(bundle, policy_text)
+    assert _failed(verdict) == ["receipts"]
+    assert "history" in _check(verdict, "receipts").detail
 
 
 # --- missing and added files ------------------------------------------------------------------

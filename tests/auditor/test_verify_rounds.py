@@ -23,6 +23,7 @@ from auditor.verify.bundle_files import BundleFiles
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckFailed, CheckSkipped, Verdict
 from auditor.verify.run import LOG_CHECKS
+from plan.errors import Phrase, phrase
 from protos.bodies import (
     CloseBody,
     encode_candidates_body,
@@ -199,7 +200,7 @@ Tampering = Callable[[RoundLog], None]
     ids=lambda value: value.__name__.removeprefix("check_").strip("_"),
 )
 def test_what_was_changed_is_found(
-    log: BundleLog, check: Callable[[BundleLog], str], tamper: Tampering
+    log: BundleLog, check: Callable[[BundleLog], Phrase], tamper: Tampering
 ) -> None:
     check(log)
     tamper(_round(log))
@@ -267,7 +268,7 @@ def test_an_abandoned_round_costs_nothing(log: BundleLog) -> None:
 
 
 @pytest.mark.parametrize("check", [check for _, check in rounds.ROUND_CHECKS])
-def test_a_log_without_rounds_proves_nothing(check: Callable[[BundleLog], str]) -> None:
+def test_a_log_without_rounds_proves_nothing(check: Callable[[BundleLog], Phrase]) -> None:
     county = FakeCounty()
     empty = BundleLog(BundleFiles(Path("nowhere")), None)
     empty.ledger = county.ledger
@@ -277,7 +278,7 @@ def test_a_log_without_rounds_proves_nothing(check: Callable[[BundleLog], str]) 
 
 @pytest.mark.parametrize("check", [check for _, check in rounds.SUM_CHECKS])
 def test_without_a_manifest_or_in_public_there_is_no_arithmetic(
-    log: BundleLog, check: Callable[[BundleLog, Manifest | None], str]
+    log: BundleLog, check: Callable[[BundleLog, Manifest | None], Phrase]
 ) -> None:
     with pytest.raises(CheckSkipped):
         check(log, None)
@@ -287,9 +288,9 @@ def test_without_a_manifest_or_in_public_there_is_no_arithmetic(
 
 @pytest.mark.parametrize("check", [check for _, check in rounds.ROUND_CHECKS])
 def test_a_log_that_broke_off_is_failed_by_the_check_of_that_statement_and_skipped_by_others(
-    log: BundleLog, check: Callable[[BundleLog], str]
+    log: BundleLog, check: Callable[[BundleLog], Phrase]
 ) -> None:
     position = next(index for index, row in enumerate(log.statements) if isinstance(row, Agreement))
-    log.stopped_at, log.stopped_by = position, "second-vote: twice"
+    log.stopped_at, log.stopped_by = position, phrase("second-vote: twice")
     with pytest.raises(CheckFailed if check is rounds.check_votes else CheckSkipped):
         check(log)
