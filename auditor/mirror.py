@@ -25,6 +25,7 @@ from auditor.errors import MirrorError, SplitViewError
 from auditor.link import CoordinatorLink
 from crypto.checkpoint import Checkpoint, parse_checkpoint
 from crypto.errors import CryptoError
+from crypto.merkle import leaf_hash, tree_root
 from crypto.note import parse_note, verified_by
 from plan.errors import phrase
 from protos.card import FederationCard
@@ -168,7 +169,7 @@ class Mirror:
             self._keep_evidence(latest)
             self._reset()
             self.reload()  # forget the entries that were not written
-            if err.code == "split-view":
+            if err.code == "split-view" or not self._is_covered(new, latest):
                 raise SplitViewError(
                     phrase(
                         "the log shows this auditor another history than it showed before, or entries "
@@ -185,6 +186,14 @@ class Mirror:
         replace_durably(self.directory / "latest", latest, "mirror-latest", self._durable)
         self.entries += new
         self.latest = latest
+
+    def _is_covered(self, new: list[Entry], latest: bytes) -> bool:
+        """Whether a checkpoint is over this copy and these entries, valid or not.
+
+        If it is not, an entry that the rules refuse only shows that it follows another history.
+        """
+        leaves = [*self.ledger.leaves, *(leaf_hash(entry) for entry, _ in new)]
+        return tree_root(leaves) == checkpoint_of(latest).root
 
     def _take_cosigned(self, cosigned: bytes) -> None:
         if not cosigned or cosigned == self.cosigned:

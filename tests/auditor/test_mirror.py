@@ -114,6 +114,19 @@ def test_a_fork_of_the_same_size_is_refused(county: FakeCounty, mirror: Mirror) 
         mirror.sync(PagedLink(county, LogPage(3, (), other.note(3), b"")))
 
 
+def test_a_fork_whose_new_entries_do_not_fit_is_called_a_fork(county: FakeCounty, mirror: Mirror) -> None:
+    """The new entries follow a history that this auditor was not shown: not an error in them."""
+    other = joined_county()
+    county.publish_plan()
+    mirror.sync(county.link("a1"))
+    round_id = other.publish_plan(min_group=6)
+    other.approve(round_id, ["a1"])
+    with pytest.raises(SplitViewError, match="another history"):
+        mirror.sync(PagedLink(county, LogPage(3, tuple(other.entries[3:]), other.note(4), b"")))
+    assert mirror.ledger.size == 3
+    assert len(list((mirror.directory / "evidence").iterdir())) == 1
+
+
 def test_an_invalid_entry_under_a_signed_checkpoint_is_not_followed(
     county: FakeCounty, mirror: Mirror
 ) -> None:
