@@ -28,7 +28,7 @@ import click
 from auditor import watch as watching
 from auditor.approve import review_plan
 from auditor.bundle_write import write_bundle
-from auditor.cli_text import plan_lines, roster_lines, status_lines, verdict_lines
+from auditor.cli_text import event_line, plan_lines, roster_lines, status_lines, verdict_lines
 from auditor.config import AuditorConfig, AuditorFolder, read_config
 from auditor.desk import Desk, Event
 from auditor.enrol import create_auditor, load_policy, make_request
@@ -40,6 +40,7 @@ from auditor.verify.outcome import Verdict
 from auditor.verify.run import verify_bundle
 from crypto.errors import CryptoError
 from plan.errors import PlanError, phrase, told
+from plan.words import PARTIES, word
 from protos.errors import ProtocolError
 from protos.ledger import RoundState
 from results.errors import ResultsError
@@ -157,7 +158,8 @@ def join(directory: Path, grant_file: Path, told: str, as_json: bool) -> None:
     _say(
         as_json,
         {"federation": card.federation, "card": str(folder.card), "policy": str(folder.policy)},
-        _("joined %(federation)s (%(kind)s)") % {"federation": card.federation, "kind": card.kind},
+        _("joined %(federation)s (%(kind)s)")
+        % {"federation": card.federation, "kind": word(PARTIES, card.kind, _)},
         _("your policy: %(file)s; tighten it before you approve anything") % {"file": folder.policy},
     )
 
@@ -248,7 +250,7 @@ def watch(directory: Path, once: bool, as_json: bool) -> None:
     def tell(event: Event) -> None:
         round_hex = event.round_id.hex() if event.round_id else ""
         values: dict[str, object] = {"event": event.kind, "round": round_hex, "detail": event.detail}
-        _say(as_json, values, f"{event.kind} {round_hex[:16]} {event.detail}".replace("  ", " "))
+        _say(as_json, values, event_line(event))
 
     with _desk(directory, as_json) as desk:
         if once:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from gettext import gettext as _
 
 from auditor.approve import PlanReview
+from auditor.desk import Event
 from auditor.sign_roster import Change, RosterReview
 from auditor.verify.outcome import Verdict
+from plan.words import CHECKS, EVENTS, ROUND_STATES, STATEMENTS, word
 
 
 def roster_lines(review: RosterReview) -> Iterator[str]:
@@ -71,7 +73,7 @@ def plan_lines(review: PlanReview) -> Iterator[str]:
         yield line % values
     for table in review.view.layout.tables:
         line = _("    %(id)s %(title)s: %(dims)s, %(cells)s cells")
-        dims = " × ".join(table.dims)
+        dims = " × ".join(table.dim_titles)
         yield line % {"id": table.id, "title": table.title, "dims": dims, "cells": table.cells}
 
 
@@ -80,14 +82,29 @@ def status_lines(values: dict[str, object]) -> Iterator[str]:
     yield _("log: %(log_size)s entries, %(cosigned_size)s under a cosigned checkpoint") % values
     rounds = values["rounds"]
     for row in rounds if isinstance(rounds, list) else []:
-        shown = {**row, "short": row["round"][:16], "signed": ", ".join(row["signed"]) or "-"}
+        signed = ", ".join(word(STATEMENTS, name, _) for name in row["signed"])
+        shown = {**row, "short": row["round"][:16], "signed": signed or _("nothing")}
+        shown["state"] = word(ROUND_STATES, row["state"], _)
         yield _("round %(serial)s (%(short)s): %(state)s; signed here: %(signed)s") % shown
+
+
+def event_line(event: Event) -> str:
+    """Tell one thing that a step did or could not do."""
+    values = {
+        "what": word(EVENTS, event.kind, _),
+        "round": event.round_id.hex()[:16] if event.round_id else "",
+        "detail": event.phrase.text(_),
+    }
+    return (
+        _("%(what)s: round %(round)s: %(detail)s") if event.round_id else _("%(what)s: %(detail)s")
+    ) % values
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """Show numbered checks and the summary."""
     for row in verdict.checks:
-        yield f"{row.number:2} {row.outcome.value:7} {row.name}: {row.detail}"
+        values = {"name": word(CHECKS, row.name, _), "found": row.phrase.text(_)}
+        yield f"{row.number:2} {row.outcome.value:7} " + _("%(name)s: %(found)s") % values
     yield {
         "PASS": _("every check passed"),
         "FAIL": _("at least one check FAILED"),

@@ -36,6 +36,7 @@ from plan.codebook import parse_codebook_toml
 from plan.document import PlanDocument, parse_plan_toml
 from plan.errors import PlanError, phrase, told
 from plan.publishing import pin_codebook, use_codebook
+from plan.words import PARTIES, REASONS, ROUND_STATES, word
 from protos.card import fingerprint, parse_card
 from protos.enrolment import parse_grant
 from protos.errors import ProtocolError
@@ -147,7 +148,10 @@ def approve(
             target.write_bytes(grant)
             row = {"role": values.role, "id": values.id, "grant": str(target)}
             written.append(row | {"has_card": bool(values.card_text)})
-    lines = [_("%(role)s %(id)s: %(grant)s") % row for row in written]
+    lines = [
+        _("%(role)s %(id)s: %(grant)s") % {**row, "role": word(PARTIES, str(row["role"]), _)}
+        for row in written
+    ]
     if not all(row["has_card"] for row in written):
         lines.append(_("these grants have no card yet: 'roster propose', then approve the same files again"))
     _say(as_json, {"grants": written}, *lines)
@@ -205,7 +209,12 @@ def revoke(directory: Path, subject: str, party_id: str, reason: str, as_json: b
     with _desk(directory, as_json) as desk:
         index = desk.revoke(subject, party_id, reason)
     values: dict[str, object] = {"subject": subject, "id": party_id, "index": index}
-    _say(as_json, values, _("%(subject)s %(id)s is revoked (entry %(index)s)") % values)
+    _say(
+        as_json,
+        values,
+        _("%(subject)s %(id)s is revoked (entry %(index)s)")
+        % {**values, "subject": word(PARTIES, subject, _)},
+    )
 
 
 @coordinator.group(name="plan", help=_("Collection plans."))
@@ -332,8 +341,16 @@ def status(directory: Path, round_id: str | None, as_json: bool) -> None:
 
 
 def _status_lines(values: dict[str, object]) -> Iterator[str]:
+    state, reason = str(values["state"]), str(values["reason"])
     head = _("round %(serial)s (%(short)s): %(state)s, %(reason)s")
-    yield head % {**values, "short": str(values["round"])[:16]}
+    if state == reason:
+        head = _("round %(serial)s (%(short)s): %(state)s")
+    yield head % {
+        "serial": values["serial"],
+        "short": str(values["round"])[:16],
+        "state": word(ROUND_STATES, state, _),
+        "reason": word(REASONS, reason, _),
+    }
     for key, text in (
         ("reported", _("reported: %(ids)s")),
         ("not_reported", _("not reported: %(ids)s")),

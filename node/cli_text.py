@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from gettext import gettext as _
 from typing import Any
 
-from node.errors import NodeError
+from node.errors import PHRASE_SUFFIX, NodeError
 from node.vault.importing.errors import ADVICE, MESSAGES
+from plan.errors import parse_phrase
+from plan.words import PARTIES, RECEIPTS, REPLAY_CHECKS, REPORT_STATES, ROUND_STATES, word
 
 Values = Mapping[str, Any]
 SHORT = 16
+MAX_RANGES = 12
 
 
 def error_lines(err: NodeError) -> Iterator[str]:
@@ -23,7 +27,14 @@ def error_lines(err: NodeError) -> Iterator[str]:
 
 def _fill(template: str, details: Values) -> str:
     """Translate a template, then fill it in."""
-    return _(template) % details if details else _(template)
+    if not details:
+        return _(template)
+    phrases = {
+        name.removesuffix(PHRASE_SUFFIX): parse_phrase(str(value)).text(_)
+        for name, value in details.items()
+        if name.endswith(PHRASE_SUFFIX)
+    }
+    return _(template) % {**details, **phrases}
 
 
 def init_lines(values: Values) -> Iterator[str]:
@@ -41,15 +52,16 @@ def request_lines(values: Values) -> Iterator[str]:
 
 def accept_lines(values: Values) -> Iterator[str]:
     """Show what was pinned."""
-    yield _("joined %(federation)s (%(kind)s), fingerprint %(fingerprint)s") % values
+    kind = word(PARTIES, values["kind"], _)
+    yield _("joined %(federation)s (%(kind)s), fingerprint %(fingerprint)s") % {**values, "kind": kind}
     yield _("  coordinator %(address)s, certificate holds for %(certificate_days)s days") % values
     yield _("next: fedscreen node run")
 
 
 def import_lines(answer: Values) -> Iterator[str]:
     """Show every problem by its place, then what was stored."""
-    for issue in answer["issues"]:
-        yield from _issue_lines(issue)
+    for issue, rows in _alike(answer["issues"]):
+        yield from _issue_lines(issue, rows)
     yield _("wave %(wave)s of %(school_year)s, counted on %(census_date)s") % answer
     if answer["refused"]:
         yield _("nothing was imported; correct the files and import again")
@@ -66,10 +78,33 @@ def import_lines(answer: Values) -> Iterator[str]:
         yield _("  the same records were stored before")
 
 
-def _issue_lines(issue: Values) -> Iterator[str]:
+def _alike(issues: list[Values]) -> Iterator[tuple[Values, list[int]]]:
+    """Put issues together that differ only by their row; a wrong column is told once."""
+    groups: dict[str, tuple[Values, list[int]]] = {}
+    for issue in issues:
+        key = json.dumps({**issue, "row": 0}, sort_keys=True)
+        groups.setdefault(key, (issue, []))[1].append(issue["row"])
+    yield from groups.values()
+
+
+def _ranges(rows: list[int]) -> str:
+    """Write row numbers as ranges: 2-5, 9."""
+    parts: list[list[int]] = []
+    for row in sorted(set(rows)):
+        if parts and row == parts[-1][-1] + 1:
+            parts[-1][1:] = [row]
+        else:
+            parts.append([row])
+    shown = ["-".join(map(str, part)) for part in parts[:MAX_RANGES]]
+    return ", ".join(shown) + (" …" if len(parts) > MAX_RANGES else "")
+
+
+def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
     template, advice = MESSAGES.get(issue["code"]), ADVICE.get(issue["code"])
     place = [_part(issue["file"])] if issue["file"] else []
-    if issue["row"]:
+    if len(rows) > 1:
+        place.append(_("%(number)s rows (%(rows)s)") % {"number": len(rows), "rows": _ranges(rows)})
+    elif issue["row"]:
         place.append(_("row %(row)s") % issue)
     if issue["column"]:
         place.append(_("column %(column)s") % issue)
@@ -98,6 +133,7 @@ def round_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         values = {**row, "round": row["round"][:SHORT], "rho": _rational(row["rho"])}
         values |= {"opens": row["opens"][:10], "closes": row["closes"][:10]}
+        values["state"] = word(ROUND_STATES, row["state"], _)
         yield _("%(round)s  %(state)s  %(title)s") % values
         yield _("  %(opens)s to %(closes)s, %(cells)s cells, rho %(rho)s") % values
         yield "  " + _report(row["report"])
@@ -106,7 +142,8 @@ def round_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
 def _report(report: Values) -> str:
     if report["state"] == "none":
         return _("this school has released nothing")
-    values = {**report, "receipts": ", ".join(report["receipts"]) or _("none")}
+    receipts = ", ".join(word(RECEIPTS, name, _) for name in report["receipts"])
+    values = {**report, "receipts": receipts or _("none"), "state": word(REPORT_STATES, report["state"], _)}
     return (
         _("report: %(state)s, attempt %(attempt)s, released by %(released_by)s, receipts: %(receipts)s")
         % values
@@ -159,7 +196,9 @@ def release_lines(answer: Values) -> Iterator[str]:
     if answer["is_new"]:
         yield _("released: attempt %(attempt)s, %(bytes)s bytes; 'fedscreen node run' sends it") % answer
     else:
-        yield _("these records were released before: attempt %(attempt)s, %(state)s") % answer
+        state = word(REPORT_STATES, answer["state"], _)
+        text = _("these records were released before: attempt %(attempt)s, %(state)s")
+        yield text % {**answer, "state": state}
 
 
 def hold_lines(answer: Values) -> Iterator[str]:
@@ -235,7 +274,7 @@ def check_lines(answer: Values) -> Iterator[str]:
 def replay_lines(answer: Values) -> Iterator[str]:
     """Show the numbered checks and the outcome."""
     for check in answer["checks"]:
-        yield f"  {check['number']:2d}  {check['name']:12s} {check['result']}"
+        yield f"  {check['number']:2d}  {check['result']:7s} {word(REPLAY_CHECKS, check['name'], _)}"
     yield _("%(outcome)s: report %(report)s, confinement %(confinement)s") % answer
 
 

@@ -18,6 +18,7 @@ EXIT_STORE = 71
 EXIT_UNREACHABLE = 75
 
 Detail = str | int | list[str]
+PHRASE_SUFFIX = ".phrase"  # the entry beside `name` in `details` that holds a phrase to be translated
 
 
 def _(message: str) -> str:

@@ -7,8 +7,10 @@ the reader's language (`str` gives English). No problem repeats a value of a pup
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,30 @@ class Phrase:
 
     def __str__(self) -> str:
         return self.text()
+
+
+def encode_phrase(words: Phrase) -> str:
+    """Write a phrase as JSON, to be translated by another process; `parse_phrase` is the inverse."""
+
+    def plain(value: str | int | Phrase) -> object:
+        if not isinstance(value, Phrase):
+            return value
+        return {"msgid": value.msgid, "values": {name: plain(item) for name, item in value.values}}
+
+    return json.dumps(plain(words), ensure_ascii=False)
+
+
+def parse_phrase(text: str) -> Phrase:
+    """Read a phrase that `encode_phrase` wrote."""
+
+    def made(value: dict[str, Any]) -> Phrase:
+        rows = value["values"].items()
+        return Phrase(
+            str(value["msgid"]),
+            tuple((name, made(item) if isinstance(item, dict) else item) for name, item in rows),
+        )
+
+    return made(json.loads(text))
 
 
 def phrase(msgid: str, /, **values: object) -> Phrase:

@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from node.errors import Detail, NodeError
+from node.errors import PHRASE_SUFFIX, Detail, NodeError
+from plan.errors import Phrase, encode_phrase
 
 
 def _(message: str) -> str:
     """Mark a message for the translation catalogue; the vault itself always speaks English."""
     return message
+
+
+def shown_as(name: str, words: Phrase) -> dict[str, str]:
+    """Put a phrase into `details` under a name: in English, and as what a translation needs."""
+    return {name: str(words), name + PHRASE_SUFFIX: encode_phrase(words)}
 
 
 class VaultError(NodeError):

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from node.vault.errors import CommandError
+from node.vault.errors import CommandError, shown_as
 from node.vault.importing.errors import (
     CODEBOOK,
     PROFILE,
@@ -47,7 +47,7 @@ from node.vault.importing.rows import (
 )
 from plan.codebook import Codebook, parse_codebook_toml
 from plan.codes import SYSTEM, WAVE, school_year_of
-from plan.errors import CodebookError
+from plan.errors import CodebookError, Phrase, phrase
 from plan.record import CONSENT_POLICIES, Record, apply_consent
 
 PARTS: Final = (ROSTER, SCREENING, PROFILE, CODEBOOK)
@@ -194,28 +194,35 @@ def _read_rules(files: Mapping[str, bytes], context: ImportContext) -> tuple[Imp
         codebook = parse_codebook_toml(files[CODEBOOK])
     except CodebookError as err:
         raise ImportingError(
-            *(_rule_issue(CODEBOOK, problem.key, str(problem.allowed)) for problem in err.problems)
+            *(_rule_issue(CODEBOOK, problem.key, problem.allowed) for problem in err.problems)
         ) from None  # the error tells what it found, and the file may be another than a codebook
     problems = []
     factors = {factor.id for factor in codebook.factors}
     if profile.factors.keys() != factors:
-        expected = "exactly the codebook's factors: " + (", ".join(sorted(factors)) or "none")
+        named = ", ".join(sorted(factors)) or phrase("none")
+        expected = phrase("exactly the codebook's factors: %(names)s", names=named)
         problems.append(_rule_issue(PROFILE, "factors", expected))
     sets = [labels.name for labels in codebook.label_sets]
     if profile.levels and profile.levels not in sets:
-        problems.append(_rule_issue(PROFILE, "levels", "one of " + ", ".join(sets)))
+        problems.append(_rule_issue(PROFILE, "levels", phrase("one of %(names)s", names=", ".join(sets))))
     if "validity_score" in profile.columns and codebook.validity is None:
-        problems.append(_rule_issue(PROFILE, "columns.validity_score", "a codebook with a validity scale"))
+        problems.append(
+            _rule_issue(PROFILE, "columns.validity_score", phrase("a codebook with a validity scale"))
+        )
     if context.consent_policy == "require" and "guardian_consent" not in profile.columns:
-        problems.append(_rule_issue(PROFILE, "columns.guardian_consent", "a header: consent is required"))
+        problems.append(
+            _rule_issue(PROFILE, "columns.guardian_consent", phrase("a header: consent is required"))
+        )
     if problems:
         raise ImportingError(*problems)
     return profile, codebook
 
 
-def _rule_issue(part: str, place: str, expected: str) -> RowIssue:
+def _rule_issue(part: str, key: str, expected: Phrase) -> RowIssue:
     code = "profile-invalid" if part == PROFILE else "codebook-invalid"
-    return RowIssue(part, 0, "", code, values=(("expected", expected), ("place", place or "the file")))
+    place = phrase("%(key)s", key=key) if key else phrase("the file")
+    values = {**shown_as("place", place), **shown_as("expected", expected)}
+    return RowIssue(part, 0, "", code, values=tuple(values.items()))
 
 
 def _read_tables(

@@ -6,8 +6,8 @@ either: the layout sizes the noise again and the cost is recomputed from the int
 
 from __future__ import annotations
 
-from node.vault.errors import RoundRefusedError, _
-from plan.errors import PlanError
+from node.vault.errors import RoundRefusedError, _, shown_as
+from plan.errors import PlanError, phrase_of
 from plan.published import Published, read_published
 from privacy.errors import PrivacyError
 from protos.ledger import RoundLog
@@ -44,5 +44,5 @@ def read_plan(terms: Plan, body: bytes) -> Published:
             _("the plan cannot be read (%(reason)s)"),
             _("Install the newest version of fedscreen, or tell the county."),
             code="plan-invalid",
-            details={"reason": str(err)},
+            details={**shown_as("reason", phrase_of(err))},
         ) from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from node.vault.errors import RecordsError, _
+from node.vault.errors import RecordsError, _, shown_as
 from node.vault.records import RecordSet, find_set, read_records
 from node.vault.store import VaultStore
 from plan.errors import PlanError
@@ -88,7 +88,7 @@ def count_records(published: Published, records: tuple[Record, ...]) -> NDArray[
             _("the records do not fit the plan (%(reason)s)"),
             _("Import the files again with the codebook that the plan names."),
             code="records-unfit",
-            details={"reason": str(err)},
+            details={**shown_as("reason", err.phrase)},
         ) from None
     if broken:
         raise RecordsError(

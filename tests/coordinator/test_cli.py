@@ -126,7 +126,7 @@ def test_what_people_read(folder: Path) -> None:
     county.sign_rosters()
     published = run("plan", "publish", plan_file(folder), "--dir", folder)
     assert "a1, a2, a3, a4" in published.stdout
-    assert "waiting-for-approvals" in run("round", "status", "--dir", folder).stdout
+    assert "waiting for approvals" in run("round", "status", "--dir", folder).stdout
     county.desk.close()
 
 

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from crypto.canonical import JsonInput, encode_json
+from node.vault.errors import shown_as
 from node.vault.importing.errors import PROFILE, ImportingError, RowIssue
 from plan.codes import FIELD_CODES, GROUP
 from plan.errors import DocumentError, Problem, phrase
@@ -126,8 +127,9 @@ def parse_profile(data: bytes) -> ImportProfile:
 
 
 def _issue(problem: Problem) -> RowIssue:
-    values = (("place", problem.key or "the file"), ("expected", str(problem.allowed)))
-    return RowIssue(PROFILE, 0, "", "profile-invalid", values=values)
+    place = phrase("%(key)s", key=problem.key) if problem.key else phrase("the file")
+    values = {**shown_as("place", place), **shown_as("expected", problem.allowed)}
+    return RowIssue(PROFILE, 0, "", "profile-invalid", values=tuple(values.items()))
 
 
 def _read_profile(document: dict[str, object]) -> ImportProfile:

@@ -1,0 +1,151 @@
+"""Words for the stable codes that commands show: states, reasons, statements, checks.
+
+Programs read the codes; people read `word(code, translate)`. The English words are message ids of the
+catalogue. A code that has no word here is shown as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+
+def _(message: str) -> str:
+    """Mark a word for the translation catalogue; the command line translates it."""
+    return message
+
+
+ROUND_STATES: Final[Mapping[str, str]] = {
+    "draft": _("draft"),
+    "approved": _("approved"),
+    "collecting": _("collecting"),
+    "checking": _("checking"),
+    "agreed": _("agreed"),
+    "unsealed": _("unsealed"),
+    "released": _("released"),
+    "aborted": _("aborted"),
+}
+"""States of a round."""
+
+REASONS: Final[Mapping[str, str]] = {
+    "waiting-for-approvals": _("waiting for approvals"),
+    "not-yet-open": _("the window has not begun"),
+    "waiting-for-reports": _("waiting for reports"),
+    "waiting-for-checks": _("waiting for checks"),
+    "waiting-for-more-checks": _("waiting a while for the remaining checks"),
+    "waiting-for-agreements": _("waiting for agreements"),
+    "waiting-for-openings": _("waiting for openings"),
+    "waiting-for-more-openings": _("waiting a while for the remaining openings"),
+    "replica-mismatch": _("the returned sums disagree"),
+    "expired-before-approval": _("expired before it was approved"),
+    "too-few-reports": _("too few reports"),
+    "group-too-small": _("a group of schools is too small"),
+    "abandoned": _("abandoned by its auditors"),
+    "corrupt": _("the sum is out of all bounds"),
+    "released": _("released"),
+    "at-work": _("at work"),
+}
+"""Why a round waits or has ended."""
+
+REPORT_STATES: Final[Mapping[str, str]] = {
+    "waiting": _("not yet in the log"),
+    "logged": _("logged"),
+    "cosigned": _("logged and cosigned"),
+    "in-set": _("part of the sum"),
+    "excluded": _("left out of the sum"),
+    "superseded": _("replaced by a newer one"),
+    "released": _("part of the released sum"),
+    "dead": _("the round ended without a sum"),
+}
+"""Where a school's report stands."""
+
+RECEIPTS: Final[Mapping[str, str]] = {
+    "immediate": _("signed by the log"),
+    "cosigned": _("cosigned by auditors"),
+}
+"""Kinds of receipts."""
+
+STATEMENTS: Final[Mapping[str, str]] = {
+    "roster": _("roster"),
+    "revoke": _("revocation"),
+    "plan": _("plan"),
+    "approval": _("approval"),
+    "report": _("report"),
+    "candidates": _("candidates"),
+    "checked": _("check"),
+    "close": _("close"),
+    "agreement": _("agreement"),
+    "abandon": _("abandonment"),
+    "opening": _("opening"),
+    "release": _("release"),
+    "replayed": _("replay"),
+}
+"""Types of statements in the log."""
+
+EVENTS: Final[Mapping[str, str]] = {
+    **STATEMENTS,
+    "cosigned": _("cosigned"),
+    "destroyed": _("keys destroyed"),
+    "waiting": _("waiting"),
+    "refused": _("refused"),
+    "error": _("error"),
+}
+"""What an auditor's watch tells."""
+
+CHECKS: Final[Mapping[str, str]] = {
+    "manifest": _("list of files"),
+    "policy": _("policy"),
+    "checkpoint": _("checkpoint"),
+    "tree": _("tree"),
+    "bodies": _("bodies"),
+    "genesis": _("genesis"),
+    "entries": _("entries"),
+    "rosters": _("rosters"),
+    "head": _("kept checkpoint"),
+    "plans": _("plans"),
+    "approvals": _("approvals"),
+    "reports": _("reports"),
+    "receipts": _("receipts"),
+    "candidates": _("candidates"),
+    "checked": _("checks"),
+    "close": _("closes"),
+    "votes": _("votes"),
+    "openings": _("openings"),
+    "vectors": _("vectors"),
+    "sums": _("mask sums"),
+    "arithmetic": _("arithmetic"),
+    "noise": _("noise"),
+    "rho": _("cost"),
+    "account": _("account"),
+    "results": _("results"),
+}
+"""Checks of a bundle."""
+
+REPLAY_CHECKS: Final[Mapping[str, str]] = {
+    "journal": _("journal"),
+    "plan": _("plan"),
+    "master": _("master secret"),
+    "approvals": _("approvals"),
+    "records": _("records"),
+    "tables": _("tables"),
+    "vector": _("vector"),
+    "seeds": _("seeds"),
+    "input": _("input"),
+    "bytes": _("bytes sent"),
+    "header": _("header"),
+    "log": _("log"),
+}
+"""Checks of a replay."""
+
+PARTIES: Final[Mapping[str, str]] = {
+    "node": _("node"),
+    "auditor": _("auditor"),
+    "production": _("production"),
+    "demo": _("demonstration"),
+}
+"""Roles, and kinds of federations."""
+
+
+def word(table: Mapping[str, str], code: str, translate: Callable[[str], str]) -> str:
+    """Give the word for a code in the reader's language; `translate` is a gettext function."""
+    return translate(table[code]) if code in table else code

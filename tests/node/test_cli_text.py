@@ -1,0 +1,68 @@
+"""What a node's commands print for people."""
+
+from typing import Any
+
+import pytest
+
+from node import cli_text
+from node.errors import NodeError
+from node.vault.errors import RecordsError, shown_as
+from plan.errors import phrase
+
+
+def issue(row: int, *, column: str = "E", first: str = "", severity: str = "error") -> dict[str, Any]:
+    return {
+        "file": "screening",
+        "row": row,
+        "column": column,
+        "header": "测评日期",
+        "code": "duplicate-pupil" if first else "date-form",
+        "severity": severity,
+        "message": "",
+        "advice": "",
+        "values": {"first": first} if first else {},
+    }
+
+
+def import_text(*issues: dict[str, Any]) -> list[str]:
+    values = {"wave": "A", "school_year": "2026-2027", "census_date": "2026-09-30", "refused": 1}
+    return list(cli_text.import_lines({**values, "issues": list(issues)}))
+
+
+def test_an_issue_is_told_by_its_place_and_with_advice() -> None:
+    lines = import_text(issue(7))
+    assert lines[0].startswith(
+        "error: screening results, row 7, column E, “测评日期”: The cell is not a date"
+    )
+    assert lines[1] == "  Set the column's format to date."
+
+
+def test_alike_issues_are_told_once_with_all_their_rows() -> None:
+    lines = import_text(*(issue(row) for row in (2, 3, 4, 9, 11, 12)))
+    assert "6 rows (2-4, 9, 11-12)" in lines[0]
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    "other",
+    [issue(3, column="F"), issue(3, severity="warning"), issue(3, first="2")],
+    ids=["column", "severity", "code"],
+)
+def test_issues_that_differ_stay_apart(other: dict[str, Any]) -> None:
+    assert len(import_text(issue(2), other)) == 6
+
+
+def test_many_ranges_are_cut() -> None:
+    line = import_text(*(issue(row) for row in range(2, 60, 2)))[0]
+    assert "29 rows (2, 4, " in line
+    assert " …)" in line
+
+
+def test_a_phrase_in_details_fills_the_template() -> None:
+    words = phrase("found %(what)s", what=phrase("the file"))
+    err = RecordsError("not fit (%(reason)s)", "Do %(reason)s.", details={**shown_as("reason", words)})
+    assert list(cli_text.error_lines(err)) == ["refused: not fit (found the file)", "  Do found the file."]
+
+
+def test_a_template_without_details_may_hold_a_percent_sign() -> None:
+    assert list(cli_text.error_lines(NodeError("100 % wrong"))) == ["refused: 100 % wrong"]
