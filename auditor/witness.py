@@ -24,6 +24,7 @@ from auditor.mirror import Mirror
 from auditor.state import State
 from crypto.checkpoint import Checkpoint, cosign
 from crypto.note import Note, VerifierKey, cosignature_time, parse_note, verified_by
+from plan.errors import phrase
 
 RENEW_AFTER = timedelta(hours=12)
 _RECORD = "witness"
@@ -58,8 +59,11 @@ def last_head(state: State) -> WitnessHead | None:
     match = _PATTERN.match(data.decode("ascii", "replace"))
     if match is None:
         raise StateError(
-            f"{state.directory / _RECORD}: damaged. Nothing is cosigned until it holds "
-            "'<size> <root in hex>' of the last checkpoint that this auditor cosigned"
+            phrase(
+                "%(directory)s: damaged. Nothing is cosigned until it holds '<size> <root in "
+                "hex>' of the last checkpoint that this auditor cosigned",
+                directory=state.directory / _RECORD,
+            )
         )
     return WitnessHead(int(match[1]), bytes.fromhex(match[2]))
 
@@ -71,9 +75,17 @@ def verify_extends(mirror: Mirror, checkpoint: Checkpoint, head: WitnessHead) ->
         SplitViewError: it is smaller, or the log has another root at that size.
     """
     if checkpoint.size < head.size:
-        raise SplitViewError(f"rollback: checkpoint of {checkpoint.size} entries, {head.size} were cosigned")
+        raise SplitViewError(
+            phrase(
+                "rollback: checkpoint of %(size)s entries, %(head_size)s were cosigned",
+                size=checkpoint.size,
+                head_size=head.size,
+            )
+        )
     if mirror.ledger.root(head.size) != head.root:
-        raise SplitViewError(f"fork: the log's first {head.size} entries are not those that were cosigned")
+        raise SplitViewError(
+            phrase("fork: the log's first %(size)s entries are not those that were cosigned", size=head.size)
+        )
 
 
 def cosign_newest(mirror: Mirror, state: State, keys: AuditorKeys, now: datetime) -> Cosignature | None:

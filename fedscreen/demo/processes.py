@@ -20,11 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from plan.errors import PhrasedError
+
 POLL_S = 0.05
 STOP_S = 10.0
 
 
-class ProcessError(Exception):
+class ProcessError(PhrasedError):
     """A process of the demo ended, or did not become ready."""
 
 

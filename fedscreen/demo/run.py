@@ -34,7 +34,9 @@ from auditor.verify.run import verify_bundle
 from auditor.watch import connected_desk
 from coordinator.desk import Desk
 from crypto.canonical import parse_json
+from crypto.errors import ParameterError
 from fedscreen.demo.addhealth import make_addhealth
+from fedscreen.demo.by_hand import write_files
 from fedscreen.demo.county import make_county
 from fedscreen.demo.errors import DemoError
 from fedscreen.demo.federation import FEDERATION, Federation, demo_tuple
@@ -46,6 +48,7 @@ from fedscreen.demo.truth import truth_of
 from node.vault.import_file import ImportContext
 from plan.codebook import parse_codebook_toml
 from plan.document import PlanDocument, parse_plan_toml
+from plan.errors import phrase
 from plan.layout import Layout, build_layout
 from plan.publishing import pin_codebook, resolve, use_codebook
 from privacy.accountant import epsilon
@@ -119,6 +122,16 @@ def run_demo(options: Options, say: Callable[[str], None]) -> Outcome:
     """
     if options.out.exists():
         raise DemoError(_("%(out)s exists already; choose another folder") % {"out": options.out})
+    try:
+        tuple_ = demo_tuple(options.auditors, options.threshold)
+    except ParameterError as err:
+        raise DemoError(
+            phrase(
+                "%(auditors)s auditors of whom %(threshold)s open are no safe choice; take 4 and 3",
+                auditors=options.auditors,
+                threshold=options.threshold,
+            )
+        ) from err
     start = time.monotonic()
     watch = Stopwatch(say)
     today = datetime.now(UTC).date()
@@ -128,7 +141,6 @@ def run_demo(options: Options, say: Callable[[str], None]) -> Outcome:
             write_school(school, options.out / "schools" / school.id)
         plan = demo_plan(schools, options, today)
     county = options.out / "county"
-    tuple_ = demo_tuple(options.auditors, options.threshold)
     federation = Federation(county, free_port(), tuple_, POLL_S)
     with Processes(options.out / "logs", child_environ()) as processes:
         outcome = _round(options, schools, plan, federation, processes, watch)
@@ -143,6 +155,13 @@ def school_year(today: date) -> str:
     """The newest school year whose autumn screening is over: tests lie in September and October."""
     first = today.year if today.month >= 11 else today.year - 1
     return f"{first}-{first + 1}"
+
+
+def make_files(options: Options) -> Path:
+    """Write the schools' files and a plan that fits them, and nothing else; give the plan's path."""
+    now = datetime.now(UTC)
+    year = school_year(now.date())
+    return write_files(options.out, _make_schools(options, year), PLAN, year, now)
 
 
 def _make_schools(options: Options, year: str) -> list[School]:

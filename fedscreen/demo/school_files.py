@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 import xlsxwriter
 
 from fedscreen.demo.errors import DemoDataError
+from plan.errors import phrase
 
 CellValue: TypeAlias = str | int | dt.date | None
 Rows: TypeAlias = Sequence[Sequence[CellValue]]
@@ -110,7 +111,11 @@ def read_example(name: str) -> bytes:
     for folder in _EXAMPLES:
         if (folder / name).is_file():
             return (folder / name).read_bytes()
-    raise DemoDataError(f"examples/{name} is missing: install fedscreen again, or run the demo in a checkout")
+    raise DemoDataError(
+        phrase(
+            "examples/%(name)s is missing: install fedscreen again, or run the demo in a checkout", name=name
+        )
+    )
 
 
 def school_sizes(schools: int, pupils: int | None) -> list[int]:
@@ -122,7 +127,7 @@ def school_sizes(schools: int, pupils: int | None) -> list[int]:
         DemoDataError: no school, or fewer pupils than schools.
     """
     if schools < 1 or (pupils is not None and pupils < schools):
-        raise DemoDataError("the demo needs at least one school, and one pupil in each")
+        raise DemoDataError(phrase("the demo needs at least one school, and one pupil in each"))
     shares = [_quantile(0.5 if schools == 1 else place / (schools - 1)) for place in range(schools)]
     if pupils is None:
         return [round(share) for share in shares]

@@ -25,6 +25,7 @@ from node.config import NodeConfig, NodeFolder
 from node.session import VaultSession, open_vault
 from node.unwrap import CREDENTIAL_NAME, KEY_BYTES
 from plan.document import PlanDocument
+from plan.errors import phrase
 from protos.card import fingerprint
 from protos.enrolment import parse_grant
 
@@ -70,7 +71,7 @@ class DemoSchool:
         self, command: str, files: dict[str, bytes | Path], fields: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, bytes]]:
         if self.vault is None:
-            raise DemoError(f"{self.id}: its vault is not open")
+            raise DemoError(phrase("%(id)s: its vault is not open", id=self.id))
         return self.vault.call({"command": command, **fields}, files)
 
     @contextmanager
@@ -120,7 +121,13 @@ class DemoSchool:
         }
         answer, _blobs = self._call("import", files, target)
         if answer["refused"]:
-            raise DemoError(f"{self.id}: its files are refused: {answer['issues'][:3]}")
+            raise DemoError(
+                phrase(
+                    "%(id)s: its files are refused: %(reason)s",
+                    id=self.id,
+                    reason=answer["issues"][0]["message"],
+                )
+            )
 
     def start(self, processes: Processes, record_frames: Path | None = None) -> None:
         """Start `fedscreen node run`: supervisor, confined vault, confined egress."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fedscreen.demo.errors import DemoDataError
 from fedscreen.demo.school_files import CODEBOOK_FILE, PROFILE_FILE, ROSTER_FILE, SCREENING_FILE
 from node.vault.import_file import ImportContext, ImportResult, import_files
+from plan.errors import phrase
 from plan.layout import Layout
 from plan.tabulation import tabulate
 
@@ -57,6 +58,13 @@ def import_school(folder: Path, context: ImportContext) -> ImportResult:
     if result.is_refused:
         issue = result.issues[0]
         raise DemoDataError(
-            f"{folder.name}: {issue.file} row {issue.row} column {issue.column}: {issue.message}"
+            phrase(
+                "%(name)s: %(file)s row %(row)s column %(column)s: %(message)s",
+                name=folder.name,
+                file=issue.file,
+                row=issue.row,
+                column=issue.column,
+                message=issue.message,
+            )
         )
     return result

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from node.vault.errors import CommandError, shown_as
+from node.vault.errors import CommandError, _, shown_as
 from node.vault.importing.errors import (
     CODEBOOK,
     PROFILE,
@@ -89,7 +89,7 @@ class ImportContext:
         )
         for name, is_right in checks:
             if not is_right:
-                raise CommandError("%(name)s is out of its range.", details={"name": name})
+                raise CommandError(_("%(name)s is out of its range."), details={"name": name})
 
 
 @dataclass(frozen=True, slots=True)
