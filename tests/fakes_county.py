@@ -285,10 +285,15 @@ class CountySimulator:
         )
         return sign_request(request, keys.statement)
 
+    def init_fields(self, node_id: str) -> dict[str, object]:
+        """Say who a school is: operator and public attributes."""
+        attributes = {"county": "530101"}
+        operator = f"school {node_id}"
+        return {"federation": FEDERATION, "node": node_id, "operator": operator, "attributes": attributes}
+
     def _enrol_node(self, node_id: str) -> None:
         desk = self.nodes[node_id]
-        fields = {"federation": FEDERATION, "node": node_id, "operator": f"school {node_id}"}
-        desk.handle({"command": "init", **fields, "attributes": {"county": "530101"}}, {})
+        desk.handle({"command": "init", **self.init_fields(node_id)}, {})
         _, blobs = desk.handle({"command": "request", "csr": tls_request(node_id)}, {})
         self.coordinator.approve_request(blobs["request"])
         desk.handle({"command": "accept", "card_text": self.card_text}, {})
