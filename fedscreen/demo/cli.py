@@ -7,7 +7,6 @@ usage; 130 interrupted. Every process that the demo started has ended when it re
 from __future__ import annotations
 
 import json
-import shutil
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crypto.errors import CryptoError
-from fedscreen.demo.errors import DemoError
-from fedscreen.demo.processes import interrupt_on_terminate
+from fedscreen.demo.processes import interrupt_once
 from fedscreen.demo.run import STATES, Options, Outcome, make_files, run_demo
 from node.cli_text import error_lines
 from node.errors import NodeError
@@ -68,11 +66,10 @@ DEFAULT_OUT = Path("demo-out")
 @click.option("--json", "as_json", is_flag=True, help=_("Print summary.json instead of tables."))
 def demo(as_json: bool, only_files: bool, **values: Any) -> None:
     """Run the demo, print what came out."""
-    interrupt_on_terminate()
+    interrupt_once()
     options = Options(**{**values, "pause_at": values["pause_at"] or ""})
     console = Console(stderr=as_json, highlight=False)
     try:
-        _clear(options.out)
         if only_files:
             plan = make_files(options)
             click.echo(
@@ -80,7 +77,7 @@ def demo(as_json: bool, only_files: bool, **values: Any) -> None:
             )
             return
         outcome = run_demo(options, lambda message: console.print(f"· {message}"))
-    except (PhrasedError, NodeError, PlanError, CryptoError, ProtocolError) as err:
+    except (PhrasedError, NodeError, PlanError, CryptoError, ProtocolError, OSError) as err:
         reason = "\n".join(error_lines(err)) if isinstance(err, NodeError) else told(err, _)
         click.echo(_("the demo stopped: %(reason)s") % {"reason": reason}, err=True)
         raise SystemExit(EXIT_REFUSED) from err
@@ -92,19 +89,6 @@ def demo(as_json: bool, only_files: bool, **values: Any) -> None:
     else:
         _show(console, options, outcome)
     raise SystemExit(0 if outcome.summary["verify"] == "PASS" else EXIT_REFUSED)
-
-
-def _clear(out: Path) -> None:
-    """Remove an earlier demo's folder; anything else is left alone.
-
-    Raises:
-        DemoError: the folder has something that is no demo's.
-    """
-    if not out.exists():
-        return
-    if any(out.iterdir()) and not (out / "schools").is_dir():
-        raise DemoError(_("%(out)s holds something else than a demo; choose another folder") % {"out": out})
-    shutil.rmtree(out)
 
 
 def _show(console: Console, options: Options, outcome: Outcome) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,9 +26,12 @@ from auditor.watch import connected_desk
 from coordinator.config import Config
 from coordinator.desk import Desk
 from coordinator.home import create_home
+from crypto.errors import ParameterError
 from crypto.replication import validate_parameters
+from fedscreen.demo.errors import DemoError
 from fedscreen.demo.processes import Processes
 from plan.document import PlanDocument
+from plan.errors import phrase
 from protos.card import fingerprint, parse_card
 
 FEDERATION = "demo-county"
@@ -40,16 +44,22 @@ def demo_tuple(auditors: int, threshold: int) -> tuple[int, int, int, int]:
     """Choose (n, t, f, q) for a number of auditors and openers: the largest f that is safe.
 
     Raises:
-        ParameterError: no f makes these numbers safe.
+        DemoError: no f makes these numbers safe.
     """
-    for collude in range(threshold - 1, 0, -1):
+    for collude in range(threshold - 1, -1, -1):
         quorum = max(threshold, (auditors + collude) // 2 + 1)
-        if 2 * threshold > auditors + collude and quorum <= auditors:
+        with suppress(ParameterError):
             validate_parameters(auditors, threshold, collude, quorum)
             return auditors, threshold, collude, quorum
-    quorum = max(threshold, auditors // 2 + 1)
-    validate_parameters(auditors, threshold, 0, quorum)
-    return auditors, threshold, 0, quorum
+    fits = [str(number) for number in range(1, auditors + 1) if 2 * number > auditors]
+    raise DemoError(
+        phrase(
+            "%(threshold)s of %(auditors)s auditors are no safe --threshold; choose one of %(fits)s",
+            threshold=threshold,
+            auditors=auditors,
+            fits=", ".join(fits),
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,10 +118,14 @@ class Processes:
             item.process.kill()
             item.process.wait()
 
-    def stop_all(self) -> None:
-        """Stop every process, asking all of them before waiting for any."""
+    def terminate_all(self) -> None:
+        """Ask every process to end, and wait for none."""
         for item in self.running.values():
             item.process.terminate()
+
+    def stop_all(self) -> None:
+        """Stop every process, asking all of them before waiting for any."""
+        self.terminate_all()
         for name in reversed(list(self.running)):
             self.stop(name)
 
@@ -143,10 +147,14 @@ def child_environ() -> dict[str, str]:
     return environ
 
 
-def interrupt_on_terminate() -> None:
-    """Make SIGTERM end the demo as Ctrl-C does, with its clean-up."""
+def interrupt_once() -> None:
+    """Make SIGTERM end the demo as Ctrl-C does; a second one does not disturb the clean-up."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
 
     def stop(_signal: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in numbers:
+        signal.signal(number, stop)

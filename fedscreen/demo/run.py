@@ -2,11 +2,13 @@
 
 Order:
 
-1. school files are written to `OUT/schools/` (from the seed; nothing else depends on it);
-2. coordinator and auditors come up, schools enrol, the roster is signed;
-3. the plan is published and approved by every auditor; schools import their files;
-4. every node runs; each school previews and releases; the round closes, is agreed, opened, released;
-5. receipts, results, the auditor's bundle, its verification, and the comparison with the truth.
+1. school files are written to `OUT/schools/` (from the seed; nothing else depends on it), each school's
+   command vault starts and makes the enrolment request; coordinator and auditors come up meanwhile;
+2. the schools are enrolled, the roster is signed, every node runs;
+3. the plan is published and approved by every auditor; schools import their files meanwhile;
+4. each school previews and releases; the round closes, is agreed, opened, released;
+5. receipts, results and the auditor's bundle; every process is stopped;
+6. the bundle is verified, and the release compared with the truth.
 
 What a real county would keep apart lies together in `OUT/county/`, for whoever wants to look.
 """
@@ -16,8 +18,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -27,6 +29,9 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auditor.bundle_write import write_bundle
 from auditor.enrol import load_policy
 from auditor.verify.outcome import Verdict
@@ -34,12 +39,12 @@ from auditor.verify.run import verify_bundle
 from auditor.watch import connected_desk
 from coordinator.desk import Desk
 from crypto.canonical import parse_json
-from crypto.errors import ParameterError
 from fedscreen.demo.addhealth import make_addhealth
 from fedscreen.demo.by_hand import write_files
 from fedscreen.demo.county import make_county
 from fedscreen.demo.errors import DemoError
 from fedscreen.demo.federation import FEDERATION, Federation, demo_tuple
+from fedscreen.demo.out_folder import make_out
 from fedscreen.demo.processes import Processes, child_environ, free_port
 from fedscreen.demo.school_files import School, read_example, write_school
 from fedscreen.demo.schools import DemoSchool, prepare_school
@@ -48,7 +53,6 @@ from fedscreen.demo.truth import truth_of
 from node.vault.import_file import ImportContext
 from plan.codebook import parse_codebook_toml
 from plan.document import PlanDocument, parse_plan_toml
-from plan.errors import phrase
 from plan.layout import Layout, build_layout
 from plan.publishing import pin_codebook, resolve, use_codebook
 from privacy.accountant import epsilon
@@ -59,6 +63,7 @@ T = TypeVar("T")
 PLAN = "autumn-full"
 STATES = ("draft", "collecting", "released")
 POLL_S = 0.2
+NODE_POLL_S = 0.4  # there are many of them
 WORKERS = 3
 ROUND_TIMEOUT_S = 180.0
 DELTA = 1e-6
@@ -96,6 +101,23 @@ class Outcome:
     truth: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What is left of a round when its processes have stopped.
+
+    Attributes:
+        round_log: the round as the first auditor read it.
+        nodes: the schools.
+        truth: the exact cells of each school's files, in the order of the nodes.
+        bytes_per_report: the longest report.
+    """
+
+    round_log: RoundLog
+    nodes: Sequence[DemoSchool]
+    truth: Sequence[NDArray[np.int64]]
+    bytes_per_report: int
+
+
 @dataclass(slots=True)
 class Stopwatch:
     """Seconds of each step; `say` tells a person that a step begins."""
@@ -118,34 +140,22 @@ def run_demo(options: Options, say: Callable[[str], None]) -> Outcome:
     """Run the whole demo and write its folder.
 
     Raises:
-        DemoError, ProcessError: something did not work; every process is stopped.
+        DemoError, ProcessError: something did not work; every process is stopped. What cannot work at all
+            is refused before the folder is touched.
     """
-    if options.out.exists():
-        raise DemoError(_("%(out)s exists already; choose another folder") % {"out": options.out})
-    try:
-        tuple_ = demo_tuple(options.auditors, options.threshold)
-    except ParameterError as err:
-        raise DemoError(
-            phrase(
-                "%(auditors)s auditors of whom %(threshold)s open are no safe choice; take 4 and 3",
-                auditors=options.auditors,
-                threshold=options.threshold,
-            )
-        ) from err
+    tuple_ = demo_tuple(options.auditors, options.threshold)
     start = time.monotonic()
     watch = Stopwatch(say)
     today = datetime.now(UTC).date()
-    with watch.step("school_files", _("making the schools' files")):
+    with watch.step("school_files", _("making up the schools")):
         schools = _make_schools(options, school_year(today))
-        for school in schools:
-            write_school(school, options.out / "schools" / school.id)
         plan = demo_plan(schools, options, today)
-    county = options.out / "county"
-    federation = Federation(county, free_port(), tuple_, POLL_S)
+    make_out(options.out)
+    federation = Federation(options.out / "county", free_port(), tuple_, POLL_S)
     with Processes(options.out / "logs", child_environ()) as processes:
-        outcome = _round(options, schools, plan, federation, processes, watch)
-    seconds = {**watch.seconds, "total": round(time.monotonic() - start, 3)}
-    outcome.summary["seconds"] = seconds
+        finished = _round(options, schools, plan, federation, processes, watch)
+    outcome = _conclude(options, plan, finished, watch)
+    outcome.summary["seconds"] = {**watch.seconds, "total": round(time.monotonic() - start, 3)}
     text = json.dumps(outcome.summary, ensure_ascii=False, indent=1) + "\n"
     (options.out / "summary.json").write_text(text, "utf-8")
     return outcome
@@ -158,10 +168,16 @@ def school_year(today: date) -> str:
 
 
 def make_files(options: Options) -> Path:
-    """Write the schools' files and a plan that fits them, and nothing else; give the plan's path."""
+    """Write the schools' files and a plan that fits them, and nothing else; give the plan's path.
+
+    Raises:
+        DemoError: the folder holds something else.
+    """
     now = datetime.now(UTC)
     year = school_year(now.date())
-    return write_files(options.out, _make_schools(options, year), PLAN, year, now)
+    schools = _make_schools(options, year)
+    make_out(options.out)
+    return write_files(options.out, schools, PLAN, year, now)
 
 
 def _make_schools(options: Options, year: str) -> list[School]:
@@ -190,75 +206,108 @@ def _round(
     federation: Federation,
     processes: Processes,
     watch: Stopwatch,
-) -> Outcome:
-    """Everything between the files and the outcome, while the processes run."""
-    with ExitStack() as stack, ThreadPoolExecutor(WORKERS) as pool:
-        with watch.step("federation", _("starting coordinator and auditors")):
-            federation.create()
-            federation.start(processes)
-        with watch.step("enrolment", _("enrolling the schools, signing the roster")):
-            nodes = _enrol(options, schools, federation, stack, pool)
-        with watch.step("plan", _("publishing the plan, approving it")):
-            round_id = federation.publish(plan)
-            _pause(options, "draft", processes)
-            federation.approve(round_id)
-        with watch.step("import", _("importing the schools' files")):
-            _all(pool, [partial(node.import_files, plan) for node in nodes])
+) -> Finished:
+    """Everything that needs the processes: from the schools' files to the auditor's bundle."""
+    # Threads outlive the vaults that they started: the kernel ends a vault together with its thread.
+    with ThreadPoolExecutor(WORKERS) as pool, ExitStack() as stack:
+        enter = partial(_enter_school, options, federation, stack)
+        with _begun(pool, [partial(enter, school) for school in schools]) as entering:
+            with watch.step("federation", _("starting coordinator and auditors, and the schools' vaults")):
+                federation.create()
+                federation.start(processes)
+            with watch.step("enrolment", _("enrolling the schools, signing the roster")):
+                nodes = _enrol(federation, [future.result() for future in entering], pool)
         with watch.step("nodes", _("starting the nodes")):
             frames = options.out / "frames" if options.record_frames else None
             for node in nodes:
                 node.start(processes, frames)
+        with watch.step("plan", _("publishing the plan, approving it; importing the schools' files")):
+            round_id = _agree_on_plan(options, plan, federation, nodes, processes, pool)
+        with watch.step("collecting", _("waiting for the nodes to read the plan")):
             _wait_for_nodes(nodes, round_id, processes)
             _pause(options, "collecting", processes)
         with watch.step("release", _("previewing and releasing at every school")):
             sent = _all(pool, [partial(node.release, round_id, BY) for node in nodes])
-        with watch.step("round", _("closing, agreeing, opening")):
-            _wait_for_release(federation, round_id, processes)
-            _pause(options, "released", processes)
-        with watch.step("receipts", _("collecting the schools' receipts")):
-            _collect_receipts(options, nodes, round_id, processes)
-        with watch.step("bundle", _("writing the auditor's bundle and verifying it")):
-            round_log, verdict = _publish(options, federation, round_id)
-        with watch.step("truth", _("comparing with the truth")):
-            outcome = _compare(options, nodes, plan, round_log, verdict)
-    outcome.summary["bytes_per_report"] = max(answer["bytes"] for answer in sent)
-    return outcome
+        with _begun(pool, [partial(_count, node, plan) for node in nodes]) as counting:
+            with watch.step("round", _("closing, agreeing, opening")):
+                _wait_for_release(federation, round_id, processes)
+                _pause(options, "released", processes)
+            with watch.step("receipts", _("collecting the schools' receipts")):
+                _collect_receipts(options, nodes, round_id, processes)
+            with watch.step("bundle", _("writing the results and the auditor's bundle")):
+                round_log = _publish(options, federation, round_id)
+                truth = [future.result() for future in counting]
+        with watch.step("stop", _("stopping every process")):
+            processes.terminate_all()
+            _all(pool, [node.close for node in nodes])
+            processes.stop_all()
+    return Finished(round_log, nodes, truth, max(answer["bytes"] for answer in sent))
+
+
+def _enter_school(
+    options: Options, federation: Federation, stack: ExitStack, school: School
+) -> tuple[DemoSchool, bytes]:
+    """Write a school's files, start its command vault, make its enrolment request."""
+    n, t, f, _q = federation.tuple_
+    floors: dict[str, Any] = {"threshold": t, "collude": f} if (n, t, f) != (4, 3, 1) else {}
+    write_school(school, options.out / "schools" / school.id)
+    node = prepare_school(options.out / "county", options.out / "schools", school, FEDERATION, NODE_POLL_S)
+    stack.callback(node.close)
+    node.open()
+    return node, node.request(floors)
 
 
 def _enrol(
-    options: Options,
-    schools: list[School],
-    federation: Federation,
-    stack: ExitStack,
-    pool: ThreadPoolExecutor,
+    federation: Federation, entered: list[tuple[DemoSchool, bytes]], pool: ThreadPoolExecutor
 ) -> list[DemoSchool]:
-    n, t, f, _q = federation.tuple_
-    floors: dict[str, Any] = {"threshold": t, "collude": f} if (n, t, f) != (4, 3, 1) else {}
-
-    def request(school: School) -> tuple[DemoSchool, bytes]:
-        node = prepare_school(
-            options.out / "county", options.out / "schools", school, FEDERATION, federation.poll_s
-        )
-        stack.enter_context(node.open())
-        return node, node.request(floors)
-
-    made = list(pool.map(request, schools))
-    grants = federation.enrol_nodes([data for _node, data in made])
-    nodes = [node for node, _request in made]
+    grants = federation.enrol_nodes([request for _node, request in entered])
+    nodes = [node for node, _request in entered]
     _all(pool, [partial(node.accept, grant) for node, grant in zip(nodes, grants, strict=True)])
     return nodes
 
 
+def _agree_on_plan(
+    options: Options,
+    plan: PlanDocument,
+    federation: Federation,
+    nodes: list[DemoSchool],
+    processes: Processes,
+    pool: ThreadPoolExecutor,
+) -> bytes:
+    """Publish the plan and have it approved while the schools import; returns the round id."""
+    with _begun(pool, [partial(node.import_files, plan) for node in nodes]) as importing:
+        round_id = federation.publish(plan)
+        _pause(options, "draft", processes)
+        federation.approve(round_id)
+        for future in importing:
+            future.result()
+    return round_id
+
+
+@contextmanager
+def _begun(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], T]]) -> Iterator[list[Future[T]]]:
+    """Run tasks side by side with what follows; an error there takes back those that have not begun."""
+    futures = [pool.submit(task) for task in tasks]
+    try:
+        yield futures
+    finally:
+        for future in futures:
+            future.cancel()
+        wait(futures)
+
+
 def _all(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], T]]) -> list[T]:
     """Run tasks side by side; the first error ends the demo."""
-    return [future.result() for future in [pool.submit(task) for task in tasks]]
+    with _begun(pool, tasks) as futures:
+        return [future.result() for future in futures]
 
 
 def _wait_for_nodes(nodes: list[DemoSchool], round_id: bytes, processes: Processes) -> None:
     waiting = list(nodes)
 
     def is_done() -> bool:
-        waiting[:] = [node for node in waiting if not node.knows(round_id)]
+        while waiting and waiting[-1].knows(round_id):
+            waiting.pop()
         return not waiting
 
     processes.wait_until(is_done, _("every node has read the round"), ROUND_TIMEOUT_S)
@@ -311,8 +360,8 @@ def _collect_receipts(
         (folder / f"{node.id}.tlog-proof").write_bytes(found[0])
 
 
-def _publish(options: Options, federation: Federation, round_id: bytes) -> tuple[RoundLog, Verdict]:
-    """Write results, log, policy and bundle; verify the bundle."""
+def _publish(options: Options, federation: Federation, round_id: bytes) -> RoundLog:
+    """Write results, policy, bundle and log."""
     desk = Desk(federation.coordinator_folder)
     try:
         desk.export_results(round_id, options.out)
@@ -326,7 +375,7 @@ def _publish(options: Options, federation: Federation, round_id: bytes) -> tuple
         write_bundle(auditor.context, options.out / "bundle")
         round_log = auditor.context.ledger.rounds[round_id]
     shutil.copytree(federation.coordinator_folder / "log", options.out / "log")
-    return round_log, verify_bundle(options.out / "bundle", load_policy(options.out / "policy.txt"))
+    return round_log
 
 
 def _wait_for_cosigned(auditor: Any, round_id: bytes) -> None:
@@ -341,18 +390,26 @@ def _wait_for_cosigned(auditor: Any, round_id: bytes) -> None:
     raise DemoError(_("the auditors have not cosigned the release"))
 
 
-def _compare(
-    options: Options, nodes: list[DemoSchool], plan: PlanDocument, round_log: RoundLog, verdict: Verdict
-) -> Outcome:
-    layout = build_layout(plan)
+def _count(node: DemoSchool, plan: PlanDocument) -> NDArray[np.int64]:
+    """Count one school's own files."""
+    return truth_of([node.files], build_layout(plan), [import_context(plan, node.school)])
+
+
+def _conclude(options: Options, plan: PlanDocument, finished: Finished, watch: Stopwatch) -> Outcome:
+    """Verify the bundle, compare the release with the truth."""
+    with watch.step("verify", _("verifying the bundle, comparing with the truth")):
+        verdict = verify_bundle(options.out / "bundle", load_policy(options.out / "policy.txt"))
+        return _compare(options, plan, finished, verdict)
+
+
+def _compare(options: Options, plan: PlanDocument, finished: Finished, verdict: Verdict) -> Outcome:
+    layout, round_log = build_layout(plan), finished.round_log
     logged, close = round_log.release, round_log.close_body()
     if logged is None or close is None:
         raise DemoError(_("the round is not released"))
     reporting = {name.node for name in close.set}
-    chosen = [node for node in nodes if node.id in reporting]
-    truth = truth_of(
-        [node.files for node in chosen], layout, [import_context(plan, node.school) for node in chosen]
-    )
+    counts = zip(finished.nodes, finished.truth, strict=True)
+    truth = np.sum([count for node, count in counts if node.id in reporting], axis=0)
     body: Any = parse_json(logged.body)
     release = read_release(
         plan, body["tables"], release=round_log.round_id.hex(), reports_in=logged.statement.reports_in
@@ -360,14 +417,14 @@ def _compare(
     tables = compare(release.tables, layout, truth)
     summary: dict[str, Any] = {
         "schools": options.schools,
-        "pupils": sum(node.school.num_pupils for node in nodes),
+        "pupils": sum(node.school.num_pupils for node in finished.nodes),
         "data": options.data,
         "seed": options.seed,
         "round": round_log.round_id.hex(),
         "reports_in": logged.statement.reports_in,
         "cells": layout.cells,
         **_privacy(layout, plan),
-        "bytes_per_report": 0,
+        "bytes_per_report": finished.bytes_per_report,
         "confinement": min(row.statement.confinement for row in round_log.reports.values()),
         "seconds": {},
         "tables": tables,

@@ -11,8 +11,7 @@ database key, as systemd would hand it over).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,7 @@ class DemoSchool:
         files: folder of the files that it imports.
         folder: its node's directory.
         config: its node.toml.
+        credentials: folder with the database key, for `node run`.
         key: its database key (32 bytes, secret).
         vault: the open conversation with its command vault.
     """
@@ -57,6 +57,7 @@ class DemoSchool:
     credentials: Path
     key: bytes = field(repr=False)
     vault: VaultSession | None = None
+    _open: ExitStack = field(default_factory=ExitStack, repr=False)
 
     @property
     def id(self) -> str:
@@ -74,15 +75,14 @@ class DemoSchool:
             raise DemoError(phrase("%(id)s: its vault is not open", id=self.id))
         return self.vault.call({"command": command, **fields}, files)
 
-    @contextmanager
-    def open(self) -> Iterator[DemoSchool]:
+    def open(self) -> None:
         """Start this school's command vault."""
-        with open_vault(self.folder, self.config, self.key) as vault:
-            self.vault = vault
-            try:
-                yield self
-            finally:
-                self.vault = None
+        self.vault = self._open.enter_context(open_vault(self.folder, self.config, self.key))
+
+    def close(self) -> None:
+        """End the command vault, if it runs."""
+        self.vault = None
+        self._open.close()
 
     def request(self, floors: dict[str, Any]) -> bytes:
         """Make the node's identity and its enrolment request."""
