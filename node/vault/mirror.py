@@ -90,6 +90,10 @@ class Mirror:
 
     def catch_up(self) -> None:
         """Take over what another process of this node has stored since."""
+        with self._store.reading():  # else a checkpoint may be newer than the entries read before it
+            self._catch_up()
+
+    def _catch_up(self) -> None:
         generation = self._store.setting(GENERATION) or b"0"
         if generation != self._generation or self._num_stored() < self.ledger.size:
             # Entries were dropped, or a transaction of this process was: what is stored is what counts.

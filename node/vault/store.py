@@ -111,6 +111,18 @@ class VaultStore:
         self._is_writing = False
         self._durable(f"after {step}")
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Make every read inside the block see one state, whatever another process commits meanwhile."""
+        if self._connection.in_transaction:
+            yield  # the transaction around it does that already
+            return
+        self._run("BEGIN")
+        try:
+            yield
+        finally:
+            self._roll_back()
+
     def execute(self, statement: str, values: Sequence[Value] = ()) -> None:
         """Change rows; only inside ``transaction``."""
         self._require_transaction()

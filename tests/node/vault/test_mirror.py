@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fakes_federation import TinyFederation, fake_bytes
-from fakes_vault import SchoolHouse, plan_of
+from fakes_vault import KEY, SchoolHouse, plan_of
 
+from node.vault.clock import Clock
 from node.vault.errors import MirrorError
 from node.vault.mirror import Mirror
+from node.vault.store import Value, VaultStore
 
 
 def mirror_of(house: SchoolHouse) -> Mirror:
@@ -45,6 +49,30 @@ def test_pages_in_order_make_the_same_tree(house: SchoolHouse) -> None:
     assert mirror.ledger.root() == federation.ledger.root()
     assert mirror.trusted_size == federation.ledger.size
     assert stored(house) == federation.ledger.size
+
+
+def test_a_page_stored_by_another_process_while_we_read_is_seen_whole_or_not_at_all(
+    house: SchoolHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(house)
+    mirror, before = mirror_of(house), mirror_of(house).ledger.size
+    other = VaultStore(house.folder / "vault.db", KEY)
+    writer = Mirror(other, house.federation.card, Clock(other, lambda: house.now))
+    page, read = house.federation.page(0, now=house.now), house.store.query
+
+    def query(statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        rows = read(statement, values)
+        if "FROM log_entry" in statement and writer.ledger.size < house.federation.ledger.size:
+            writer.take_page(0, page.entries, page.latest, page.cosigned)
+        return rows
+
+    monkeypatch.setattr(house.store, "query", query)
+    mirror.catch_up()
+    assert writer.trusted_size == house.federation.ledger.size
+    assert mirror.ledger.size == before
+    mirror.catch_up()
+    assert mirror.trusted_size == mirror.ledger.size == house.federation.ledger.size
+    other.close()
 
 
 def test_a_restart_rebuilds_the_same_state(house: SchoolHouse) -> None:
