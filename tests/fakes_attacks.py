@@ -139,6 +139,10 @@ class ForgedLog:
         self.entries.append((sign_as(statement, *(keys or (coordinator_key(self._county),))), body))
         return digest(encode_statement(statement))
 
+    def add_note(self, entry: bytes) -> None:
+        """Add an entry that somebody else has signed."""
+        self.entries.append((entry, b""))
+
     def ledger(self) -> Ledger:
         """Read it by the rules, as far as they allow."""
         ledger = Ledger(parse_card(self._county.card_text))
@@ -321,12 +325,12 @@ class LyingSchool:
             for subset, seed in sorted(seeds.items())
         )
 
-    def seal(self, auditor_id: str, seeds: Mapping[int, bytes], **changes: object) -> bytes:
+    def seal(self, auditor_id: str, contents: Mapping[int, bytes], **changes: object) -> bytes:
         """Seal seeds to an auditor under a header of this school with these changes."""
         report = replace(self.report, **changes)  # type: ignore[arg-type]
         terms = self.round_log.terms
         index = terms.auditors.index(auditor_id)
-        held = [seeds[subset] for subset in subsets_with(index, len(terms.auditors), terms.threshold)]
+        held = [contents[subset] for subset in subsets_with(index, len(terms.auditors), terms.threshold)]
         round_key = self.round_log.approvals[auditor_id].statement.round_key
         info = derivation.box_info(
             self.round_log.round_id,
@@ -353,6 +357,10 @@ class LyingSchool:
         report = replace(self.report, **{**values, **changes})  # type: ignore[arg-type]
         note = sign_as(report, load_identity(self.county.stores[self.id]).report_key)
         return encode_payload(ReportPayload(note, sent, tuple(sealed.values())))
+
+    def note(self) -> bytes:
+        """The header as it would stand in the log."""
+        return note_of(self.payload())
 
     def send(self, payload: bytes) -> bytes:
         """Send a payload under this school's certificate; returns the receipt."""

@@ -73,8 +73,13 @@ def stages(county_root: Path) -> Callable[[str], Stage]:
     @lru_cache
     def make(stage: str) -> Stage:
         county = CountySimulator(county_root / stage)
-        round_id = county.start_round()
-        bring_to(stage, county, round_id)
+        if stage == "enrolled":
+            county.work()
+            county.import_all()
+            round_id = b""
+        else:
+            round_id = county.start_round()
+            bring_to(stage, county, round_id)
         county.close()
         return county, round_id
 
@@ -100,6 +105,12 @@ def at_stage(stages: Callable[[str], Stage], county_root: Path) -> Iterator[Call
     for county in opened:
         county.close()
         shutil.rmtree(county.root.parent)
+
+
+@pytest.fixture
+def enrolled(at_stage: Callable[[str], Stage]) -> CountySimulator:
+    """The roster is in force, the schools have their records, there is no plan yet."""
+    return at_stage("enrolled")[0]
 
 
 @pytest.fixture
