@@ -140,7 +140,7 @@ def load_card(folder: AuditorFolder) -> FederationCard:
     """Read the pinned federation card.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it is not text.
     """
     try:
         return parse_card(folder.card.read_text("utf-8"))
@@ -148,6 +148,8 @@ def load_card(folder: AuditorFolder) -> FederationCard:
         raise ConfigError(
             phrase("%(card)s: not found; run 'fedscreen auditor join' first", card=folder.card)
         ) from err
+    except UnicodeDecodeError as err:
+        raise ConfigError(phrase("%(path)s: not UTF-8 text", path=folder.card)) from err
 
 
 def load_policy(path: Path) -> AuditorPolicy:

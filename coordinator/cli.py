@@ -429,8 +429,8 @@ def fsck(
 ) -> None:
     """Exit 0 when everything follows from the checkpoint, else 1 with every finding."""
     with _refusing(as_json):
-        text = card_file.read_text("utf-8") if card_file else _own_card(directory, as_json)
-        rules = parse_policy(policy.read_text("utf-8"), _POLICY_WORDS) if policy else _policy_of(text)
+        text = _read_text(card_file) if card_file else _own_card(directory, as_json)
+        rules = parse_policy(_read_text(policy), _POLICY_WORDS) if policy else _policy_of(text)
         try:
             checkpoint = check_folder(folder or directory / "log", rules, parse_card(text))
         except FsckError as err:
@@ -442,6 +442,13 @@ def fsck(
         {"whole": True, "size": checkpoint.size, "root": checkpoint.root.hex()},
         _("whole: %(size)s entries") % {"size": checkpoint.size},
     )
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as err:
+        raise ConfigError(phrase("%(path)s: not UTF-8 text", path=path)) from err
 
 
 def _own_card(directory: Path, as_json: bool) -> str:

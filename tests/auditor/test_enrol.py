@@ -278,3 +278,9 @@ def test_a_missing_configuration_says_what_to_do(tmp_path: Path) -> None:
         load_card(AuditorFolder(tmp_path))
     with pytest.raises(ConfigError, match="not found"):
         load_policy(tmp_path / "policy.txt")
+
+
+def test_a_pinned_card_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    AuditorFolder(tmp_path).card.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        load_card(AuditorFolder(tmp_path))

@@ -212,6 +212,13 @@ def test_fsck_takes_a_policy_and_another_folder(released: County, tmp_path: Path
     assert answer(run("log", "fsck", copy, *arguments), 1)["error"] == "refused"
 
 
+@pytest.mark.parametrize("option", ["--policy", "--card"])
+def test_fsck_refuses_a_file_that_is_not_text(released: County, tmp_path: Path, option: str) -> None:
+    (tmp_path / "workbook.xlsx").write_bytes(b"PK\x03\x04\xff\xfe")
+    arguments = (option, tmp_path / "workbook.xlsx", "--dir", released.directory, "--json")
+    assert answer(run("log", "fsck", *arguments), 1)["error"] == "config"
+
+
 def test_serve_ticks_until_told_to_stop(released: County) -> None:
     released.desk.close()
     desk = Desk(released.directory, now=lambda: START)
