@@ -40,10 +40,10 @@ protos: $(VENV)/dev.stamp
 		--plugin=protoc-gen-mypy_grpc=$(VENV)/dev/bin/protoc-gen-mypy_grpc protos/fedscreen_v1.proto
 
 locale: $(VENV)/dev.stamp
-	$(VENV)/dev/bin/pybabel -q extract -F fedscreen/locale/babel.cfg --no-location --sort-output --omit-header \
-		-o fedscreen/locale/fedscreen.pot .
+	$(VENV)/dev/bin/pybabel -q extract -F fedscreen/locale/babel.cfg -k phrase -k N_ --no-location --no-wrap \
+		--sort-output --omit-header -o fedscreen/locale/fedscreen.pot .
 	$(VENV)/dev/bin/pybabel -q update -i fedscreen/locale/fedscreen.pot -d fedscreen/locale -D fedscreen \
-		--no-fuzzy-matching --ignore-obsolete --omit-header
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
 	$(VENV)/dev/bin/pybabel -q compile -d fedscreen/locale -D fedscreen
 
 lock: $(VENV)/dev.stamp

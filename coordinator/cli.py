@@ -35,7 +35,7 @@ from crypto.policy import LogPolicy, parse_policy
 from plan.codebook import parse_codebook_toml
 from plan.document import PlanDocument, parse_plan_toml
 from plan.errors import PlanError, phrase, told
-from plan.publishing import pin_codebook, use_codebook
+from plan.publishing import cautions, pin_codebook, use_codebook
 from plan.words import PARTIES, REASONS, ROUND_STATES, word
 from protos.card import fingerprint, parse_card
 from protos.enrolment import parse_grant
@@ -247,6 +247,7 @@ def publish(
     with _desk(directory, as_json) as desk:
         draft = _read_plan(file, codebooks, use_codebook)
         draft = replace(draft, opens=_utc(opens, draft.opens), closes=_utc(closes, draft.closes))
+        notes = cautions(draft)
         round_id = desk.publish_plan(draft, auditors)
         status = desk.round_status(round_id)
     _say(
@@ -254,6 +255,7 @@ def publish(
         {"round": round_id.hex(), "min_reports": status["min_reports"], "auditors": _auditors_of(status)},
         _("round %(round)s: waiting for the approvals of %(auditors)s")
         % {"round": round_id.hex()[:16], "auditors": ", ".join(_auditors_of(status))},
+        *(_("note: %(text)s") % {"text": note.text(_)} for note in notes),
     )
 
 

@@ -32,7 +32,7 @@ from crypto.errors import CryptoError
 from crypto.field64 import FieldVector, parse_vector
 from crypto.mask_sum import MaskSum
 from crypto.sharing import unmask
-from plan.errors import phrase
+from plan.errors import Phrase, phrase
 from plan.layout import Layout
 from protos.bodies import ReportName, RosterBody
 from protos.round_log import RoundLog
@@ -89,7 +89,12 @@ def _vectors(
     for name in names:
         data = read_vector(connection, round_log.round_id, name)
         expected = round_log.reports[(name.node, name.attempt)].statement.vector
-        yield _checked(data, expected, cells, f"vector of {name.node}, attempt {name.attempt}")
+        yield _checked(
+            data,
+            expected,
+            cells,
+            phrase("vector of %(node)s, attempt %(attempt)s", node=name.node, attempt=name.attempt),
+        )
 
 
 def read_vector(connection: Connection, round_id: bytes, name: ReportName) -> bytes:
@@ -122,11 +127,18 @@ def _mask_sums(
             )
         ).scalar()
         expected = dict(round_log.openings[holder].statement.sums)[subset]
-        found.append(_checked(data or b"", expected, cells, f"sum {subset} of {holder}"))
+        found.append(
+            _checked(
+                data or b"",
+                expected,
+                cells,
+                phrase("sum %(subset)s of %(auditor)s", subset=subset, auditor=holder),
+            )
+        )
     return found
 
 
-def _checked(data: bytes, sha256: bytes, cells: int, what: str) -> FieldVector:
+def _checked(data: bytes, sha256: bytes, cells: int, what: Phrase) -> FieldVector:
     try:
         vector = parse_vector(data, cells)
     except CryptoError as err:

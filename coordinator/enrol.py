@@ -85,7 +85,9 @@ def _read(home: Home, data: bytes) -> Request:
     try:
         request = parse_request(data)
     except ProtocolError as err:
-        raise EnrolmentRefusedError(err) from err
+        raise EnrolmentRefusedError(
+            phrase("this is no request of a node or auditor, or it is damaged (%(reason)s)", reason=err)
+        ) from err
     if request.federation != home.config.federation:
         raise EnrolmentRefusedError(
             phrase(

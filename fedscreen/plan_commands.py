@@ -118,7 +118,7 @@ def show(file: str, schools: int | None, as_json: bool) -> None:
     console = Console()
     console.print(_table(loaded.layout))
     for name, value in _summary_rows(loaded):
-        console.print(Text(f"{name}: {value}"))
+        console.print(Text(_("%(name)s: %(found)s") % {"name": name, "found": value}))
     for note in cautions(loaded.plan):
         console.print(Text(_("note: %(text)s") % {"text": note.text(_)}))
 

@@ -112,7 +112,8 @@ def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
         place.append(f"“{issue['header']}”")
     kind = _("error") if issue["severity"] == "error" else _("warning")
     text = _fill(template, issue["values"]) if template else issue["message"]
-    yield f"{kind}: {', '.join(place)}: {text}" if place else f"{kind}: {text}"
+    words = {"kind": kind, "place": _(", ").join(place), "text": text}
+    yield (_("%(kind)s: %(place)s: %(text)s") if place else _("%(kind)s: %(text)s")) % words
     yield "  " + (_fill(advice, issue["values"]) if advice else issue["advice"])
 
 

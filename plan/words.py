@@ -66,7 +66,7 @@ RECEIPTS: Final[Mapping[str, str]] = {
 """Kinds of receipts."""
 
 STATEMENTS: Final[Mapping[str, str]] = {
-    "roster": _("roster"),
+    "roster": _("federation roster"),
     "revoke": _("revocation"),
     "plan": _("plan"),
     "approval": _("approval"),
