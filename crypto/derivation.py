@@ -9,15 +9,19 @@ All functions raise ParameterError on an argument of the wrong length, and Shape
 is not a one-dimensional int64 array.
 """
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from crypto.canonical import encode_parts
 from crypto.errors import DecodeError, ParameterError, ShapeMismatchError
+
+if TYPE_CHECKING:  # whoever only reads the log gets by without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 SECRET_BYTES = 32
 KDF_LABEL = "fedscreen/v1"  # the protocol version; protocol.md
@@ -151,7 +155,7 @@ def draw_commitment(draw: bytes) -> bytes:
 
 def encode_measurement(x: NDArray[np.int64]) -> bytes:
     """Encode a table as int64 little-endian, shape (cells,)."""
-    if x.dtype != np.int64 or x.ndim != 1:
+    if x.dtype != "int64" or x.ndim != 1:
         raise ShapeMismatchError(f"expected int64 cells in one dimension, found {x.dtype} in {x.ndim}")
     return x.astype("<i8").tobytes()
 

@@ -1,7 +1,7 @@
 """The desk: what may be asked of an open vault, and which step answers it.
 
-In `run` mode the worker hands over pages of the log and receipts and takes the next report. In `command` mode
-it hands over one command (JSON) with the user's files and gives back an answer and named blobs.
+In `command` mode the worker hands over one command (JSON) with the user's files and gets an answer and named
+blobs. What happens in `run` mode is in `node.vault.run_desk`.
 
 | command | fields | answer |
 | --- | --- | --- |
@@ -32,7 +32,6 @@ from typing import Any
 
 from node.vault.account import Account
 from node.vault.check_round import find_round
-from node.vault.clock import Clock
 from node.vault.enrol import (
     Identity,
     accept_card,
@@ -42,35 +41,32 @@ from node.vault.enrol import (
     load_floors,
     load_identity,
     make_request,
-    not_accepted,
     parse_floors,
     tighten_floors,
 )
-from node.vault.errors import CommandError, ReceiptError, _
+from node.vault.errors import CommandError, _
 from node.vault.import_records import import_records, target_of_plan, target_of_values
 from node.vault.journal import Entropy, Journal, JournalRecord
-from node.vault.mirror import Mirror
 from node.vault.parts import Parts
 from node.vault.preview import preview_round
 from node.vault.published import PublishedRounds
-from node.vault.receipt import make_receipt, take_receipt
+from node.vault.receipt import make_receipt
 from node.vault.records import list_sets
 from node.vault.release import release_round
 from node.vault.replay import replay_report
-from node.vault.reports import payload_of, unconfirmed_report
+from node.vault.run_desk import HOLD_SETTING, RunDesk
 from node.vault.status import list_rounds, node_status, record_set_values, report_values
 from node.vault.store import VaultStore
 from protos.card import fingerprint
 
-HOLD_SETTING = "hold"
 DIGEST_BYTES = 32
 LEVELS = ("L0", "L1", "L2", "L3")
 
 Answer = tuple[dict[str, Any], dict[str, bytes]]
 
 
-class Desk:
-    """One open vault.
+class Desk(RunDesk):
+    """One open vault that takes commands; it can follow the log too.
 
     Args:
         store: the open record file.
@@ -85,44 +81,12 @@ class Desk:
     ) -> None:
         if level not in LEVELS or len(software) != DIGEST_BYTES:
             raise CommandError(_("the vault was opened with a wrong level or software digest"))
-        self._store = store
+        super().__init__(store, now=now)
         self._entropy = entropy
-        self._clock = Clock(store, now)
         self._published = PublishedRounds()
         self._level = level
         self._software = software
         self._parts: Parts | None = None
-
-    # -- run mode ----------------------------------------------------------------------------
-
-    def on_log(self, start: int, entries: list[tuple[bytes, bytes]], latest: bytes, cosigned: bytes) -> None:
-        """Take a page of the log; before ``accept`` nothing is taken.
-
-        Raises:
-            MirrorError: the page does not fit; the log should be sent again from its beginning.
-        """
-        if find_card(self._store) is not None:
-            self._enrolled().mirror.take_page(start, entries, latest, cosigned)
-
-    def on_receipt(self, data: bytes) -> bool:
-        """Keep a receipt if it proves a report of this node; returns whether it does."""
-        if find_card(self._store) is None:
-            return False
-        parts = self._enrolled()
-        try:
-            with self._store.transaction("receipt"):
-                take_receipt(parts, data)
-        except ReceiptError:
-            return False  # it came over an untrusted link and proves nothing; the report is sent again
-        return True
-
-    def outgoing(self) -> bytes | None:
-        """Give the stored bytes of the oldest report that the cosigned log does not hold yet."""
-        if find_card(self._store) is None or self._is_held():
-            return None
-        parts = self._enrolled()
-        report = unconfirmed_report(self._store, parts.mirror, parts.identity.node)
-        return None if report is None else payload_of(self._store, report) or None
 
     # -- command mode ------------------------------------------------------------------------
 
@@ -297,32 +261,25 @@ class Desk:
 
     def _enrolled(self) -> Parts:
         """Open the pieces of an enrolled node, and take over what another process stored."""
+        known = self._following()
         if self._parts is None:
-            identity, pinned = load_identity(self._store), find_card(self._store)
-            if pinned is None:
-                raise not_accepted()
             self._parts = Parts(
                 store=self._store,
                 clock=self._clock,
-                journal=self._journal(identity),
-                mirror=Mirror(self._store, pinned[0], self._clock),
-                account=Account(self._store, identity, self._published),
+                journal=self._journal(known.identity),
+                mirror=known.mirror,
+                account=Account(self._store, known.identity, self._published),
                 published=self._published,
-                identity=identity,
-                card=pinned[0],
+                identity=known.identity,
+                card=known.card,
                 entropy=self._entropy,
                 level=self._level,
                 software=self._software,
             )
-        else:
-            self._parts.mirror.catch_up()
         return self._parts
 
     def _journal(self, identity: Identity) -> Journal:
         return Journal(self._store, identity.journal_key, self._entropy)
-
-    def _is_held(self) -> bool:
-        return self._store.setting(HOLD_SETTING) == b"1"
 
     def _describe_identity(self, identity: Identity) -> dict[str, Any]:
         return identity.public_values() | {

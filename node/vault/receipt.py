@@ -8,6 +8,7 @@ log, once a quorum of auditors has signed; anybody can check it offline with the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from crypto.errors import CryptoError
 from crypto.merkle import inclusion_proof
@@ -15,11 +16,14 @@ from crypto.note import Note, encode_note, parse_note
 from crypto.tlog_proof import TlogProof, encode_proof, parse_proof, verify_proof
 from node.vault.errors import ReceiptError, _
 from node.vault.mirror import Mirror
-from node.vault.parts import Parts
 from node.vault.reports import StoredReport, all_reports, find_logged, payload_of, reports_of
 from node.vault.store import VaultStore
+from protos.card import FederationCard
 from protos.errors import PayloadError
 from protos.report_payload import note_of
+
+if TYPE_CHECKING:  # a vault that only follows the log gets by without the plan and numpy
+    from node.vault.parts import Parts
 
 IMMEDIATE = "immediate"
 COSIGNED = "cosigned"
@@ -34,16 +38,16 @@ class Receipt:
     proof: bytes
 
 
-def take_receipt(parts: Parts, data: bytes) -> StoredReport:
+def take_receipt(store: VaultStore, card: FederationCard, data: bytes) -> StoredReport:
     """Verify and keep an immediate receipt, inside the caller's transaction; again changes nothing.
 
     Raises:
         ReceiptError: no report of this node is what it proves, or the log has not signed it.
     """
-    for report in reversed(all_reports(parts.store)):
-        entry = _entry_of(parts.store, report)
-        if entry and _proves(parts, data, entry):
-            parts.store.execute(
+    for report in reversed(all_reports(store)):
+        entry = _entry_of(store, report)
+        if entry and _proves(card, data, entry):
+            store.execute(
                 "INSERT INTO receipt (report, kind, data) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (report.digest, IMMEDIATE, data),
             )
@@ -108,9 +112,9 @@ def _entry_of(store: VaultStore, report: StoredReport) -> bytes:
     return encode_note(note)
 
 
-def _proves(parts: Parts, data: bytes, entry: bytes) -> bool:
+def _proves(card: FederationCard, data: bytes, entry: bytes) -> bool:
     try:
-        verify_proof(parse_proof(data), entry, parts.card.log, (), 0)
+        verify_proof(parse_proof(data), entry, card.log, (), 0)
     except CryptoError:
         return False
     return True

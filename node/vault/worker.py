@@ -10,6 +10,7 @@ Order (each step before the next, or exit):
 6. `run`: take LOG and RECEIPT frames, and after each offer the oldest report that the log does not
    hold yet. `command`: answer one COMMAND after the other, with the user's files as DATA frames.
 
+The two modes load different desks: what only follows the log needs neither numpy nor the importer.
 The process ends when its stdin closes. It has one thread and asks for nothing. An error of the desk
 in `run` ends it too: the supervisor starts a new one, which sees the log from its beginning.
 
@@ -30,7 +31,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from node import confine
 from node.errors import (
@@ -62,26 +63,26 @@ MAX_FILES_BYTES = 128 * MIB
 # What Python and the libraries load only when they first need it. A missing one is not an error:
 # not every Python version has all of them.
 LATE_MODULES = (
-    *("_strptime", "bisect", "calendar", "csv", "decimal", "fractions", "gettext", "heapq", "io", "json"),
-    *("locale", "math", "statistics", "stringprep", "tomllib", "unicodedata", "zoneinfo", "zipfile"),
-    *("encodings.ascii", "encodings.aliases", "encodings.gb18030", "encodings.gb2312", "encodings.gbk"),
-    *(
-        "encodings.idna",
-        "encodings.latin_1",
-        "encodings.utf_16",
-        "encodings.utf_16_be",
-        "encodings.utf_16_le",
-    ),
-    *("encodings.utf_8", "encodings.utf_8_sig", "encodings.cp437"),
+    *("_strptime", "bisect", "calendar", "gettext", "heapq", "io", "json", "locale", "math", "stringprep"),
+    *("unicodedata", "zoneinfo", "encodings.ascii", "encodings.aliases", "encodings.idna"),
+    *("encodings.latin_1", "encodings.utf_8", "encodings.utf_16", "encodings.utf_16_be"),
+    *("nacl.bindings", "nacl.signing", "nacl.exceptions", "sqlcipher3.dbapi2"),
+)
+COMMAND_LATE_MODULES = (
+    *("csv", "decimal", "fractions", "statistics", "tomllib", "zipfile"),
+    *("encodings.cp437", "encodings.gb18030", "encodings.gb2312", "encodings.gbk", "encodings.utf_8_sig"),
+    "encodings.utf_16_le",
     *("cryptography.hazmat.primitives.hpke", "cryptography.hazmat.primitives.asymmetric.mlkem"),
     *("cryptography.hazmat.primitives.ciphers.aead", "cryptography.hazmat.primitives.asymmetric.x25519"),
-    *("nacl.bindings", "nacl.signing", "nacl.exceptions", "numpy", "python_calamine", "sqlcipher3.dbapi2"),
+    *("numpy", "python_calamine"),
 )
+LATE_CODECS = ("ascii", "latin-1", "utf-16-be")
+COMMAND_LATE_CODECS = ("gb18030", "gbk", "utf-16", "utf-8-sig")
 _SOFTWARE_ROOMS = ("crypto", "node", "plan", "privacy", "protos")
 
 
-class VaultDesk(Protocol):
-    """What the loop needs of `node.vault.desk.Desk`."""
+class FollowingDesk(Protocol):
+    """What the loop of `run` needs: `node.vault.run_desk.RunDesk`."""
 
     def on_log(
         self, start: int, entries: list[tuple[bytes, bytes]], latest: bytes, cosigned: bytes
@@ -94,18 +95,34 @@ class VaultDesk(Protocol):
     def outgoing(self) -> bytes | None:
         """Give the oldest report that the cosigned log does not hold yet."""
 
+
+class VaultDesk(FollowingDesk, Protocol):
+    """What the loop of `command` needs: `node.vault.desk.Desk`."""
+
     def handle(
         self, command: dict[str, Any], files: dict[str, bytes]
     ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
         """Answer a command."""
 
 
+OpenFollowing = Callable[[Path, bytes, str, bytes], FollowingDesk]
 OpenDesk = Callable[[Path, bytes, str, bytes], VaultDesk]
-"""Opens the record file in a folder: (folder, key, level, software digest) → desk. Raises VaultError."""
+"""Both open the record file in a folder: (folder, key, level, software digest) → desk. Raise VaultError."""
+
+
+def load_run_desk() -> OpenFollowing:
+    """Import the desk of `run` and the record file's module; call before the lock-down."""
+    from node.vault.run_desk import RunDesk
+    from node.vault.store import VaultStore
+
+    def open_desk(folder: Path, key: bytes, _level: str, _software: bytes) -> FollowingDesk:
+        return RunDesk(VaultStore(folder / "vault.db", key), now=_now)
+
+    return open_desk
 
 
 def load_desk() -> OpenDesk:
-    """Import the desk and the record file's module; call before the lock-down."""
+    """Import the desk of `command` and the record file's module; call before the lock-down."""
     from node.vault.desk import Desk
     from node.vault.store import VaultStore
 
@@ -120,15 +137,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def load_late_modules() -> None:
+def load_late_modules(mode: str = "command") -> None:
     """Import what would otherwise be loaded after the lock-down, when it cannot be any more."""
-    for name in LATE_MODULES:
+    is_command = mode == "command"
+    for name in LATE_MODULES + (COMMAND_LATE_MODULES if is_command else ()):
         if importlib.util.find_spec(name.split(".")[0]) is not None:
             try:
                 importlib.import_module(name)
             except ModuleNotFoundError:
                 continue
-    for name in ("gb18030", "utf-16", "utf-8-sig", "gbk", "ascii", "latin-1"):
+    for name in LATE_CODECS + (COMMAND_LATE_CODECS if is_command else ()):
         "".encode(name)  # fills the codec cache, which is looked at before any import
     from zoneinfo import ZoneInfo
 
@@ -153,7 +171,7 @@ def software_digest() -> bytes:
     return total.digest()
 
 
-def serve_run(desk: VaultDesk) -> None:
+def serve_run(desk: FollowingDesk) -> None:
     """Take pages of the log and receipts until stdin closes; offer what waits after each.
 
     Raises:
@@ -246,12 +264,17 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None, *, load: Callable[[], OpenDesk] = load_desk) -> int:
-    """Run a vault and give its exit code (0, 1, 70 or 71)."""
+def main(arguments: Sequence[str] | None = None, *, load: Callable[[], OpenDesk] | None = None) -> int:
+    """Run a vault and give its exit code (0, 1, 70 or 71).
+
+    Args:
+        arguments: of the command line.
+        load: imports another desk than the real one, for tests of what is around it.
+    """
     options = _arguments(arguments)
     sys.stdout = None  # stdout carries frames; a stray print must not
-    open_desk = load()
-    load_late_modules()
+    open_desk = (load or (load_run_desk if options.mode == "run" else load_desk))()
+    load_late_modules(options.mode)
     software = software_digest()
     try:
         found, folder = confine.confine_vault(options.dir.resolve() / "vault", options.uid, options.floor)
@@ -269,7 +292,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Callable[[], OpenDesk]
         return EXIT_REFUSED
 
 
-def _serve(mode: str, open_desk: OpenDesk, folder: Path, level: str, software: bytes) -> int:
+def _serve(mode: str, open_desk: OpenDesk | OpenFollowing, folder: Path, level: str, software: bytes) -> int:
     key = read_frame(STDIN, {Kind.KEY})
     if key is None:
         return EXIT_OK  # the parent changed its mind
@@ -283,7 +306,7 @@ def _serve(mode: str, open_desk: OpenDesk, folder: Path, level: str, software: b
     if mode == "run":
         serve_run(desk)
     else:
-        serve_commands(desk)
+        serve_commands(cast(VaultDesk, desk))  # `main` chose the desk by the same mode
     return EXIT_OK
 
 
