@@ -1,6 +1,6 @@
 """The demo's real processes: start, watch, stop; nothing is left behind, on Ctrl-C too.
 
-Each process runs `python -m fedscreen …` in a session of its own, so that Ctrl-C reaches only the
+Each process runs `python -m …` in a session of its own, so that Ctrl-C reaches only the
 demo, which then stops them in the opposite order of their start. Output goes to one log file a
 process.
 """
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
@@ -63,22 +64,33 @@ class Processes:
         """Stop everything, last started first."""
         self.stop_all()
 
-    def start(self, name: str, arguments: Sequence[str], extra: Mapping[str, str] | None = None) -> Running:
-        """Start `python -m fedscreen <arguments>`; a name that ran before is started anew."""
+    def start(
+        self, name: str, arguments: Sequence[str], *, module: str = "fedscreen", secret: bytes = b""
+    ) -> Running:
+        """Start `python -m <module> <arguments>`; a name that ran before is started anew.
+
+        Args:
+            name: of the process and its log file.
+            arguments: of the command line.
+            module: what to run.
+            secret: what it reads on its stdin; fits into a pipe.
+        """
         log_path = self.log_dir / f"{name}.log"
         with log_path.open("ab") as log:
-            self.running[name] = Running(name, self._spawn(arguments, extra or {}, log), log_path)
+            process = self._spawn(["-m", module, *arguments], log)
+        self.running[name] = Running(name, process, log_path)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError), process.stdin:  # it has ended already; `check` will tell
+                process.stdin.write(secret)
         return self.running[name]
 
-    def _spawn(
-        self, arguments: Sequence[str], extra: Mapping[str, str], log: IO[bytes]
-    ) -> subprocess.Popen[bytes]:
+    def _spawn(self, arguments: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "fedscreen", *arguments],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, *arguments],
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**self.environ, **extra},
+            env=self.environ,
             start_new_session=True,
             close_fds=True,
         )

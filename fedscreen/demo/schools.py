@@ -130,11 +130,14 @@ class DemoSchool:
             )
 
     def start(self, processes: Processes, record_frames: Path | None = None) -> None:
-        """Start `fedscreen node run`: supervisor, confined vault, confined egress."""
-        arguments = ["node", "run", "--dir", str(self.folder.root)]
+        """Start what `fedscreen node run` turns into: the supervisor, which starts vault and egress.
+
+        The command itself would only unwrap the key and load what it needs for that, once for each node.
+        """
+        arguments = ["--dir", str(self.folder.root)]
         if record_frames is not None:
-            arguments += ["--record-frames", str(record_frames / self.id)]
-        processes.start(f"node-{self.id}", arguments, {"CREDENTIALS_DIRECTORY": str(self.credentials)})
+            arguments += ["--record-frames", str((record_frames / self.id).absolute())]
+        processes.start(f"node-{self.id}", arguments, module="node.supervise", secret=self.key)
 
     def knows(self, round_id: bytes) -> bool:
         """Whether the node has read the round, approved by all, from the cosigned log."""
