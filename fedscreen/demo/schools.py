@@ -140,9 +140,12 @@ class DemoSchool:
         processes.start(f"node-{self.id}", arguments, module="node.supervise", secret=self.key)
 
     def knows(self, round_id: bytes) -> bool:
-        """Whether the node has read the round, approved by all, from the cosigned log."""
+        """Whether the node has read the round, approved by all, and a quorum has cosigned what it read."""
         rows = self.call("rounds")["rounds"]
-        return any(row["round"] == round_id.hex() and row["state"] == "collecting" for row in rows)
+        if not any(row["round"] == round_id.hex() and row["state"] == "collecting" for row in rows):
+            return False
+        log = self.call("status")["log"]
+        return bool(log["trusted_size"] == log["size"])
 
     def release(self, round_id: bytes, by: str) -> dict[str, Any]:
         """Preview, then release exactly what was previewed."""
