@@ -15,8 +15,8 @@ from fakes_vault import SchoolHouse, plan_of, pupils, utc
 from crypto.note import KeyType, SigningKey
 from node.vault.check_round import check_round
 from node.vault.errors import RecordsError, RoundRefusedError, VaultError
-from plan.published import noise_rows
 from plan.layout import build_layout
+from plan.published import noise_rows
 from protos.bodies import key_name
 from protos.statements import Abandon, Revoke
 
