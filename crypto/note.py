@@ -7,6 +7,7 @@ refuses small-order and non-canonical points.
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ KEY_ID_BYTES = 4
 MAX_SIGNATURES = 100  # as Go's sumdb/note; the format asks for at least 16
 MAX_TIMESTAMP_S = (1 << 63) - 1
 _EM_DASH_SPACE = "\u2014 "
+_NOT_IN_A_TEXT = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_NOT_IN_A_NAME = re.compile(r"[\s\x00-\x1f+]")  # \s is str.isspace
 
 
 class KeyType(IntEnum):
@@ -158,7 +161,7 @@ def check_key_name(name: str) -> None:
     Raises:
         DecodeError: it is not such a name.
     """
-    if not name or any(character.isspace() or character < " " or character == "+" for character in name):
+    if not name or _NOT_IN_A_NAME.search(name):
         raise DecodeError("a key name is not empty and has no white space, control character or '+'")
     _check_utf8(name, DecodeError)
 
@@ -295,7 +298,7 @@ def _cosigned_message(timestamp_s: int, text: str) -> bytes:
 def _check_text(text: str, error: type[DecodeError | ParameterError]) -> None:
     if not text.endswith("\n"):
         raise error("a note's text ends with a line feed")
-    if any(character < " " and character != "\n" for character in text):
+    if _NOT_IN_A_TEXT.search(text):
         raise error("a note's text has no control character but the line feed")
     _check_utf8(text, error)
 
