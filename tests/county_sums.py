@@ -26,38 +26,38 @@ def layout_of(round_log: RoundLog) -> Layout:
     return read_published(round_log.terms, round_log.plan.body).layout
 
 
-def scaled_counts(county: CountySimulator, round_id: bytes, node_id: str) -> Numbers:
+def scaled_counts(county: CountySimulator, round_log: RoundLog, node_id: str) -> Numbers:
     """Count a school's pupils: x, scaled, without noise."""
-    layout = layout_of(county.round(round_id))
+    layout = layout_of(round_log)
     counts = tabulate(layout, county.records[node_id])
     return np.concatenate(
         [counts[table.offset : table.offset + table.cells] * table.noise.scale for table in layout.tables]
     )
 
 
-def secret_of(county: CountySimulator, round_id: bytes, node_id: str, attempt: int = 0) -> bytes:
+def secret_of(county: CountySimulator, round_log: RoundLog, node_id: str, attempt: int = 0) -> bytes:
     """Derive T, from which the noise and the seeds of one report follow."""
     identity = load_identity(county.stores[node_id])
-    round_log = county.round(round_id)
     secret = round_secret(
         identity.master,
         round_log.terms.federation,
         node_id,
-        round_id,
+        round_log.round_id,
         round_log.roster_digest,
         round_log.approvals_digest(),
     )
-    x = scaled_counts(county, round_id, node_id)
+    x = scaled_counts(county, round_log, node_id)
     return report_secret(secret, attempt, measurement_tag(secret, x))
 
 
 def expected_sum(county: CountySimulator, round_id: bytes, nodes: Iterable[str], attempt: int = 0) -> Numbers:
     """Recompute scaled counts plus noise of some schools from their secrets, cell by cell."""
-    layout = layout_of(county.round(round_id))
+    round_log = county.round(round_id)
+    layout = layout_of(round_log)
     total = np.zeros(layout.cells, np.int64)
     for node_id in nodes:
-        total += scaled_counts(county, round_id, node_id)
-        secret = secret_of(county, round_id, node_id, attempt)
+        total += scaled_counts(county, round_log, node_id)
+        secret = secret_of(county, round_log, node_id, attempt)
         for number, table in enumerate(layout.tables):
             xof = XofHmacSha256Aes128(noise_key(secret, number), format_dst(32, b""), b"")
             noise = Sampler(table.noise.s2).sample(xof.next, table.cells)

@@ -313,7 +313,7 @@ class LyingSchool:
         )
         self.vector = parts.vector
         self.boxes = dict(zip(self.round_log.terms.auditors, parts.boxes, strict=True))
-        secret = secret_of(county, round_id, node_id)
+        secret = secret_of(county, self.round_log, node_id)
         self.seeds = derivation.seeds(secret, self.round_log.subsets)
         county.absent.add(node_id)  # its honest desk sends nothing
 

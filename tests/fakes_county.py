@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -53,6 +53,7 @@ FEDERATION = "county-1"
 START = datetime(2026, 9, 10, 8, 0, tzinfo=UTC)
 MAX_PASSES = 60
 VAULT_KEY = bytes(range(32))
+P = TypeVar("P")
 
 
 class Crash(BaseException):
@@ -131,6 +132,25 @@ def tls_request(name: str) -> str:
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
+class Parties(dict[str, P]):
+    """Desks or stores by id, each opened when it is first asked for."""
+
+    def __init__(self, ids: Sequence[str], open_one: Callable[[str], None]) -> None:
+        super().__init__()
+        self._ids = ids
+        self._open_one = open_one
+
+    def __missing__(self, party: str) -> P:
+        if party not in self._ids:
+            raise KeyError(party)
+        self._open_one(party)
+        return self[party]
+
+    def values(self) -> list[P]:  # type: ignore[override]
+        """All of them, in the order of their ids."""
+        return [self[party] for party in self._ids]
+
+
 class CountySimulator:
     """Coordinator, auditors and nodes on folders below `root`."""
 
@@ -153,9 +173,9 @@ class CountySimulator:
         self.tuple_ = tuple_
         self.node_ids = [f"s{number:02d}" for number in range(1, schools + 1)]
         self.auditor_ids = [f"a{number}" for number in range(1, auditors + 1)]
-        self.nodes: dict[str, VaultDesk] = {}
-        self.stores: dict[str, VaultStore] = {}
-        self.auditors: dict[str, AuditorDesk] = {}
+        self.nodes: Parties[VaultDesk] = Parties(self.node_ids, self.open_node)
+        self.stores: Parties[VaultStore] = Parties(self.node_ids, self.open_node)
+        self.auditors: Parties[AuditorDesk] = Parties(self.auditor_ids, self.open_auditor)
         self.records: dict[str, list[Record]] = {}
         config = Config(
             federation=FEDERATION,
@@ -172,18 +192,20 @@ class CountySimulator:
     # -- opening and closing ------------------------------------------------------------------
 
     @classmethod
-    def reopen(cls, root: Path, source: CountySimulator) -> CountySimulator:
-        """Open a copy of a county's folders as new processes would."""
+    def reopen(cls, root: Path, source: CountySimulator, *, when_needed: bool = False) -> CountySimulator:
+        """Open a copy of the folders as new processes would: all of them at once, or each when needed."""
         county = cls.__new__(cls)
         county.__dict__.update(source.__dict__)
         county.root, county.faults = root, Faults()
         county.absent, county.losses = set(), random.Random(1)
-        county.nodes, county.stores, county.auditors = {}, {}, {}
+        county.records = dict(source.records)
+        county.nodes = Parties(county.node_ids, county.open_node)
+        county.stores = Parties(county.node_ids, county.open_node)
+        county.auditors = Parties(county.auditor_ids, county.open_auditor)
         county.open_coordinator()
-        for node_id in county.node_ids:
-            county.open_node(node_id)
-        for auditor_id in county.auditor_ids:
-            county.open_auditor(auditor_id)
+        if not when_needed:
+            county.nodes.values()
+            county.auditors.values()
         return county
 
     def copy_to(self, root: Path) -> CountySimulator:
@@ -195,7 +217,7 @@ class CountySimulator:
     def close(self) -> None:
         """Close all files."""
         self.coordinator.close()
-        for store in self.stores.values():
+        for store in dict.values(self.stores):
             store.close()
 
     def open_coordinator(self) -> None:
@@ -240,10 +262,11 @@ class CountySimulator:
             self.coordinator.close()
             self.open_coordinator()
         elif party in self.auditor_ids:
-            del self.auditors[party]
+            self.auditors.pop(party, None)
             self.open_auditor(party)
         else:
-            self.stores[party].close()
+            if party in self.stores:
+                self.stores[party].close()
             self.open_node(party)
 
     # -- enrolment ----------------------------------------------------------------------------
@@ -398,19 +421,16 @@ class CountySimulator:
         for _ in range(max_passes):
             if until is not None and until():
                 return True
-            before = self._fingerprint()
+            before = self._fingerprint() if until is None else ()
             self.one_pass()
-            quiet = quiet + 1 if self._fingerprint() == before else 0
-            if until is None and quiet >= 2:
+            quiet = quiet + 1 if until is None and self._fingerprint() == before else 0
+            if quiet >= 2:
                 return True
         return until() if until is not None else False
 
     def _fingerprint(self) -> tuple[object, ...]:
         page = self.coordinator.get_log(0, 1)
-        trusted = tuple(
-            str(desk.handle({"command": "status"}, {})[0].get("log_size")) for desk in self.nodes.values()
-        )
-        return page.latest, page.cosigned, trusted, self.faults.num_crashes
+        return page.latest, page.cosigned, self.faults.num_crashes
 
     # -- looking ------------------------------------------------------------------------------
 

@@ -10,13 +10,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 
 import pytest
 from fakes_county import CountySimulator
-
-from protos.ledger import RoundState
 
 pytest.register_assert_rewrite("county_sums", "fakes_attacks", "forged_plans")
 MEMORY = Path("/dev/shm")
@@ -33,78 +30,97 @@ def county_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield Path(folder)
 
 
-def bring_to(stage: str, county: CountySimulator, round_id: bytes) -> None:
-    """Let a county with an approved round go on to a stage, everybody honest."""
-    if stage == "collecting":
-        return
+@pytest.fixture
+def county_folder(county_root: Path) -> Iterator[Path]:
+    """A folder for the counties of one test."""
+    folder = Path(tempfile.mkdtemp(dir=county_root))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def start(county: CountySimulator) -> None:
+    """Publish the small plan and let everybody approve it."""
+    round_id = county.publish()
+    for auditor in county.auditors.values():
+        auditor.approve(round_id)
+    county.work()
+
+
+def report(county: CountySimulator) -> None:
+    """Let all schools report."""
+    (round_id,) = county.coordinator.round_ids()
     for node_id in county.node_ids:
         county.release(node_id, round_id)
         county.serve_node(node_id)
-    if stage == "reported":
-        return
-    county.coordinator.tick()
-    everybody_steps(county)
-    if stage == "checked":
-        return
-    county.coordinator.tick()
-    if stage == "closed":
-        return
-    everybody_steps(county)
-    if stage == "agreed":
-        return
-    everybody_steps(county)
-    everybody_steps(county)
-    if stage == "opened":
-        return
-    assert county.work(county.is_state(round_id, RoundState.RELEASED))
-    assert county.work()
 
 
-def everybody_steps(county: CountySimulator) -> None:
+def tick(county: CountySimulator) -> None:
+    """Let the coordinator take its next step."""
+    county.coordinator.tick()
+
+
+def step(county: CountySimulator) -> None:
     """Let every auditor work once."""
     for auditor in county.auditors.values():
         auditor.step()
 
 
+def work(county: CountySimulator) -> None:
+    """Let everybody work until nothing changes."""
+    assert county.work()
+
+
+STAGES: dict[str, tuple[str, tuple[Callable[[CountySimulator], None], ...]]] = {
+    "collecting": ("enrolled", (start,)),
+    "reported": ("collecting", (report,)),
+    "checked": ("reported", (tick, step)),
+    "closed": ("checked", (tick,)),
+    "agreed": ("closed", (step,)),
+    "opened": ("agreed", (step, step)),
+    "released": ("opened", (work,)),
+}
+
+
 @pytest.fixture(scope="session")
-def stages(county_root: Path) -> Callable[[str], Stage]:
-    """Make a county of six schools and four auditors at a stage, and close it."""
+def stages(county_root: Path) -> Callable[[str], CountySimulator]:
+    """Bring a county of six schools and four auditors to a stage, everybody honest, and close it."""
 
     @lru_cache
-    def make(stage: str) -> Stage:
-        county = CountySimulator(county_root / stage)
+    def make(stage: str) -> CountySimulator:
         if stage == "enrolled":
+            county = CountySimulator(county_root / stage)
             county.work()
             county.import_all()
-            round_id = b""
         else:
-            round_id = county.start_round()
-            bring_to(stage, county, round_id)
+            before, steps = STAGES[stage]
+            county = copy_of(make(before), county_root / stage)
+            for take in steps:
+                take(county)
         county.close()
-        return county, round_id
+        return county
 
     return make
 
 
+def copy_of(source: CountySimulator, folder: Path) -> CountySimulator:
+    """Open a copy of a closed county."""
+    shutil.copytree(source.root, folder)
+    return CountySimulator.reopen(folder, source, when_needed=True)
+
+
 @pytest.fixture
-def at_stage(stages: Callable[[str], Stage], county_root: Path) -> Iterator[Callable[[str], Stage]]:
-    """Open a copy of the county at a stage."""
+def at_stage(stages: Callable[[str], CountySimulator], county_root: Path) -> Iterator[Callable[[str], Stage]]:
+    """Open a copy of the county at a stage, with the id of its round."""
     opened: list[CountySimulator] = []
-    numbers = count()
 
     def open_copy(stage: str) -> Stage:
-        source, round_id = stages(stage)
-        folder = Path(tempfile.mkdtemp(dir=county_root)) / str(next(numbers))
-        shutil.copytree(source.root, folder)
-        county = CountySimulator.reopen(folder, source)
-        county.records = dict(source.records)
+        county = copy_of(stages(stage), county_folder / f"{stage}-{len(opened)}")
         opened.append(county)
-        return county, round_id
+        return county, next(iter(county.coordinator.round_ids()), b"")
 
     yield open_copy
     for county in opened:
         county.close()
-        shutil.rmtree(county.root.parent)
 
 
 @pytest.fixture

@@ -154,10 +154,10 @@ def release_of(row: RoundLog, openers: list[str]) -> tuple[Release, bytes]:
 
 
 def test_with_seven_auditors_the_liar_is_named_and_the_others_open(
-    county_root: Path, monkeypatch: pytest.MonkeyPatch
+    county_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With (7, 5) seven replies are t + 2e: one liar is found and set aside."""
-    county = CountySimulator(county_root / "seven", schools=5, auditors=7, tuple_=(7, 5, 2, 5), quorum=5)
+    county = CountySimulator(county_folder / "seven", schools=5, auditors=7, tuple_=(7, 5, 2, 5), quorum=5)
     round_id = county.start_round()
     let_lie(monkeypatch, "a2", 4)
     for node_id in county.node_ids:

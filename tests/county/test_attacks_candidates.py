@@ -225,8 +225,8 @@ class SybilCounty(CountySimulator):
 
 
 @pytest.fixture
-def sybils(county_root: Path) -> Iterator[SybilCounty]:
-    county = SybilCounty(county_root / "sybils")
+def sybils(county_folder: Path) -> Iterator[SybilCounty]:
+    county = SybilCounty(county_folder / "sybils")
     yield county
     county.close()
 
@@ -246,8 +246,8 @@ class GroupCounty(CountySimulator):
 
 
 @pytest.fixture
-def groups(county_root: Path) -> Iterator[GroupCounty]:
-    county = GroupCounty(county_root / "groups", schools=10)
+def groups(county_folder: Path) -> Iterator[GroupCounty]:
+    county = GroupCounty(county_folder / "groups", schools=10)
     yield county
     county.close()
 

@@ -57,7 +57,8 @@ def test_a_robbed_auditor_opens_no_box_of_a_past_round(collecting: Stage) -> Non
 
     assert state.secret(SecretKind.ROUND_KEY, round_id) is None
     assert state.secret(SecretKind.DRAW, round_id) is None
-    own_seeds = seeds(secret_of(county, round_id, "s06"), county.round(round_id).subsets)
+    row = county.round(round_id)
+    own_seeds = seeds(secret_of(county, row, "s06"), row.subsets)
     for data in files_of(county.root / "a1"):
         assert secret not in data
         assert secret[:32] not in data
@@ -89,8 +90,9 @@ def mask_of(seed: bytes, round_id: bytes, subset: int) -> list[int]:
 def test_every_byte_of_a_seed_counts(collecting: Stage) -> None:
     """Masks from 32 bits of a seed could be searched; here any changed byte changes every cell."""
     county, round_id = collecting
-    subsets = county.round(round_id).subsets
-    real = seeds(secret_of(county, round_id, "s01"), subsets)
+    row = county.round(round_id)
+    subsets = row.subsets
+    real = seeds(secret_of(county, row, "s01"), subsets)
     subset = subsets[0]
     assert {len(seed) for seed in real.values()} == {32}
     mask = mask_of(real[subset], round_id, subset)
@@ -105,10 +107,11 @@ def test_every_byte_of_a_seed_counts(collecting: Stage) -> None:
 
 def test_no_two_schools_and_no_two_subsets_share_a_seed(collecting: Stage) -> None:
     county, round_id = collecting
+    row = county.round(round_id)
     found = [
         seed
         for node_id in county.node_ids
-        for seed in seeds(secret_of(county, round_id, node_id), county.round(round_id).subsets).values()
+        for seed in seeds(secret_of(county, row, node_id), row.subsets).values()
     ]
     assert len(set(found)) == len(found) == 36
     assert len({seed[:4] for seed in found}) == len({seed[-4:] for seed in found}) == 36

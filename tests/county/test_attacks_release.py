@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -44,12 +43,12 @@ def release_in(county: CountySimulator, round_id: bytes) -> tuple[Release, Table
 
 
 @pytest.fixture(scope="module")
-def honest_release(stages: Callable[[str], Stage], county_root: Path) -> tuple[Release, Tables]:
-    """What the coordinator of the stage `opened` would release if it were honest."""
-    source, round_id = stages("opened")
-    shutil.copytree(source.root, county_root / "honest")
-    county = CountySimulator.reopen(county_root / "honest", source)
-    finish(county, round_id)
+def honest_release(
+    stages: Callable[[str], CountySimulator],
+) -> tuple[Release, Tables]:
+    """What the coordinator of the stage `opened` releases when it is honest."""
+    county = CountySimulator.reopen(stages("released").root, stages("released"), when_needed=True)
+    (round_id,) = county.coordinator.round_ids()
     found = release_in(county, round_id)
     county.close()
     return found

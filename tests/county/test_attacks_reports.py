@@ -34,7 +34,8 @@ def named(value: object) -> str:
 
 def seeds_of(county: CountySimulator, round_id: bytes, node_id: str) -> dict[int, bytes]:
     """The seeds of a school's honest report, for another that it shares them with."""
-    return derivation.seeds(secret_of(county, round_id, node_id), county.round(round_id).subsets)
+    row = county.round(round_id)
+    return derivation.seeds(secret_of(county, row, node_id), row.subsets)
 
 
 def report_all_but(county: CountySimulator, round_id: bytes, liar: str = "s06") -> None:

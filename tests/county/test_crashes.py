@@ -20,9 +20,10 @@ SHARDS = 4
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[CountySimulator, bytes]:
-    root = tmp_path_factory.mktemp("county") / "before"
-    county = CountySimulator(root, schools=5, auditors=3, tuple_=(3, 3, 2, 3), quorum=3)
+def prepared(county_root: Path) -> tuple[CountySimulator, bytes]:
+    county = CountySimulator(
+        county_root / "before-crashes", schools=5, auditors=3, tuple_=(3, 3, 2, 3), quorum=3
+    )
     round_id = county.start_round()
     county.close()
     return county, round_id
@@ -59,17 +60,17 @@ def outcome(county: CountySimulator, round_id: bytes) -> tuple[object, ...]:
 @pytest.mark.parametrize("party", ["coordinator", "a1", "s01"])
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_crash_at_every_durable_write(
-    prepared: tuple[CountySimulator, bytes], tmp_path: Path, party: str, shard: int
+    prepared: tuple[CountySimulator, bytes], county_folder: Path, party: str, shard: int
 ) -> None:
     source, round_id = prepared
-    reference = CountySimulator.reopen(copy(source, tmp_path / "reference"), source)
+    reference = CountySimulator.reopen(copy(source, county_folder / "reference"), source)
     run_round(reference, round_id)
     expected = outcome(reference, round_id)
     num_steps = len(reference.faults.steps[party])
     reference.close()
     assert num_steps > 8
     for step in range(shard, num_steps, SHARDS):
-        county = CountySimulator.reopen(copy(source, tmp_path / f"step-{step}"), source)
+        county = CountySimulator.reopen(copy(source, county_folder / f"step-{step}"), source)
         county.faults.crash_party, county.faults.crash_step = (
             party,
             len(county.faults.steps.get(party, [])) + step,

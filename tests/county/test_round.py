@@ -13,8 +13,8 @@ from fakes_county import CountySimulator
 from protos.ledger import RoundState
 
 
-def test_the_opened_sum_is_exactly_counts_plus_noise(tmp_path: Path) -> None:
-    county = CountySimulator(tmp_path)
+def test_the_opened_sum_is_exactly_counts_plus_noise(county_folder: Path) -> None:
+    county = CountySimulator(county_folder)
     round_id = county.start_round()
     for node_id in county.node_ids:
         county.release(node_id, round_id)
@@ -27,8 +27,10 @@ def test_the_opened_sum_is_exactly_counts_plus_noise(tmp_path: Path) -> None:
     [(3, (3, 3, 2, 3), 3), (5, (5, 4, 2, 4), 4), (7, (7, 5, 2, 5), 5)],
     ids=["3of3", "4of5", "5of7"],
 )
-def test_other_tuples(tmp_path: Path, auditors: int, tuple_: tuple[int, int, int, int], quorum: int) -> None:
-    county = CountySimulator(tmp_path, schools=5, auditors=auditors, tuple_=tuple_, quorum=quorum)
+def test_other_tuples(
+    county_folder: Path, auditors: int, tuple_: tuple[int, int, int, int], quorum: int
+) -> None:
+    county = CountySimulator(county_folder, schools=5, auditors=auditors, tuple_=tuple_, quorum=quorum)
     round_id = county.start_round()
     for node_id in county.node_ids:
         county.release(node_id, round_id)
@@ -36,8 +38,8 @@ def test_other_tuples(tmp_path: Path, auditors: int, tuple_: tuple[int, int, int
     assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
-def test_a_school_that_never_reports_is_left_out_at_the_request_of_the_county(tmp_path: Path) -> None:
-    county = CountySimulator(tmp_path)
+def test_a_school_that_never_reports_is_left_out_at_the_request_of_the_county(county_folder: Path) -> None:
+    county = CountySimulator(county_folder)
     round_id = county.start_round()
     reporting = county.node_ids[:5]
     for node_id in reporting:
@@ -52,8 +54,8 @@ def test_a_school_that_never_reports_is_left_out_at_the_request_of_the_county(tm
     assert (release.statement.reports_in, release.statement.reports_out) == (5, 0)
 
 
-def test_every_second_answer_lost(tmp_path: Path) -> None:
-    county = CountySimulator(tmp_path, schools=5)
+def test_every_second_answer_lost(county_folder: Path) -> None:
+    county = CountySimulator(county_folder, schools=5)
     round_id = county.start_round()
     for node_id in county.node_ids:
         county.release(node_id, round_id)
@@ -62,8 +64,8 @@ def test_every_second_answer_lost(tmp_path: Path) -> None:
     assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
-def test_one_auditor_away_the_round_goes_on(tmp_path: Path) -> None:
-    county = CountySimulator(tmp_path, schools=5)
+def test_one_auditor_away_the_round_goes_on(county_folder: Path) -> None:
+    county = CountySimulator(county_folder, schools=5)
     round_id = county.start_round()
     county.absent = {"a2"}
     for node_id in county.node_ids:
@@ -72,8 +74,8 @@ def test_one_auditor_away_the_round_goes_on(tmp_path: Path) -> None:
     assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
-def test_two_auditors_away_it_waits_names_them_and_resumes(tmp_path: Path) -> None:
-    county = CountySimulator(tmp_path, schools=5)
+def test_two_auditors_away_it_waits_names_them_and_resumes(county_folder: Path) -> None:
+    county = CountySimulator(county_folder, schools=5)
     round_id = county.start_round()
     county.absent = {"a2", "a4"}
     for node_id in county.node_ids:
@@ -86,9 +88,9 @@ def test_two_auditors_away_it_waits_names_them_and_resumes(tmp_path: Path) -> No
     assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
 
 
-def test_noise_of_a_round_is_not_drawn_twice(tmp_path: Path) -> None:
+def test_noise_of_a_round_is_not_drawn_twice(county_folder: Path) -> None:
     """Releasing again, with or without a restart, sends the very same bytes."""
-    county = CountySimulator(tmp_path, schools=5)
+    county = CountySimulator(county_folder, schools=5)
     round_id = county.start_round()
     county.release("s01", round_id)
     first = county.nodes["s01"].outgoing()
@@ -99,8 +101,8 @@ def test_noise_of_a_round_is_not_drawn_twice(tmp_path: Path) -> None:
     assert first is not None
 
 
-def test_after_a_long_rest_of_the_log_schools_still_release(tmp_path: Path) -> None:
-    county = CountySimulator(tmp_path, schools=5)
+def test_after_a_long_rest_of_the_log_schools_still_release(county_folder: Path) -> None:
+    county = CountySimulator(county_folder, schools=5)
     round_id = county.start_round()
     county.now += timedelta(days=3)
     county.work()
