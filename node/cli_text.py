@@ -258,8 +258,10 @@ def _running_lines(running: Values, certificate_days: int | None) -> Iterator[st
             yield f"    {side['last_error']}"
     for call, link in running["link"].items():
         words = {"call": call, "status": link["status"], "at": link["at"]}
-        if link["status"] == 0:
-            yield _("  last answer of the county (%(call)s): %(at)s") % words
+        if link["status"] == 0 and call == "report":
+            yield _("  last report delivered: %(at)s") % words
+        elif link["status"] == 0:
+            yield _("  the county answers since %(at)s") % words
         else:
             yield _("  the county does not answer or refuses (%(call)s): code %(status)s at %(at)s") % words
 

@@ -3,7 +3,7 @@
 Every indicator states its unit and its base. Rates are computed from released counts after the noise,
 numerator and base from the same release; nothing here asks a school for anything.
 
-Spec: domain.md 4.1 (catalogue), decisions on IND-02 (with and without leave) and on the words to use.
+IND-02 is given with and without pupils on leave in its base. `CATALOGUE` is the list; its ids are stable.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """The first page of a release: coverage by stage, and pupils by stage and alert level, with 95 % intervals.
 
-Spec: domain.md 4.1 (IND-01 to IND-04, IND-07).
+Its numbers are IND-01 to IND-04 and IND-07 of `results.indicators.CATALOGUE`.
 """
 
 from dataclasses import dataclass

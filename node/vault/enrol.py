@@ -7,7 +7,7 @@ journal's key. Outside see the report key's public half and the commitment SHA-2
 Order: ``init`` → ``request`` (a file for the coordinator) → ``accept`` (the federation card, after a
 person compared its fingerprint). Each is idempotent; a second one that differs is refused.
 
-Spec: docs/protocol.md "Keys"; architecture notes "How commands reach the vault".
+Spec: docs/protocol.md "Keys"; docs/architecture.md "How commands reach the vault".
 """
 
 from __future__ import annotations

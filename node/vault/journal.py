@@ -11,7 +11,7 @@ Rules:
    names this node's previous *report* instead.
 
 A record has the fields that MLPS level 3 asks for: time, subject, object, type, result; and `data`
-for what a replay needs. Spec: docs/protocol.md; boundary notes "Journal and receipts".
+for what a replay needs. Spec: docs/protocol.md "Node: from table to report".
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ count, no key, no pupil. Every check reads its inputs anew:
 12. ``log``          exactly this header stands in the log, below a cosigned checkpoint
 
 A check that could not be made is SKIPPED, and the outcome is PASS only if all twelve passed.
-Spec: boundary notes "Replay".
+Spec: docs/protocol.md "Node: from table to report".
 """
 
 from __future__ import annotations
