@@ -24,12 +24,13 @@ from gettext import gettext as _
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from auditor import watch as watching
 from auditor.approve import review_plan
 from auditor.bundle_write import write_bundle
 from auditor.cli_text import event_line, plan_lines, roster_lines, status_lines, verdict_lines
-from auditor.config import AuditorConfig, AuditorFolder, read_config
+from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
 from auditor.desk import Desk, Event
 from auditor.enrol import create_auditor, load_policy, make_request
 from auditor.enrol import join as join_federation
@@ -141,8 +142,8 @@ def _config(values: dict[str, object]) -> AuditorConfig:
     """Make a configuration out of options."""
     try:
         return AuditorConfig.model_validate(values)
-    except ValueError as err:
-        raise ConfigError(phrase("options: %(reason)s", reason=err)) from err
+    except ValidationError as err:
+        raise ConfigError(phrase("options: %(reason)s", reason=first_problem(err))) from err
 
 
 @auditor.command(name="join", help=_("Take the coordinator's grant; compare the card's fingerprint."))

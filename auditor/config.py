@@ -14,6 +14,7 @@ Layout of an auditor's directory (secrets are files in `keys/`, readable by the 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,11 +23,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auditor.durable import make_private_directory, replace_durably
 from auditor.errors import ConfigError
-from plan.errors import phrase
+from plan.errors import Phrase, phrase
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _ID = Annotated[str, Field(pattern=ID_PATTERN)]
 _WORD = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f\"\\]{0,253}$")]
+
+
+_EXPECTED: Mapping[str, Phrase] = {
+    "federation": phrase("a short name of a-z 0-9 . _ -"),
+    "id": phrase("a short name of a-z 0-9 . _ -"),
+    "operator": phrase(
+        "one line of %(least)s to %(most)s characters without quotation marks", least=1, most=200
+    ),
+    "is_outside": phrase("true or false"),
+    "address": phrase("host:port"),
+    "server_name": phrase("a DNS name"),
+    "poll_s": phrase("a number from %(low)s to %(high)s", low="0.05", high=86_400),
+    "timeout_s": phrase("a number from %(low)s to %(high)s", low="0.1", high=600),
+    "keep_keys_days": phrase("a whole number from %(low)s to %(high)s", low=0, high=3650),
+}
 
 
 class AuditorConfig(BaseModel):
@@ -90,6 +106,15 @@ class AuditorFolder:
         return self.root / "state"
 
 
+def first_problem(err: ValidationError) -> Phrase:
+    """Say what is wrong with the first wrong key; its value is not repeated."""
+    problem = err.errors(include_url=False, include_input=False, include_context=False)[0]
+    key = str(problem["loc"][0])
+    if key not in _EXPECTED:
+        return phrase("%(key)s: an unknown key; allowed are %(names)s", key=key, names=", ".join(_EXPECTED))
+    return phrase("%(key)s: expected %(expected)s", key=key, expected=_EXPECTED[key])
+
+
 def parse_config(data: bytes) -> AuditorConfig:
     """Read auditor.toml.
 
@@ -100,13 +125,7 @@ def parse_config(data: bytes) -> AuditorConfig:
         values = tomllib.loads(data.decode("utf-8-sig"))
         return AuditorConfig.model_validate(values)
     except ValidationError as err:
-        details = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in err.errors(include_url=False, include_input=False, include_context=False)
-        )
-        raise ConfigError(
-            phrase("auditor.toml: %(details)s. See the module auditor.config for the keys", details=details)
-        ) from err
+        raise ConfigError(phrase("auditor.toml: %(problem)s", problem=first_problem(err))) from err
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
         raise ConfigError(
             phrase("auditor.toml: not TOML in UTF-8 (%(reason)s); mend or restore the file", reason=err)

@@ -95,7 +95,7 @@ def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str
         raise ConfigError(
             phrase(
                 "grant: for %(role)s %(id)s of %(federation)s, this is auditor %(config_id)s",
-                role=grant.role,
+                role=phrase(grant.role),
                 id=grant.id,
                 federation=grant.federation,
                 config_id=config.id,

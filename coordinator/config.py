@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from coordinator.errors import ConfigError
 from crypto.errors import CryptoError
 from crypto.replication import validate_parameters
-from plan.errors import phrase
+from plan.errors import Phrase, phrase
 
 FILE_NAME = "coordinator.toml"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
@@ -123,10 +124,29 @@ def parse_config(data: bytes, place: str = FILE_NAME) -> Config:
     return config
 
 
-def _first_problem(err: ValidationError) -> str:
+_EXPECTED: Mapping[str, Phrase] = {
+    "federation": phrase("a short name of a-z 0-9 . _ -"),
+    "kind": phrase("one of %(names)s", names="production, demo"),
+    "listen": phrase("host:port"),
+    "address": phrase("host:port"),
+    "server_name": phrase("a DNS name in lower case"),
+    "quorum": phrase("a whole number from %(low)s to %(high)s", low=1, high=7),
+    "tuples": phrase("(3, 3, 2, 3), (4, 3, 1, 3), (5, 4, 2, 4), (7, 5, 2, 5) or another safe choice"),
+    "school_bound": phrase("a whole number from %(low)s to %(high)s", low=1, high=1_000_000),
+    "threads": phrase("a whole number from %(low)s to %(high)s", low=1, high=256),
+}
+_SECONDS = phrase("seconds, as a number in range")
+
+
+def _first_problem(err: ValidationError) -> Phrase:
+    """Say what is wrong with the first wrong key; its value is not repeated."""
     problem = err.errors(include_input=False, include_context=False, include_url=False)[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    return f"{key}: {problem['msg']}"
+    key = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        return phrase(
+            "%(key)s: an unknown key; allowed are %(names)s", key=key, names=", ".join(Config.model_fields)
+        )
+    return phrase("%(key)s: expected %(expected)s", key=key, expected=_EXPECTED.get(key, _SECONDS))
 
 
 def load_config(directory: Path) -> Config:

@@ -92,7 +92,7 @@ def _read(home: Home, data: bytes) -> Request:
         raise EnrolmentRefusedError(
             phrase(
                 "request of %(role)s %(id)s: for federation %(federation)s, this is %(config_federation)s",
-                role=request.role,
+                role=phrase(request.role),
                 id=request.id,
                 federation=request.federation,
                 config_federation=home.config.federation,
@@ -107,7 +107,7 @@ def _check_same_keys(request: Request, earlier: Request) -> None:
             phrase(
                 "%(role)s %(id)s: enrolled with other keys; choose another id, or compare by "
                 "telephone who made this request",
-                role=request.role,
+                role=phrase(request.role),
                 id=request.id,
             )
         )

@@ -38,7 +38,11 @@ def identify(certificate_pem: bytes | None, federation: str, now: datetime) -> C
     caller = _read(certificate_pem, federation)
     if caller.expires <= now:
         raise CallerError(
-            phrase("the certificate of %(role)s %(id)s has expired; renew it", role=caller.role, id=caller.id)
+            phrase(
+                "the certificate of %(role)s %(id)s has expired; renew it",
+                role=phrase(caller.role),
+                id=caller.id,
+            )
         )
     return caller
 

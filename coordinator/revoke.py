@@ -39,13 +39,20 @@ def revoke(book: LogBook, home: Home, subject: str, party_id: str, reason: str) 
         if found is None:
             raise NotRosteredError(
                 phrase(
-                    "%(subject)s %(party_id)s: not in the roster in force", subject=subject, party_id=party_id
+                    "%(subject)s %(party_id)s: not in the roster in force",
+                    subject=phrase(subject),
+                    party_id=party_id,
                 )
             )
         try:
             statement = Revoke(home.config.federation, ledger.roster.digest, subject, party_id, reason)
         except ProtocolError as err:
             raise RosterError(
-                phrase("%(subject)s %(party_id)s: %(reason)s", subject=subject, party_id=party_id, reason=err)
+                phrase(
+                    "%(subject)s %(party_id)s: %(reason)s",
+                    subject=phrase(subject),
+                    party_id=party_id,
+                    reason=err,
+                )
             ) from err
         return view.append(sign_entry(encode_statement(statement), home.statement_key), b"")
