@@ -29,6 +29,7 @@ SAME_IN_BOTH = {
     "TOML",
     "'auto'",
     "tuple: %(reason)s",
+    "auditor.toml: %(problem)s",
     "auditors = %(n)s, threshold = %(t)s, collude = %(f)s, quorum = %(q)s",
 }
 
