@@ -27,7 +27,7 @@ from coordinator.export import export_results
 from coordinator.home import Entropy, Home, load_home
 from coordinator.log_book import LogBook
 from coordinator.plan_view import published_plan
-from coordinator.publish_log import publish_log, verify_not_rolled_back
+from coordinator.publish_log import publish_log, published_checkpoint, verify_not_rolled_back
 from coordinator.publish_plan import publish_plan
 from coordinator.receive import receive_report
 from coordinator.release import delete_boxes, has_boxes, log_release
@@ -75,8 +75,9 @@ class Desk:
         self._durable = durable
         self._store = Store(self.home.store_path, durable)
         self._book = LogBook(self._store, self.home.log_key, now)
+        published = published_checkpoint(self.home.log_folder)
         with self._book.reading() as view:
-            verify_not_rolled_back(view, self.home.log_folder)
+            verify_not_rolled_back(view, self.home.log_folder, published)
 
     def close(self) -> None:
         """Close the database."""

@@ -43,13 +43,18 @@ def published_checkpoint(folder: Path) -> Checkpoint | None:
         return None
 
 
-def verify_not_rolled_back(view: View, folder: Path) -> None:
+def verify_not_rolled_back(view: View, folder: Path, published: Checkpoint | None) -> None:
     """Check that the database explains what was published.
+
+    Args:
+        view: the database, as read after `published` was.
+        folder: where that was, for the message.
+        published: the folder's checkpoint, read *before* the database: another process may append and
+            publish at any moment, and what it published later is no evidence against an earlier reading.
 
     Raises:
         LogRolledBackError: it has fewer entries, or others.
     """
-    published = published_checkpoint(folder)
     if published is None or published.size == 0:
         return
     size = view.ledger.size if view.has_genesis else 0
@@ -82,10 +87,11 @@ def publish_log(book: LogBook, folder: Path, durable: DurableHook) -> int:
     Raises:
         LogRolledBackError: the folder shows what the database does not have.
     """
+    seen = published_checkpoint(folder)
     with book.reading() as view:
         if not view.has_genesis:
             return 0
-        verify_not_rolled_back(view, folder)
+        verify_not_rolled_back(view, folder, seen)
         note = cosigned_checkpoint(book, view) or latest_checkpoint(book, view)
         new = parse_checkpoint(parse_note(note).text)
         old = published_checkpoint(folder)

@@ -3,15 +3,18 @@
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fakes_coordinator import County, Crash, small_config, small_plan
 
 from coordinator.cli import _policy_of
+from coordinator.desk import Desk
 from coordinator.errors import FsckError, LogRolledBackError, StoreError
 from coordinator.fsck import fsck
+from coordinator.log_book import LogBook, View
 from coordinator.publish_log import published_checkpoint
 from crypto.policy import LogPolicy, parse_policy
 from protos.card import FederationCard, parse_card
@@ -205,3 +208,27 @@ def test_the_card_checks_every_entry(released: County, make_county: Callable[...
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(FsckError, match="checkpoint: missing"):
         fsck(tmp_path, None)
+
+
+def test_a_log_that_another_process_publishes_meanwhile_is_no_rollback(
+    released: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command opens the database; before it looks at the folder, the server appends and publishes."""
+    server, original = released.desk, LogBook.reading
+
+    @contextmanager
+    def publishing(book: LogBook) -> Iterator[View]:
+        with original(book) as view:
+            monkeypatch.setattr(LogBook, "reading", original)
+            server.publish_plan(small_plan(title="另一个"))
+            released.cosign()
+            server.tick()
+            yield view
+
+    before = published_checkpoint(folder_of(released))
+    monkeypatch.setattr(LogBook, "reading", publishing)
+    Desk(released.directory, now=lambda: released.clock).close()
+    after = published_checkpoint(folder_of(released))
+    assert before is not None
+    assert after is not None
+    assert after.size == before.size + 1
