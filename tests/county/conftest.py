@@ -109,7 +109,9 @@ def copy_of(source: CountySimulator, folder: Path) -> CountySimulator:
 
 
 @pytest.fixture
-def at_stage(stages: Callable[[str], CountySimulator], county_root: Path) -> Iterator[Callable[[str], Stage]]:
+def at_stage(
+    stages: Callable[[str], CountySimulator], county_folder: Path
+) -> Iterator[Callable[[str], Stage]]:
     """Open a copy of the county at a stage, with the id of its round."""
     opened: list[CountySimulator] = []
 
