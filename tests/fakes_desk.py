@@ -73,6 +73,9 @@ class FakeDesk:
             return report() + b"13812345678"
         return report()
 
+    def close(self) -> None:
+        self._store.close()
+
     def handle(
         self, command: dict[str, Any], files: dict[str, bytes]
     ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:

@@ -74,6 +74,10 @@ class RunDesk:
         report = unconfirmed_report(self._store, known.mirror, known.identity.node)
         return None if report is None else payload_of(self._store, report) or None
 
+    def close(self) -> None:
+        """Close the record file. Everything committed is already durable."""
+        self._store.close()
+
     def _following(self) -> Enrolled:
         """Read who this node is, and take over what another process stored."""
         if self._known is None:

@@ -95,6 +95,9 @@ class FollowingDesk(Protocol):
     def outgoing(self) -> bytes | None:
         """Give the oldest report that the cosigned log does not hold yet."""
 
+    def close(self) -> None:
+        """Close the record file."""
+
 
 class VaultDesk(FollowingDesk, Protocol):
     """What the loop of `command` needs: `node.vault.desk.Desk`."""
@@ -303,12 +306,15 @@ def _serve(mode: str, open_desk: OpenDesk | OpenFollowing, folder: Path, level: 
             write_frame(STDOUT, Kind.RESPONSE, refusal(err))
         _say(place_of(err))
         return EXIT_STORE
-    if mode == "run":
-        serve_run(desk)
-    else:
-        serve_commands(cast(VaultDesk, desk))  # `main` chose the desk by the same mode
+    try:
+        if mode == "run":
+            serve_run(desk)
+        else:
+            serve_commands(cast(VaultDesk, desk))  # `main` chose the desk by the same mode
+    finally:
+        desk.close()
     return EXIT_OK
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # all is written and closed; taking the interpreter apart would only take time
