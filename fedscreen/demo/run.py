@@ -211,6 +211,7 @@ def _round(
     # Threads outlive the vaults that they started: the kernel ends a vault together with its thread.
     with ThreadPoolExecutor(WORKERS) as pool, ExitStack() as stack:
         enter = partial(_enter_school, options, federation, stack)
+        pause = partial(_pause, options, processes, watch.say)
         with _begun(pool, [partial(enter, school) for school in schools]) as entering:
             with watch.step("federation", _("starting coordinator and auditors, and the schools' vaults")):
                 federation.create()
@@ -222,16 +223,16 @@ def _round(
             for node in nodes:
                 node.start(processes, frames)
         with watch.step("plan", _("publishing the plan, approving it; importing the schools' files")):
-            round_id = _agree_on_plan(options, plan, federation, nodes, processes, pool)
+            round_id = _agree_on_plan(plan, federation, nodes, pool, pause)
         with watch.step("collecting", _("waiting for the nodes to read the plan")):
             _wait_for_nodes(nodes, round_id, processes)
-            _pause(options, "collecting", processes)
+            pause("collecting")
         with watch.step("release", _("previewing and releasing at every school")):
             sent = _all(pool, [partial(node.release, round_id, BY) for node in nodes])
         with _begun(pool, [partial(_count, node, plan) for node in nodes]) as counting:
             with watch.step("round", _("closing, agreeing, opening")):
                 _wait_for_release(federation, round_id, processes)
-                _pause(options, "released", processes)
+                pause("released")
             with watch.step("receipts", _("collecting the schools' receipts")):
                 _collect_receipts(options, nodes, round_id, processes)
             with watch.step("bundle", _("writing the results and the auditor's bundle")):
@@ -267,17 +268,16 @@ def _enrol(
 
 
 def _agree_on_plan(
-    options: Options,
     plan: PlanDocument,
     federation: Federation,
     nodes: list[DemoSchool],
-    processes: Processes,
     pool: ThreadPoolExecutor,
+    pause: Callable[[str], None],
 ) -> bytes:
     """Publish the plan and have it approved while the schools import; returns the round id."""
     with _begun(pool, [partial(node.import_files, plan) for node in nodes]) as importing:
         round_id = federation.publish(plan)
-        _pause(options, "draft", processes)
+        pause("draft")
         federation.approve(round_id)
         for future in importing:
             future.result()
@@ -326,7 +326,7 @@ def _wait_for_release(federation: Federation, round_id: bytes, processes: Proces
         raise DemoError(_("the round ended as %(state)s") % {"state": state})
 
 
-def _pause(options: Options, state: str, processes: Processes) -> None:
+def _pause(options: Options, processes: Processes, say: Callable[[str], None], state: str) -> None:
     """Stand still in a state until the file `OUT/continue` appears (or Ctrl-C)."""
     if options.pause_at != state:
         return
@@ -335,10 +335,7 @@ def _pause(options: Options, state: str, processes: Processes) -> None:
         json.dumps({"state": state, "pids": pids}, indent=1) + "\n", "utf-8"
     )
     target = options.out / CONTINUE_FILE
-    print(
-        _("paused at %(state)s; make the file %(file)s to go on") % {"state": state, "file": target},
-        flush=True,
-    )
+    say(_("paused at %(state)s; make the file %(file)s to go on") % {"state": state, "file": target})
     while not target.exists():
         processes.check()
         time.sleep(POLL_S)

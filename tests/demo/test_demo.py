@@ -345,9 +345,11 @@ def test_three_of_three_work_and_a_paused_demo_goes_on_when_told(tmp_path: Path)
     assert paused(started)["state"] == "released"
     assert not (started.out / "summary.json").exists()
     (started.out / "continue").touch()
-    printed, _ = started.process.communicate(timeout=120)
-    assert started.process.returncode == 0, printed.decode()
+    printed, errors = started.process.communicate(timeout=120)
+    assert started.process.returncode == 0, errors.decode()
+    assert b"paused at released" in errors
     summary = json.loads((started.out / "summary.json").read_text("utf-8"))
+    assert json.loads(printed) == summary
     assert (summary["verify"], summary["reports_in"], summary["replicas"]) == ("PASS", 5, 1)
     assert "tuple 3 3 2 3" in (started.out / "policy.txt").read_text("utf-8")
 
@@ -417,7 +419,7 @@ class Started:
         self.process = subprocess.Popen(
             command("demo", "--out", out, "--schools", 5, "--pupils", 40, *options),
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             cwd=ROOT,
             env=environ(),
             start_new_session=True,
@@ -428,10 +430,10 @@ class Started:
         return descendants(self.process.pid)
 
     def interrupt(self, number: int) -> str:
-        """Send a signal to the demo alone, wait for its end, give what it printed."""
+        """Send a signal to the demo alone, wait for its end, give what it said."""
         self.process.send_signal(number)
-        printed, _ = self.process.communicate(timeout=60)
-        return printed.decode()
+        printed, errors = self.process.communicate(timeout=60)
+        return (printed + errors).decode()
 
 
 def paused(started: Started) -> dict[str, Any]:
