@@ -21,7 +21,7 @@ from fractions import Fraction
 
 from auditor.context import Context
 from auditor.errors import AbstainError, RefusalError
-from auditor.plan_view import small_roster_groups, table_shapes, verify_figures, view_plan
+from auditor.plan_view import asks_the_same, small_roster_groups, verify_figures, view_plan
 from auditor.policy import AuditorPolicy
 from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
 from auditor.state import SecretKind, SlotKind
@@ -184,7 +184,7 @@ def _verify_not_asked_before(context: Context, round_log: RoundLog, view: Publis
             continue
         if other_view.document.census_date != view.document.census_date:
             continue
-        if table_shapes(view) & table_shapes(other_view):
+        if asks_the_same(view, other_view):
             raise RefusalError(
                 "second-plan",
                 phrase(

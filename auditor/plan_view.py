@@ -6,12 +6,12 @@ terms (`plan.published`), and what the statement says must equal that.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 
 from auditor.errors import RefusalError
 from plan import groups
 from plan.errors import PlanError, phrase
+from plan.layout import TableLayout
 from plan.published import Published, disagreement, read_published
 from privacy.errors import PrivacyError
 from protos.bodies import ReportName, RosterBody
@@ -67,9 +67,23 @@ def _schools(roster: RosterBody) -> Mapping[str, groups.Attributes]:
     return {node.id: dict(node.attributes) for node in roster.nodes}
 
 
-def table_shapes(view: Published) -> frozenset[bytes]:
-    """Identify what each table counts, whatever it is called: to notice a question asked twice."""
-    return frozenset(
-        hashlib.sha256(repr((table.dims, table.where, table.multi, table.instrument)).encode()).digest()
-        for table in view.document.tables
-    )
+def asks_the_same(view: Published, other: Published) -> bool:
+    """Whether a table of one plan counts what a table of the other counts, of pupils that both may count.
+
+    Names, order of dimensions and filters that leave pupils in common change nothing: the noise of both
+    could be averaged. What overlaps in less than all dimensions is left to the school year's account.
+    """
+    return any(_overlap(table, row) for table in view.layout.tables for row in other.layout.tables)
+
+
+def _overlap(table: TableLayout, other: TableLayout) -> bool:
+    instruments = {row.instrument.id for row in (table, other) if row.instrument is not None}
+    if set(table.dims) != set(other.dims) or len(instruments) > 1:
+        return False
+    kept, kept_there = _kept(table), _kept(other)
+    return all(kept[name] & kept_there[name] for name in kept.keys() & kept_there.keys())
+
+
+def _kept(table: TableLayout) -> dict[str, set[str]]:
+    """The codes that a table keeps of each dimension that it counts or filters by."""
+    return {name: set(codes) for name, codes in (*table.where, *zip(table.dims, table.codes, strict=True))}

@@ -187,6 +187,45 @@ def test_asking_the_same_again_is_refused_once_there_are_reports(
     _refused(desks["a1"], again, "second-plan")
 
 
+@pytest.mark.parametrize(
+    ("table", "changes", "is_refused"),
+    [
+        (0, {"dims": ("disposition", "grade")}, True),
+        (0, {"where": (("sex", ("1", "2", "9")),)}, True),
+        (0, {"where": (("sex", ("1",)),)}, True),
+        (1, {"where": ()}, True),
+        (1, {"where": (("disposition", ("1", "3")),)}, True),
+        (1, {"where": (("disposition", ("3",)),)}, False),
+        (1, {"dims": ("grade", "level")}, False),
+    ],
+    ids=[
+        "other order",
+        "idle filter",
+        "some of them",
+        "all of them",
+        "overlap",
+        "nobody twice",
+        "other dims",
+    ],
+)
+def test_a_question_dressed_up_is_the_same_question(
+    county: FakeCounty,
+    desks: dict[str, Desk],
+    round_id: bytes,
+    table: int,
+    changes: dict[str, Any],
+    is_refused: bool,
+) -> None:
+    asked = replace(small_plan().tables[table], id="B1", title="换个名字", **changes)
+    again = county.publish_plan(_replaced(tables=(asked,), rho=Fraction(1, 20)))
+    county.collect(round_id, ["s1"])
+    desks["a1"].sync()
+    if is_refused:
+        _refused(desks["a1"], again, "second-plan")
+    else:
+        review_plan_ok(desks["a1"], again)
+
+
 def review_plan_ok(desk: Desk, round_id: bytes) -> None:
     desk.sync()
     assert not review_plan(desk.context, round_id).is_approved
