@@ -10,6 +10,7 @@ from fedscreen.demo.by_hand import write_files
 from fedscreen.demo.cli import demo
 from fedscreen.demo.county import make_county
 from fedscreen.demo.errors import DemoDataError
+from fedscreen.demo.out_folder import MARK
 from fedscreen.demo.truth import import_school
 from node.vault.import_file import ImportContext
 from plan.document import parse_plan_toml
@@ -48,7 +49,7 @@ def test_the_command_writes_files_and_starts_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = CliRunner().invoke(demo, ["--only-files", "--schools", "5", "--pupils", "30", "--out", str(out)])
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in out.iterdir()) == ["plan.toml", "schools"]
+    assert sorted(path.name for path in out.iterdir()) == [MARK, "plan.toml", "schools"]
     assert len(list((out / "schools").iterdir())) == 5
 
 
@@ -56,5 +57,5 @@ def test_an_unsafe_number_of_auditors_is_refused_before_anything(tmp_path: Path)
     out = tmp_path / "out"
     result = CliRunner().invoke(demo, ["--auditors", "2", "--threshold", "1", "--out", str(out)])
     assert result.exit_code == 1
-    assert "2 auditors of whom 1 open are no safe choice" in result.output
+    assert "1 of 2 auditors are no safe --threshold; choose one of 2" in result.output
     assert not out.exists()
