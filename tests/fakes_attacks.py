@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from county_sums import secret_of
 from fakes_county import CountySimulator, Crash, Link
@@ -158,12 +159,12 @@ class ForgedLog:
             return err.code
         return ""
 
-    def cosign(self, auditor_id: str, size: int | None = None) -> None:
-        """Cosign a size, as a witness that lies: no look at what it cosigned before."""
-        size = self.size if size is None else size
+    def cosign(self, auditor_id: str, at: datetime | None = None) -> None:
+        """Cosign what there is, as a witness that lies: no look at what it cosigned before."""
         key = self._county.auditors[auditor_id].context.keys.cosigner
-        line = cosign(self.checkpoint_text(size), key, int(self._county.now.timestamp()))
-        self.cosignatures.setdefault(size, {})[auditor_id] = line
+        time_s = int((at or self._county.now).timestamp())
+        line = cosign(self.checkpoint_text(self.size), key, time_s)
+        self.cosignatures.setdefault(self.size, {})[auditor_id] = line
 
     def checkpoint_text(self, size: int) -> str:
         """The checkpoint of a size, unsigned."""

@@ -23,6 +23,7 @@ from fakes_attacks import (
 from fakes_county import CountySimulator
 from fakes_vault import plan_of, pupils
 
+from auditor.state import SecretKind
 from coordinator.errors import (
     AlreadyReportedError,
     GroupTooSmallError,
@@ -171,6 +172,19 @@ def test_the_round_goes_on_after_forged_candidates_and_closes(reported: Stage) -
     log.add(*FORGED["a school left out"][0](county.round(round_id)))
     assert_refused(county, log, "wrong-set")
     assert_released(county, round_id, county.node_ids)
+
+
+def test_an_auditor_whose_check_is_passed_over_abandons(checked: Stage) -> None:
+    """Its refusals would not be in S; the others go on, and it answers for nothing."""
+    county, round_id = checked
+    log_statement(county, *close_of(county.round(round_id), ALL[:3]))
+    county.work(max_passes=8)
+    county.now += timedelta(minutes=5)
+    assert_released(county, round_id, county.node_ids)
+    row = county.round(round_id)
+    assert {name: logged.statement.reason for name, logged in row.abandons.items()} == {"a4": "not-named"}
+    assert set(row.openings) == set(ALL[:3])
+    assert county.auditors["a4"].state.secret(SecretKind.ROUND_KEY, round_id) is None
 
 
 # --- S too small ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from fakes_county import CountySimulator
 from auditor.check_reports import round_key
 from auditor.errors import StateError
 from auditor.state import SecretKind
-from coordinator.errors import BoxesDeletedError
+from coordinator.errors import BoxesDeletedError, NotOpenedError, NotReleasedError, NotRosteredError
 from crypto.derivation import box_info, commitments_digest, seeds
 from crypto.errors import OpenError
 from crypto.mask_sum import MaskSum
@@ -75,6 +75,24 @@ def test_a_robbed_auditor_opens_no_box_of_a_past_round(collecting: Stage) -> Non
     with pytest.raises(BoxesDeletedError) as caught:
         list(county.coordinator.get_boxes("a1", round_id))
     assert caught.value.code == "boxes-deleted"
+
+
+def test_vectors_boxes_and_sums_go_to_whom_and_when_they_may(agreed: Stage) -> None:
+    """With the vectors, t states stolen later would open single schools: first the keys must be gone."""
+    county, round_id = agreed
+    desk = county.coordinator
+    with pytest.raises(NotOpenedError) as vectors:
+        list(desk.get_vectors("a1", round_id))
+    assert vectors.value.code == "not-opened"
+    with pytest.raises(NotReleasedError) as sums:
+        list(desk.get_sums(round_id))
+    assert sums.value.code == "not-released"
+    for call in (desk.get_boxes, desk.get_vectors):
+        with pytest.raises(NotRosteredError) as caught:
+            list(call("s01", round_id))
+        assert caught.value.code == "not-rostered"
+    assert_released(county, round_id, county.node_ids)
+    assert len(list(desk.get_vectors("a1", round_id))) == 6
 
 
 # --- predictable masks ------------------------------------------------------------------------

@@ -127,20 +127,37 @@ def test_a_school_takes_nothing_in_place_of_what_is_witnessed(collecting: Stage)
 
 
 def test_witnesses_below_the_quorum_are_not_enough(collecting: Stage) -> None:
+    """Nor is one of them that signs twice."""
     county, round_id = collecting
     fork = ForgedLog(county)
     fork.add(other_entry(county))
     for liar in ("a3", "a4"):
         fork.cosign(liar)
-    with pytest.raises(MirrorError) as caught:
-        feed(county, "s06", fork, fork.size - 1, fork.checkpoint())
-    assert caught.value.code == "log-checkpoint"
-    assert caught.value.details["reason"] == "too-few-cosignatures"
+    two = fork.checkpoint()
+    fork.cosign("a4", at=county.now + timedelta(seconds=1))
+    twice = fork.checkpoint() + two.splitlines(keepends=True)[-1]
+    assert twice.count(b"witness/a4") == 2
+    for cosigned in (two, twice):
+        with pytest.raises(MirrorError) as caught:
+            feed(county, "s06", fork, fork.size - 1, cosigned)
+        assert caught.value.code == "log-checkpoint"
+        assert caught.value.details["reason"] == "too-few-cosignatures"
     for node_id in county.node_ids[:5]:
         county.release(node_id, round_id)
     county.coordinator.tick()
     county.work()
     county.release("s06", round_id)  # back on the witnessed log
+    assert_released(county, round_id, county.node_ids)
+
+
+def test_a_school_that_is_kept_on_an_old_history_releases_nothing(collecting: Stage) -> None:
+    """Nothing that it has is wrong; it only hears no news, as of a revocation."""
+    county, round_id = collecting
+    county.now += timedelta(hours=25)
+    assert release_refusal(county, "s06", round_id) == "log-stale"
+    county.work()
+    for node_id in county.node_ids:
+        county.release(node_id, round_id)
     assert_released(county, round_id, county.node_ids)
 
 
