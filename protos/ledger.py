@@ -148,6 +148,11 @@ class Ledger:
         """Find the roster in force when the log had `size` entries (the genesis roster at least)."""
         return next((row for row in reversed(self._chain) if row.index < size), self._chain[0])
 
+    def cosigners_at(self, size: int) -> tuple[VerifierKey, ...]:
+        """Return the witness keys that count at a size: of the roster in force, without the revoked."""
+        auditors = self.roster_at(size).body.auditors
+        return tuple(row.cosigner for row in auditors if self.revoked_auditors.get(row.id, size) >= size)
+
     def verify_checkpoint(self, note_bytes: bytes, quorum: int | None = None) -> Checkpoint:
         """Check a checkpoint against this copy of the log.
 
@@ -167,7 +172,7 @@ class Ledger:
                     "checkpoint-ahead", f"tree size {checkpoint.size}, this copy has {self.size}"
                 )
             roster = self.roster_at(checkpoint.size)
-            cosigners = [auditor.cosigner for auditor in roster.body.auditors]
+            cosigners = self.cosigners_at(checkpoint.size)
             signers = verified_by(note, [self.card.log, *cosigners])
         except CryptoError as err:
             raise LedgerError("bad-checkpoint", "the checkpoint is damaged or wrongly signed") from err
@@ -360,6 +365,8 @@ class Ledger:
         auditor = self.roster.body.auditor(replayed.auditor)
         if auditor is None or report is None or report.statement.node != replayed.node:
             raise LedgerError("wrong-replay", "no such auditor, or no such report of that node")
+        if replayed.auditor in self.revoked_auditors:
+            raise LedgerError(rules.REVOKED, f"{replayed.auditor} is revoked")
         return (auditor.statement,), self.replays.append
 
     def _rule_coordinator(

@@ -257,7 +257,7 @@ class Mirror:
 
     def _quorum_time(self, checkpoint: Checkpoint, note_bytes: bytes) -> datetime:
         roster = self.ledger.roster_at(checkpoint.size)
-        keys = {(row.cosigner.name, row.cosigner.key_id) for row in roster.body.auditors}
+        keys = {(key.name, key.key_id) for key in self.ledger.cosigners_at(checkpoint.size)}
         times: dict[tuple[str, bytes], int] = {}
         for signature in parse_note(note_bytes).signatures:
             key = (signature.name, signature.key_id)

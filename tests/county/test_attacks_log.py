@@ -150,6 +150,24 @@ def test_witnesses_below_the_quorum_are_not_enough(collecting: Stage) -> None:
     assert_released(county, round_id, county.node_ids)
 
 
+def test_the_stolen_key_of_a_revoked_auditor_witnesses_nothing(collecting: Stage) -> None:
+    county, round_id = collecting
+    county.coordinator.revoke("auditor", "a4", "key-stolen")
+    county.work()
+    fork = ForgedLog(county)
+    fork.add(other_entry(county))
+    for witness in ("a2", "a3", "a4"):
+        fork.cosign(witness)
+    with pytest.raises(MirrorError) as caught:
+        feed(county, "s06", fork, fork.size - 1, fork.checkpoint())
+    assert caught.value.details["reason"] == "too-few-cosignatures"
+    county.work()  # back on the witnessed log
+    for node_id in county.node_ids:
+        county.release(node_id, round_id)
+    assert_released(county, round_id, county.node_ids)
+    assert set(county.round(round_id).openings) == {"a1", "a2", "a3"}
+
+
 def test_a_school_that_is_kept_on_an_old_history_releases_nothing(collecting: Stage) -> None:
     """Nothing that it has is wrong; it only hears no news, as of a revocation."""
     county, round_id = collecting

@@ -578,6 +578,10 @@ def test_a_replay_names_a_logged_report_of_that_node() -> None:
         assert refused(federation, entry) == "wrong-replay"
     federation.add(statement, b"", [federation.auditors["a1"]])
     assert [row.statement for row in federation.ledger.replays] == [statement]
+    revoke = Revoke("county-1", federation.ledger.roster.digest, "auditor", "a1", "key-lost")
+    federation.add(revoke, b"", [federation.coordinator])
+    again = federation.entry(replace(statement, outcome="FAIL"), [federation.auditors["a1"]])
+    assert refused(federation, again) == "revoked"
 
 
 # -- checkpoints -----------------------------------------------------------------------------
@@ -591,6 +595,18 @@ def test_a_checkpoint_needs_the_roster_quorum() -> None:
     for cosigners in ([], ["a1", "a2"], ["a1", "a1", "a1"]):
         with pytest.raises(LedgerError, match="too-few-cosignatures"):
             verify(federation.checkpoint(cosigners))
+
+
+def test_a_revoked_auditor_is_no_witness_from_then_on() -> None:
+    federation, _ = ready("reported")
+    verify = federation.ledger.verify_checkpoint
+    before = federation.checkpoint(["a1", "a2", "a4"])
+    revoke = Revoke("county-1", federation.ledger.roster.digest, "auditor", "a4", "key-lost")
+    federation.add(revoke, b"", [federation.coordinator])
+    with pytest.raises(LedgerError, match="too-few-cosignatures"):
+        verify(federation.checkpoint(["a1", "a2", "a4"]))
+    assert verify(federation.checkpoint(["a1", "a2", "a3", "a4"])).size == federation.ledger.size
+    assert verify(before).size == federation.ledger.size - 1
 
 
 def test_a_split_view_is_noticed() -> None:
