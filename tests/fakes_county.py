@@ -38,6 +38,7 @@ from coordinator.desk import Desk as CoordinatorDesk
 from coordinator.errors import CoordinatorError
 from coordinator.home import create_home
 from node.vault.desk import Desk as VaultDesk
+from node.vault.errors import MirrorError as NodeMirrorError
 from node.vault.records import save_records
 from node.vault.store import VaultStore
 from plan.document import PlanDocument
@@ -170,6 +171,7 @@ class CountySimulator:
         self.absent: set[str] = set()
         self.drop_every = 0
         self.losses = random.Random(1)
+        self.served: dict[str, int] = {}
         self.tuple_ = tuple_
         self.node_ids = [f"s{number:02d}" for number in range(1, schools + 1)]
         self.auditor_ids = [f"a{number}" for number in range(1, auditors + 1)]
@@ -198,7 +200,7 @@ class CountySimulator:
         county.__dict__.update(source.__dict__)
         county.root, county.faults = root, Faults()
         county.absent, county.losses = set(), random.Random(1)
-        county.records = dict(source.records)
+        county.records, county.served = dict(source.records), {}
         county.nodes = Parties(county.node_ids, county.open_node)
         county.stores = Parties(county.node_ids, county.open_node)
         county.auditors = Parties(county.auditor_ids, county.open_auditor)
@@ -399,9 +401,17 @@ class CountySimulator:
 
     def serve_node(self, node_id: str) -> None:
         """Do what a node's egress does: hand over the log, submit what waits, hand over the receipt."""
-        desk = self.nodes[node_id]
-        page = self.call_coordinator("get_log", 0, 10_000)
-        desk.on_log(page.start, list(page.entries), page.latest, page.cosigned)
+        desk, start = self.nodes[node_id], self.served.get(node_id, 0)
+        page = self.call_coordinator("get_log", start, 10_000)
+        try:
+            desk.on_log(page.start, list(page.entries), page.latest, page.cosigned)
+        except NodeMirrorError:
+            if start == 0:
+                raise
+            self.served[node_id] = 0  # it has less than it had, or something else: once more from the start
+            self.serve_node(node_id)
+            return
+        self.served[node_id] = start + len(page.entries)
         payload = desk.outgoing()
         if payload is not None:
             desk.on_receipt(self.call_coordinator("submit_report", node_id, payload))
