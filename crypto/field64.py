@@ -2,6 +2,7 @@
 
 A vector is a one-dimensional uint64 array of canonical elements, that is each below p. On the wire an element
 is eight bytes little-endian. 2^64 ≡ 2^32 - 1 modulo p: a lost carry is mended by adding 2^32 - 1.
+`crypto.ntt` has its roots of unity and polynomials.
 """
 
 from typing import TypeAlias
@@ -9,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from crypto.errors import FieldRangeError, ShapeMismatchError
+from crypto.errors import FieldRangeError, ParameterError, ShapeMismatchError
 
 FieldVector: TypeAlias = NDArray[np.uint64]
 
@@ -20,6 +21,8 @@ MAX_LIFT = MODULUS // 2
 _P = np.uint64(MODULUS)
 _EPSILON = np.uint64(2**32 - 1)  # 2^64 mod p
 _HALF = np.uint64(MAX_LIFT)
+_LOW = np.uint64(2**32 - 1)  # mask of the low half of a word
+_SHIFT = np.uint64(32)
 
 
 def encode_vector(v: FieldVector) -> bytes:
@@ -81,6 +84,77 @@ def negate(a: FieldVector) -> FieldVector:
     """Return -a modulo p, element by element."""
     check_vector(a)
     return np.where(a == 0, a, _P - a)
+
+
+def multiply(a: FieldVector, b: FieldVector) -> FieldVector:
+    """Multiply two vectors of one length, element by element, modulo p."""
+    check_vector(a)
+    check_vector(b, len(a))
+    return _reduce_product(*_wide_product(a, b))
+
+
+def _wide_product(a: FieldVector, b: FieldVector) -> tuple[FieldVector, FieldVector]:
+    """Return the 128-bit products as (high, low) words: schoolbook on halves of 32 bits."""
+    a_low, a_high = a & _LOW, a >> _SHIFT
+    b_low, b_high = b & _LOW, b >> _SHIFT
+    cross, other = a_high * b_low, a_low * b_high
+    middle = (a_low * b_low >> _SHIFT) + (cross & _LOW) + (other & _LOW)  # below 3·2^32
+    return a_high * b_high + (cross >> _SHIFT) + (other >> _SHIFT) + (middle >> _SHIFT), a * b
+
+
+def _reduce_product(high: FieldVector, low: FieldVector) -> FieldVector:
+    """Reduce high·2^64 + low modulo p, by 2^64 ≡ 2^32 - 1 and 2^96 ≡ -1."""
+    top = high >> _SHIFT
+    rest = low - top
+    rest -= (low < top) * _EPSILON  # a borrow left at least 2^64 - 2^32: no second one
+    middle = (high & _LOW) * _EPSILON
+    total = rest + middle
+    total += (total < middle) * _EPSILON  # a carry left less than 2^64 - 2^33: no second one
+    return reduce_once(total)
+
+
+def power(a: FieldVector, exponent: int) -> FieldVector:
+    """Raise every element to one exponent; 0 to the 0 is 1.
+
+    Raises:
+        ParameterError: a negative exponent (see `inverse`).
+        ShapeMismatchError, FieldRangeError: not a vector of canonical elements.
+    """
+    check_vector(a)
+    if exponent < 0:
+        raise ParameterError(f"an exponent is 0 or more, found {exponent}")
+    result = np.ones_like(a)
+    for bit in bin(exponent)[2:]:
+        result = multiply(result, result)
+        if bit == "1":
+            result = multiply(result, a)
+    return result
+
+
+def inverse(a: FieldVector) -> FieldVector:
+    """Invert every element, with one inversion and about three products an element.
+
+    Neighbours are inverted together: 1/x = y·1/(xy) and 1/y = x·1/(xy), pair by pair, level by level.
+
+    Raises:
+        FieldRangeError: an element is zero or not canonical.
+        ShapeMismatchError: not a one-dimensional uint64 array.
+    """
+    check_vector(a)
+    if not a.all():
+        raise FieldRangeError(f"cell {int(np.argmin(a != 0))} is zero, which has no inverse")
+    return _invert_pairs(a)
+
+
+def _invert_pairs(a: FieldVector) -> FieldVector:
+    if len(a) <= 1:
+        return np.array([pow(int(element), -1, MODULUS) for element in a], dtype=np.uint64)
+    even = a if len(a) % 2 == 0 else np.append(a, np.uint64(1))
+    left, right = even[0::2], even[1::2]
+    of_products = _invert_pairs(multiply(left, right))
+    result = np.empty_like(even)
+    result[0::2], result[1::2] = multiply(of_products, right), multiply(of_products, left)
+    return result[: len(a)]
 
 
 def reduce_once(words: FieldVector) -> FieldVector:
