@@ -2,7 +2,8 @@
 
 y = x + noise - Σ_A M_A modulo p for the subsets A of `replication.subsets(n, t)`, where M_A is the XOF stream
 of seed_A. Over a set S of reports, Σ y + Σ_A (Σ_S M_A) = Σ (x + noise). This is Prio3's sharding of the
-measurement (draft-irtf-cfrg-vdaf-20 section 7.2.1) with one helper share per subset, replicated.
+measurement (draft-irtf-cfrg-vdaf-20 section 7.2.1, `crypto.prio3_shares`) with one helper share per subset,
+replicated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crypto.errors import ParameterError
-from crypto.field64 import FieldVector, add, centre_lift, from_signed, subtract
+from crypto.field64 import FieldVector, centre_lift, from_signed, subtract
 from crypto.mask_sum import MaskSum
+from crypto.prio3_shares import SEED_BYTES, USAGE_MEAS_SHARE, share_binder, unshard
 from crypto.replication import rank, subsets
 from crypto.xof import format_dst
 
-MASK_USAGE = 1  # draft-irtf-cfrg-vdaf-20 section 7.2: USAGE_MEAS_SHARE
-SEED_BYTES = 32
+MASK_USAGE = USAGE_MEAS_SHARE
 
 
 def mask_vector(
@@ -60,7 +61,7 @@ def add_report_mask(acc: MaskSum, subset: int, seed: bytes, round_id: bytes, n: 
     """
     if len(seed) != SEED_BYTES:
         raise ParameterError(f"a seed has {SEED_BYTES} bytes, found {len(seed)}")
-    acc.add_mask(seed, format_dst(MASK_USAGE, round_id), bytes([1 + rank(subset, n, t)]))
+    acc.add_mask(seed, format_dst(MASK_USAGE, round_id), share_binder(1 + rank(subset, n, t)))
 
 
 def unmask(sum_y: FieldVector, mask_sums: Sequence[FieldVector]) -> NDArray[np.int64]:
@@ -76,7 +77,4 @@ def unmask(sum_y: FieldVector, mask_sums: Sequence[FieldVector]) -> NDArray[np.i
     Raises:
         ShapeMismatchError, FieldRangeError: a vector has another length or is not canonical.
     """
-    total = sum_y
-    for mask_sum in mask_sums:
-        total = add(total, mask_sum)
-    return centre_lift(total)
+    return centre_lift(unshard((sum_y, *mask_sums)))

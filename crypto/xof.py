@@ -24,12 +24,23 @@ _BLOCK_BYTES = 16
 _KEY_BYTES = 16
 
 
-def format_dst(usage: int, ctx: bytes) -> bytes:
-    """Build a domain separation tag: version ‖ class ‖ u32be algorithm ‖ u16be usage ‖ ctx (VDAF)."""
+def format_dst(usage: int, ctx: bytes, algorithm_id: int = ALGORITHM_ID) -> bytes:
+    """Build a domain separation tag: version ‖ class ‖ u32be algorithm ‖ u16be usage ‖ ctx (VDAF).
+
+    Args:
+        usage: what the stream is for, 0 to 65,535.
+        ctx: the application's context; here the round id.
+        algorithm_id: ours, unless a published instance is repeated.
+
+    Raises:
+        ParameterError: usage or algorithm id out of range.
+    """
     if not 0 <= usage < 1 << 16:
         raise ParameterError("a usage lies in 0..65535")
+    if not 0 <= algorithm_id < 1 << 32:
+        raise ParameterError("an algorithm id lies in 0..2^32-1")
     head = bytes([VERSION, ALGORITHM_CLASS])
-    return head + ALGORITHM_ID.to_bytes(4, "big") + usage.to_bytes(2, "big") + ctx
+    return head + algorithm_id.to_bytes(4, "big") + usage.to_bytes(2, "big") + ctx
 
 
 class Xof(Protocol):
@@ -133,6 +144,26 @@ def sample_vec(stream: Xof, cells: int, bound: int) -> FieldVector:
         kept.append(words[words < np.uint64(bound)])
         missing -= len(kept[-1])
     return np.concatenate(kept).astype(np.uint64, copy=False) if kept else np.empty(0, np.uint64)
+
+
+def sample_integers(stream: Xof, count: int, modulus: int) -> list[int]:
+    """Sample elements of any prime field, as the draft's `next_vec`: for published vectors over other fields.
+
+    Each is read from as many bytes as the modulus has, little-endian, without the bits above it.
+
+    Raises:
+        ParameterError: a modulus below 2, or a negative count.
+    """
+    if modulus < 2 or count < 0:
+        raise ParameterError("sampling: expected a modulus of 2 or more and a count of 0 or more")
+    element_bytes = -(-modulus.bit_length() // 8)
+    mask = (1 << (modulus - 1).bit_length()) - 1
+    kept: list[int] = []
+    while len(kept) < count:
+        value = int.from_bytes(stream.next(element_bytes), "little") & mask
+        if value < modulus:
+            kept.append(value)
+    return kept
 
 
 # TurboSHAKE128 (RFC 9861): a sponge over the last 12 rounds of Keccak-f[1600]; lane (x, y) is at x + 5 y.
