@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +25,8 @@ from auditor.durable import make_private_directory, replace_durably
 from auditor.errors import ConfigError
 from plan.errors import Phrase, phrase
 
+MAX_FILE_BYTES = 64 * 1024
+MAX_LINE_CHARS = 1000  # tomllib needs quadratic time for a key of many dotted parts
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _ID = Annotated[str, Field(pattern=ID_PATTERN)]
 _WORD = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f\"\\]{0,253}$")]
@@ -122,14 +124,20 @@ def parse_config(data: bytes) -> AuditorConfig:
         ConfigError: not TOML in UTF-8 (a BOM is tolerated), an unknown key, a value out of range.
     """
     try:
-        values = tomllib.loads(data.decode("utf-8-sig"))
-        return AuditorConfig.model_validate(values)
+        return AuditorConfig.model_validate(_load_toml(data))
     except ValidationError as err:
         raise ConfigError(phrase("auditor.toml: %(problem)s", problem=first_problem(err))) from err
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+    except (ValueError, RecursionError) as err:  # also a number of too many digits
         raise ConfigError(
             phrase("auditor.toml: not TOML in UTF-8 (%(reason)s); mend or restore the file", reason=err)
         ) from err
+
+
+def _load_toml(data: bytes) -> dict[str, Any]:
+    text = data.decode("utf-8-sig")
+    if len(data) > MAX_FILE_BYTES or max(map(len, text.split("\n"))) > MAX_LINE_CHARS:
+        raise ValueError(f"at most {MAX_FILE_BYTES} bytes, and {MAX_LINE_CHARS} characters a line")
+    return tomllib.loads(text)
 
 
 def encode_config(config: AuditorConfig) -> bytes:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -169,7 +169,7 @@ def install_certificate(folder: AuditorFolder, certificate_pem: str, ca_pem: str
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
         ca = x509.load_pem_x509_certificate(ca_pem.encode())
-    except ValueError as err:
+    except (ValueError, x509.InvalidVersion) as err:
         raise KeyFileError(
             phrase("grant: certificate or CA is not PEM; ask the coordinator for it again")
         ) from err
@@ -179,7 +179,7 @@ def install_certificate(folder: AuditorFolder, certificate_pem: str, ca_pem: str
         raise KeyFileError(phrase("grant: the certificate is for another key than this auditor's"))
     try:
         certificate.verify_directly_issued_by(ca)
-    except (InvalidSignature, TypeError, ValueError) as err:
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError) as err:
         raise KeyFileError(phrase("grant: the certificate is not signed by the federation's CA")) from err
     replace_durably(folder.keys / "tls.crt", certificate_pem.encode(), "tls.crt")
     replace_durably(folder.keys / "ca.crt", ca_pem.encode(), "ca.crt")

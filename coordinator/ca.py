@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -77,7 +77,7 @@ def load_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
     key = load_key(key_pem)
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-    except ValueError as err:
+    except (ValueError, x509.InvalidVersion) as err:
         raise CertificateError(phrase("CA files: damaged; restore keys/ from the backup")) from err
     if key.public_key() != certificate.public_key():
         raise CertificateError(phrase("CA files: the key does not belong to the certificate"))
@@ -92,7 +92,7 @@ def load_key(key_pem: bytes) -> ec.EllipticCurvePrivateKey:
     """
     try:
         key = serialization.load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError) as err:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as err:
         raise CertificateError(phrase("key file: damaged; restore keys/ from the backup")) from err
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise CertificateError(phrase("key file: expected a P-256 key; restore keys/ from the backup"))
@@ -151,7 +151,7 @@ def _public_key_of(csr_pem: str) -> ec.EllipticCurvePublicKey:
         request = x509.load_pem_x509_csr(csr_pem.encode())
         public_key = request.public_key()
         is_own = request.is_signature_valid
-    except (ValueError, TypeError, InvalidSignature) as err:
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion) as err:
         raise CertificateError(phrase("signing request: damaged; make the request again")) from err
     if not is_own or not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise CertificateError(phrase("signing request: expected a P-256 key that signed the request itself"))

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -20,6 +20,8 @@ from crypto.replication import validate_parameters
 from plan.errors import Phrase, phrase
 
 FILE_NAME = "coordinator.toml"
+MAX_FILE_BYTES = 64 * 1024
+MAX_LINE_CHARS = 1000  # tomllib needs quadratic time for a key of many dotted parts
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 _HOST_PORT = re.compile(r"(?:\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}\Z")
 
@@ -108,8 +110,8 @@ def parse_config(data: bytes, place: str = FILE_NAME) -> Config:
         ConfigError: names the key, what is allowed, and the file.
     """
     try:
-        values = tomllib.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+        values = _load_toml(data)
+    except (ValueError, RecursionError) as err:  # also a number of too many digits
         raise ConfigError(
             phrase("%(place)s: not a UTF-8 TOML file (%(reason)s); mend that line", place=place, reason=err)
         ) from err
@@ -122,6 +124,13 @@ def parse_config(data: bytes, place: str = FILE_NAME) -> Config:
             phrase('%(place)s: tuples: one auditor alone is allowed only with kind = "demo"', place=place)
         )
     return config
+
+
+def _load_toml(data: bytes) -> dict[str, Any]:
+    text = data.decode("utf-8-sig")
+    if len(data) > MAX_FILE_BYTES or max(map(len, text.split("\n"))) > MAX_LINE_CHARS:
+        raise ValueError(f"at most {MAX_FILE_BYTES} bytes, and {MAX_LINE_CHARS} characters a line")
+    return tomllib.loads(text)
 
 
 _EXPECTED: Mapping[str, Phrase] = {

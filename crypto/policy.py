@@ -40,14 +40,11 @@ class LogPolicy:
 
     def is_satisfied(self, names: Set[str]) -> bool:
         """Say whether these witnesses (policy names) together make the quorum."""
-        return self.quorum == NO_QUORUM or self._has_witnessed(self.quorum, names)
-
-    def _has_witnessed(self, name: str, names: Set[str]) -> bool:
-        """A group's members stand above it in the file, so this ends."""
-        group = self.groups.get(name)
-        if group is None:
-            return name in self.witnesses and name in names
-        return sum(self._has_witnessed(member, names) for member in group.members) >= group.threshold
+        satisfied = {name for name in names if name in self.witnesses}
+        for name, group in self.groups.items():  # in this order: members stand above their group
+            if sum(member in satisfied for member in group.members) >= group.threshold:
+                satisfied.add(name)
+        return self.quorum == NO_QUORUM or self.quorum in satisfied
 
 
 def verify_checkpoint(checkpoint_note: bytes, policy: LogPolicy) -> Checkpoint:

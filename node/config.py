@@ -21,6 +21,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from node.confine import LEVELS
 from node.errors import ConfigError, _
@@ -29,6 +30,7 @@ ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 KEY_SOURCES = ("credential", "dpapi", "passphrase")
 LOWEST_UID, HIGHEST_UID = 61184, 65519  # the range that systemd leaves to dynamic users
 MAX_FILE_BYTES = 64 * 1024
+MAX_LINE_CHARS = 1000  # tomllib needs quadratic time for a key of many dotted parts
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9.-]{1,253}")
@@ -183,8 +185,8 @@ def parse_config(data: bytes) -> NodeConfig:
             details={"found": len(data), "high": MAX_FILE_BYTES},
         )
     try:
-        values = tomllib.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+        values = _load_toml(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as err:  # also a number of too many digits
         raise ConfigError(
             _("node.toml is not TOML in UTF-8 (%(reason)s)"),
             _("Mend the file, or restore it from a backup."),
@@ -200,6 +202,13 @@ def parse_config(data: bytes) -> NodeConfig:
             details={"unknown": unknown, "missing": missing, "known": known},
         )
     return NodeConfig(**values)
+
+
+def _load_toml(text: str) -> dict[str, Any]:
+    longest = max(len(line) for line in text.split("\n"))
+    if longest > MAX_LINE_CHARS:
+        raise ValueError(f"a line of {longest} characters, at most {MAX_LINE_CHARS}")
+    return tomllib.loads(text)
 
 
 def encode_config(config: NodeConfig) -> bytes:

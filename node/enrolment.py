@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -184,13 +184,13 @@ def _verify_certificate(folder: NodeFolder, config: NodeConfig, grant: Grant, ca
     try:
         certificate = x509.load_pem_x509_certificate(grant.certificate_pem.encode())
         ca = x509.load_pem_x509_certificate(grant.ca_pem.encode())
-    except ValueError as err:
+    except (ValueError, x509.InvalidVersion) as err:
         raise _bad_grant(_("the grant's certificates are damaged"), "grant-certificate") from err
     if ca.fingerprint(hashes.SHA256()) != ca_sha256:
         raise _bad_grant(_("the grant's CA is not the one that the federation card pins"), "grant-ca")
     try:
         certificate.verify_directly_issued_by(ca)
-    except (InvalidSignature, TypeError, ValueError) as err:
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError) as err:
         raise _bad_grant(_("the grant's certificate is not signed by its CA"), "grant-issuer") from err
     if certificate.public_key() != _tls_key(folder).public_key():
         raise _bad_grant(_("the grant's certificate is for another key than this node's"), "grant-key")
@@ -202,7 +202,7 @@ def names_in(certificate: x509.Certificate) -> list[str]:
     """List the SPIFFE names that a certificate carries; empty where it has no such extension."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return []
     return list(extension.value.get_values_for_type(x509.UniformResourceIdentifier))
 
@@ -227,7 +227,7 @@ def certificate_days(folder: NodeFolder, now: datetime | None = None) -> int | N
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, x509.InvalidVersion) as err:
         raise LinkError(
             _("%(file)s cannot be read as a certificate"),
             _("Run 'fedscreen node accept' again with the county's file."),

@@ -34,6 +34,7 @@ from protos.fields import ID_PATTERN
 
 SECRET_BYTES = 32
 MAX_OPERATOR = 200
+MAX_FRACTION_CHARS = 64
 YEAR_CAP = Fraction(1, 2)  # privacy.md: rho a pupil and school year; only ever lowered
 CARD_SETTING = "card"
 FLOORS_SETTING = "floors"
@@ -103,10 +104,17 @@ def parse_floors(values: Mapping[str, Any], defaults: Floors | None = None) -> F
     merged.update(values)
     try:
         for name in ("rho_round", "rho_year"):
-            merged[name] = Fraction(merged[name])
-    except (TypeError, ValueError, ZeroDivisionError):
+            merged[name] = _fraction(merged[name])
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         raise _bad("floors", _("a rational such as 1/5")) from None
     return Floors(**merged)
+
+
+def _fraction(value: Any) -> Fraction:
+    """Read a/b or a decimal; an exponent is refused, for `Fraction` would write 1e999999999 out."""
+    if isinstance(value, str) and (len(value) > MAX_FRACTION_CHARS or "e" in value.lower()):
+        raise ValueError("not a short rational")
+    return Fraction(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ _ROW_TAG = re.compile(rb"<(?:[A-Za-z0-9_]+:)?row[\s/>]")
 _CELL_TAG = re.compile(rb"<(?:[A-Za-z0-9_]+:)?c[\s/>]")
 _TEXT_CELL = re.compile(rb"\st\s*=\s*[\"']s[\"']")
 _ERROR_CELL = re.compile(
-    rb"<(?:[A-Za-z0-9_]+:)?c\s(?=[^>]*\st\s*=\s*[\"']e[\"'])(?:[^>]*\sr=|r=)[\"']([A-Z]+)([0-9]+)"
+    rb"<(?:[A-Za-z0-9_]+:)?c\s(?=[^<>]*\st\s*=\s*[\"']e[\"'])(?:[^<>]*\sr=|r=)[\"']([A-Z]{1,4})([0-9]{1,12})"
 )
 _SHARED_ITEM = re.compile(rb"<(?:[A-Za-z0-9_]+:)?si[\s/>]")
 _ZERO_WIDTH = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD, 0x200E, 0x200F))
@@ -179,7 +179,8 @@ def _unpack(file: str, data: bytes) -> dict[str, bytes]:
             for info in wanted.values():
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise refuse_file(file, "xlsx-damaged")
-                parts[info.filename.replace("\\", "/")] = archive.read(info)
+                with archive.open(info) as part:  # read() would unpack all that a lying size hides
+                    parts[info.filename.replace("\\", "/")] = part.read(info.file_size + 1)
     except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError, OSError) as err:
         raise refuse_file(file, "xlsx-damaged") from err
     if "xl/workbook.xml" not in {name.lower() for name in parts}:
