@@ -33,6 +33,7 @@ class Process:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.frames: list[Frame] = []
+        self.has_ended = False
         self.changed = threading.Condition()
         assert process.stdout is not None
         self._stdout = process.stdout.fileno()
@@ -44,6 +45,9 @@ class Process:
             with self.changed:
                 self.frames.append(frame)
                 self.changed.notify_all()
+        with self.changed:
+            self.has_ended = True
+            self.changed.notify_all()
 
     def send(self, kind: Kind, payload: bytes = b"") -> None:
         assert self.process.stdin is not None
@@ -82,7 +86,7 @@ def egress(
     with process:
         running = Process(process)
         try:
-            running.wait(lambda: running.frames or process.poll() is not None)
+            running.wait(lambda: running.frames or running.has_ended)
             yield running
         finally:
             if process.stdin is not None:
