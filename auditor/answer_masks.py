@@ -96,7 +96,7 @@ def compute_sums(context: Context, round_log: RoundLog) -> dict[int, bytes]:
     body = round_log.close_body()
     if body is None:
         raise CheckError(phrase("this round is not closed yet"))
-    secret = round_key(context, round_log)
+    key = round_key(context, round_log)
     boxes = collect_boxes(round_log, context.id, context.link.get_boxes(round_log.round_id))
     n, t = round_log.num_auditors, round_log.terms.threshold
     sums = {subset: MaskSum(round_log.terms.cells) for subset in round_log.subsets_of(context.id)}
@@ -107,7 +107,7 @@ def compute_sums(context: Context, round_log: RoundLog) -> dict[int, bytes]:
                 phrase("the coordinator withholds the box of %(node)s; the round waits", node=name.node)
             )
         try:
-            seeds = open_seeds(round_log, context.id, secret, report, boxes[name.digest])
+            seeds = open_seeds(round_log, context.id, key, report, boxes[name.digest])
         except RefusalError as err:
             raise StateError(
                 phrase("a report of S is not usable, although this auditor agreed (%(reason)s)", reason=err)

@@ -27,7 +27,7 @@ from auditor.signing import SignedEntry, sign_entry, store_entry
 from auditor.state import SecretKind, SlotKind
 from crypto.derivation import box_info, commitments_digest, parse_box_plaintext, seed_commitment
 from crypto.errors import DecodeError, OpenError
-from crypto.sealing import open_box
+from crypto.sealing import RoundKey, load_round_key, open_box
 from plan.errors import phrase
 from protos.bodies import Refusal, ReportName, encode_checked_body
 from protos.ledger import Ledger, Logged, RoundLog
@@ -66,7 +66,7 @@ def sign_checked(context: Context, round_log: RoundLog) -> SignedEntry:
 def find_refusals(context: Context, round_log: RoundLog) -> tuple[Refusal, ...]:
     """Find the candidates that this auditor refuses, ascending by node."""
     names = verify_candidates(context.ledger, round_log)
-    secret = round_key(context, round_log)
+    key = round_key(context, round_log)
     boxes = collect_boxes(round_log, context.id, context.link.get_boxes(round_log.round_id))
     missing = [name.node for name in names if name.digest not in boxes]
     if missing:
@@ -77,7 +77,7 @@ def find_refusals(context: Context, round_log: RoundLog) -> tuple[Refusal, ...]:
                 missing=missing[0],
             )
         )
-    codes = _open_in_order(round_log, context.id, secret, boxes)
+    codes = _open_in_order(round_log, context.id, key, boxes)
     kept = [name for name in names if name.digest not in codes]
     for name in small_groups(round_log, kept):
         codes[name.digest] = MIN_GROUP
@@ -98,8 +98,8 @@ def verify_candidates(ledger: Ledger, round_log: RoundLog) -> tuple[ReportName, 
     return names
 
 
-def round_key(context: Context, round_log: RoundLog) -> bytes:
-    """Return this auditor's HPKE secret of a round (96 bytes).
+def round_key(context: Context, round_log: RoundLog) -> RoundKey:
+    """Return this auditor's HPKE key of a round, expanded from its stored secret (96 bytes).
 
     Raises:
         StateError: there is none (any more).
@@ -113,7 +113,7 @@ def round_key(context: Context, round_log: RoundLog) -> bytes:
                 directory=context.state.directory,
             )
         )
-    return secret
+    return load_round_key(secret)
 
 
 def collect_boxes(
@@ -150,7 +150,7 @@ def collect_boxes(
 
 
 def _open_in_order(
-    round_log: RoundLog, auditor_id: str, secret: bytes, boxes: dict[bytes, bytes]
+    round_log: RoundLog, auditor_id: str, key: RoundKey, boxes: dict[bytes, bytes]
 ) -> dict[bytes, str]:
     codes: dict[bytes, str] = {}
     seen: set[bytes] = set()
@@ -160,7 +160,7 @@ def _open_in_order(
         report, box = row.statement, boxes[row.digest]
         encapsulation = hashlib.sha256(box[:ENCAPSULATION_BYTES]).digest()
         try:
-            seeds = open_seeds(round_log, auditor_id, secret, report, box)
+            seeds = open_seeds(round_log, auditor_id, key, report, box)
             if encapsulation in seen:
                 raise _refuse(report, COPIED_ENCAPSULATION)
             if len(set(seeds.values())) != len(seeds) or seen & set(seeds.values()):
@@ -173,7 +173,7 @@ def _open_in_order(
 
 
 def open_seeds(
-    round_log: RoundLog, auditor_id: str, secret: bytes, report: Report, box: bytes
+    round_log: RoundLog, auditor_id: str, key: RoundKey, report: Report, box: bytes
 ) -> dict[int, bytes]:
     """Open one report's box: the seeds of this auditor's subsets, each as committed in the header.
 
@@ -193,7 +193,7 @@ def open_seeds(
     )
     subsets = round_log.subsets_of(auditor_id)
     try:
-        plaintext = open_box(secret, box, info)
+        plaintext = open_box(key, box, info)
         seeds = dict(zip(subsets, parse_box_plaintext(plaintext, len(subsets)), strict=True))
     except (OpenError, DecodeError) as err:
         raise _refuse(report, BOX_UNOPENABLE) from err

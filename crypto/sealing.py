@@ -5,6 +5,9 @@ RFC 9180 base mode with the hybrid KEM of draft-ietf-hpke-pq, as `cryptography` 
 and destroys it after its opening.
 """
 
+from functools import lru_cache
+from typing import TypeAlias
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -27,6 +30,8 @@ ROUND_SECRET_BYTES = MLKEM_SEED_BYTES + X25519_BYTES
 ROUND_PUBLIC_BYTES = MLKEM_PUBLIC_BYTES + X25519_BYTES
 BOX_OVERHEAD_BYTES = 1120 + 16  # encapsulation (ML-KEM ciphertext 1088, X25519 share 32) and GCM tag
 
+RoundKey: TypeAlias = MLKEM768X25519PrivateKey
+_MAX_RECIPIENTS = 16  # two rounds of seven auditors: a node checks a key, then seals to it
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
@@ -41,6 +46,15 @@ def round_public_key(secret: bytes) -> bytes:
     """
     mlkem, x25519 = _private_keys(secret)
     return mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+
+
+def load_round_key(secret: bytes) -> RoundKey:
+    """Expand a round secret, which takes longer than to open a box: do it once for many boxes.
+
+    Raises:
+        ParameterError: not 96 bytes.
+    """
+    return MLKEM768X25519PrivateKey(*_private_keys(secret))
 
 
 def verify_public_key(public_key: bytes) -> None:
@@ -63,27 +77,28 @@ def seal(public_key: bytes, plaintext: bytes, info: bytes) -> bytes:
     if len(public_key) != ROUND_PUBLIC_BYTES:
         raise DecodeError(f"a round public key has {ROUND_PUBLIC_BYTES} bytes, found {len(public_key)}")
     try:
-        key = MLKEM768X25519PublicKey(
-            MLKEM768PublicKey.from_public_bytes(public_key[:MLKEM_PUBLIC_BYTES]),
-            X25519PublicKey.from_public_bytes(public_key[MLKEM_PUBLIC_BYTES:]),
-        )
-        return _SUITE.encrypt(plaintext, key, info)
+        return _SUITE.encrypt(plaintext, _recipient(public_key), info)
     except ValueError as err:
         raise DecodeError("a round public key is not valid: it cannot be sealed to") from err
 
 
-def open_box(secret: bytes, ciphertext: bytes, info: bytes) -> bytes:
+def open_box(secret: bytes | RoundKey, ciphertext: bytes, info: bytes) -> bytes:
     """Open a box with the round secret and the same `info`.
+
+    Args:
+        secret: 96 bytes, or what `load_round_key` made of them.
+        ciphertext: the box.
+        info: `derivation.box_info` of the report and auditor.
 
     Raises:
         ParameterError: the secret has not 96 bytes.
         OpenError: another key, another info, or altered bytes; which of them cannot be told.
     """
-    private_key = MLKEM768X25519PrivateKey(*_private_keys(secret))
+    key = load_round_key(secret) if isinstance(secret, bytes) else secret
     if len(ciphertext) < BOX_OVERHEAD_BYTES:
         raise OpenError(f"a box has at least {BOX_OVERHEAD_BYTES} bytes, found {len(ciphertext)}")
     try:
-        return _SUITE.decrypt(ciphertext, private_key, info)
+        return _SUITE.decrypt(ciphertext, key, info)
     except (InvalidTag, ValueError) as err:
         raise OpenError("a box does not open: another key, another context or altered bytes") from err
 
@@ -91,6 +106,14 @@ def open_box(secret: bytes, ciphertext: bytes, info: bytes) -> bytes:
 def box_bytes(num_seeds: int) -> int:
     """Return the exact size of a box with this number of seeds: each is length-prefixed by E()."""
     return BOX_OVERHEAD_BYTES + num_seeds * (4 + SECRET_BYTES)
+
+
+@lru_cache(maxsize=_MAX_RECIPIENTS)
+def _recipient(public_key: bytes) -> MLKEM768X25519PublicKey:
+    return MLKEM768X25519PublicKey(
+        MLKEM768PublicKey.from_public_bytes(public_key[:MLKEM_PUBLIC_BYTES]),
+        X25519PublicKey.from_public_bytes(public_key[MLKEM_PUBLIC_BYTES:]),
+    )
 
 
 def _private_keys(secret: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:

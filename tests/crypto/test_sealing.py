@@ -12,6 +12,7 @@ from crypto.sealing import (
     ROUND_PUBLIC_BYTES,
     ROUND_SECRET_BYTES,
     box_bytes,
+    load_round_key,
     open_box,
     round_public_key,
     seal,
@@ -39,6 +40,13 @@ def test_the_known_box_opens() -> None:
 @settings(max_examples=20, deadline=None)
 def test_open_is_the_inverse_of_seal(plaintext: bytes, info: bytes) -> None:
     assert open_box(SECRET, seal(PUBLIC, plaintext, info), info) == plaintext
+
+
+def test_a_key_expanded_once_opens_many_boxes_and_no_other_ones() -> None:
+    key = load_round_key(SECRET)
+    assert [open_box(key, seal(PUBLIC, data, b"i"), b"i") for data in (b"1", b"2")] == [b"1", b"2"]
+    with pytest.raises(OpenError):
+        open_box(key, seal(round_public_key(bytes(96)), b"1", b"i"), b"i")
 
 
 def test_two_boxes_of_one_plaintext_differ_in_their_encapsulation() -> None:
@@ -124,3 +132,5 @@ def test_a_secret_of_another_length_is_refused(length: int) -> None:
         round_public_key(bytes(length))
     with pytest.raises(ParameterError):
         open_box(bytes(length), bytes(BOX_OVERHEAD_BYTES), b"")
+    with pytest.raises(ParameterError):
+        load_round_key(bytes(length))
