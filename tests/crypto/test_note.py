@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vectors_dir import published
 
 from crypto.errors import CosignatureError, CryptoError, DecodeError, ParameterError, VerificationError
 from crypto.note import (
@@ -184,17 +183,6 @@ def test_a_published_vkey_parses() -> None:
 def test_a_malformed_vkey_is_refused(text: str) -> None:
     with pytest.raises(DecodeError):
         parse_vkey(text)
-
-
-@pytest.mark.parametrize("size", range(16))
-def test_published_signed_checkpoints_verify(size: int) -> None:
-    data = published("tlog", "tessera", "testdata", "log", f"checkpoint.{size}").read_bytes()
-    note = parse_note(data)
-    key = parse_vkey(TESSERA_VKEY)
-    assert encode_note(note) == data
-    assert verified_by(note, (key,)) == (key,)
-    with pytest.raises(VerificationError):
-        verified_by(Note(note.text.replace("testdata\n", "testdatA\n"), note.signatures), (key,))
 
 
 def test_a_cosignature_signs_its_time_and_the_whole_checkpoint() -> None:

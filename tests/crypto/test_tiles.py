@@ -5,12 +5,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vectors_dir import published
 
-from crypto.checkpoint import parse_checkpoint
 from crypto.errors import DecodeError, ParameterError
 from crypto.merkle import leaf_hash, tree_root
-from crypto.note import parse_note
 from crypto.tiles import (
     changed_tiles,
     encode_entries,
@@ -24,20 +21,6 @@ from crypto.tiles import (
 
 ENTRIES = [b"entry %d" % i for i in range(70_000)]
 LEAVES = [leaf_hash(entry) for entry in ENTRIES]
-LOG = ("tlog", "tessera", "testdata", "log")
-
-
-@pytest.mark.parametrize("size", range(1, 16))
-def test_the_published_log_is_reproduced(size: int) -> None:
-    log = published(*LOG)
-    bundle = (log / entries_path(0, size)).read_bytes()
-    entries = parse_entries(bundle, size)
-    leaves = [leaf_hash(entry) for entry in entries]
-    checkpoint = parse_checkpoint(parse_note((log / f"checkpoint.{size}").read_bytes()).text)
-    assert tree_root(leaves) == checkpoint.root
-    assert parse_tile((log / tile_path(0, 0, size)).read_bytes(), size) == tuple(leaves)
-    for path, contents in changed_tiles(leaves, entries, 0, size):
-        assert (log / path).read_bytes() == contents
 
 
 @pytest.mark.parametrize(
