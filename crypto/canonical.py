@@ -30,13 +30,14 @@ def encode_parts(*parts: bytes | str | int) -> bytes:
     Raises:
         ParameterError: an integer out of range, a string with a lone surrogate, another type.
     """
-    encoded = [_encode_part(part) for part in parts]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    pieces: list[bytes] = []
+    for part in parts:
+        data = part if isinstance(part, bytes) else _encode_part(part)
+        pieces += (len(data).to_bytes(4, "big"), data)
+    return b"".join(pieces)
 
 
 def _encode_part(part: bytes | str | int) -> bytes:
-    if isinstance(part, bytes):
-        return part
     if isinstance(part, str):
         return _encode_utf8(part)
     if isinstance(part, bool) or not isinstance(part, int):

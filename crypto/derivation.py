@@ -55,7 +55,7 @@ def round_secret(
 
 def measurement_tag(round_secret: bytes, x: NDArray[np.int64]) -> bytes:
     """Xm = HMAC-SHA256(kdf(R, "x"), x as int64 little-endian); x = scale · counts. Never published."""
-    return hmac.digest(kdf(round_secret, "x"), encode_measurement(x), "sha256")
+    return hmac.digest(kdf(round_secret, "x"), _measurement_view(x), "sha256")
 
 
 def report_secret(round_secret: bytes, attempt: int, tag: bytes) -> bytes:
@@ -143,8 +143,11 @@ def parse_box_plaintext(data: bytes, count: int) -> tuple[bytes, ...]:
 def input_commitment(round_secret: bytes, attempt: int, rows_digest: bytes, x: NDArray[np.int64]) -> bytes:
     """HMAC-SHA256(kdf(R, "input"), E(attempt, SHA-256(canonical rows), x)): what a replay compares."""
     _check_length("a rows digest", rows_digest)
-    message = encode_parts(attempt, rows_digest, encode_measurement(x))
-    return hmac.digest(kdf(round_secret, "input"), message, "sha256")
+    cells = _measurement_view(x)
+    mac = hmac.new(kdf(round_secret, "input"), encode_parts(attempt, rows_digest), "sha256")
+    mac.update(cells.nbytes.to_bytes(4, "big"))  # E() of the last part, without a copy of the table
+    mac.update(cells)
+    return mac.digest()
 
 
 def draw_commitment(draw: bytes) -> bytes:
@@ -155,9 +158,14 @@ def draw_commitment(draw: bytes) -> bytes:
 
 def encode_measurement(x: NDArray[np.int64]) -> bytes:
     """Encode a table as int64 little-endian, shape (cells,)."""
+    return _measurement_view(x).tobytes()
+
+
+def _measurement_view(x: NDArray[np.int64]) -> memoryview:
+    """View a table's encoding without copying it: hashing is then all that a large table costs."""
     if x.dtype != "int64" or x.ndim != 1:
         raise ShapeMismatchError(f"expected int64 cells in one dimension, found {x.dtype} in {x.ndim}")
-    return x.astype("<i8").tobytes()
+    return x.astype("<i8", order="C", copy=False).data.cast("B")
 
 
 def _sha256(data: bytes) -> bytes:

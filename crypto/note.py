@@ -95,18 +95,19 @@ class SigningKey:
     name: str
     key_type: KeyType
     seed: bytes = field(repr=False)
+    _expanded: bytes = field(init=False, repr=False, compare=False)  # libsodium's form: seed ‖ public key
 
     def __post_init__(self) -> None:
         """Check the seed's length and, through the verifier, name and type."""
         if len(self.seed) != KEY_BYTES:
             raise ParameterError(f"a signing seed has {KEY_BYTES} bytes, found {len(self.seed)}")
+        object.__setattr__(self, "_expanded", crypto_sign_seed_keypair(self.seed)[1])
         _ = self.verifier
 
     @property
     def verifier(self) -> VerifierKey:
         """The public half of this key."""
-        public_key, _ = crypto_sign_seed_keypair(self.seed)
-        return VerifierKey(self.name, self.key_type, public_key)
+        return VerifierKey(self.name, self.key_type, self._expanded[KEY_BYTES:])
 
     def sign(self, text: str) -> str:
         """Sign a note's text; returns the signature line without its line feed.
@@ -134,8 +135,7 @@ class SigningKey:
         return self._line(struct.pack(">Q", timestamp_s) + signature)
 
     def _sign_bytes(self, message: bytes) -> bytes:
-        _, secret = crypto_sign_seed_keypair(self.seed)
-        return crypto_sign(message, secret)[:SIGNATURE_BYTES]
+        return crypto_sign(message, self._expanded)[:SIGNATURE_BYTES]
 
     def _line(self, blob: bytes) -> str:
         return signature_line(Signature(self.name, self.verifier.key_id, blob))

@@ -211,3 +211,12 @@ def test_a_table_of_another_type_is_refused(dtype: type) -> None:
         derivation.measurement_tag(MASTER, wrong)
     with pytest.raises(ShapeMismatchError):
         derivation.input_commitment(MASTER, 0, ROWS, np.zeros((1, 1), dtype=np.int64))
+
+
+def test_a_table_that_lies_scattered_in_memory_is_encoded_by_its_values() -> None:
+    for view in (X[::2], X[::-1], X[:0], X[1:2]):
+        packed = struct.pack(f"<{len(view)}q", *view.tolist())
+        assert derivation.encode_measurement(view) == packed
+        key = derivation.kdf(bytes(32), "input")
+        expected = hmac.digest(key, e(ATTEMPT, ROWS, packed), "sha256")
+        assert derivation.input_commitment(bytes(32), ATTEMPT, ROWS, view) == expected
