@@ -21,6 +21,7 @@ __all__ = [
 
 HASH_BYTES = 32
 MAX_TREE_SIZE = (1 << 63) - 1
+_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -36,8 +37,8 @@ class Checkpoint:
     def __post_init__(self) -> None:
         """Check that every line is one non-empty line, and the ranges."""
         for line in (self.origin, *self.extensions):
-            if not line or any(character < " " for character in line):
-                raise DecodeError("a checkpoint's origin and extensions are non-empty single lines")
+            if not line or _NOT_IN_A_LINE.search(line):
+                raise DecodeError("a checkpoint's origin and extensions are non-empty single lines of Unicode")
         if not 0 <= self.size <= MAX_TREE_SIZE:
             raise DecodeError("a checkpoint's size lies outside 0..2^63-1")
         if len(self.root) != HASH_BYTES:

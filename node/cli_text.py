@@ -10,7 +10,7 @@ from typing import Any
 
 from node.errors import PHRASE_SUFFIX, NodeError
 from node.vault.importing.errors import ADVICE, MESSAGES
-from plan.errors import parse_phrase
+from plan.errors import PlanError, parse_phrase
 from plan.words import PARTIES, RECEIPTS, REPLAY_CHECKS, REPORT_STATES, ROUND_STATES, word
 
 Values = Mapping[str, Any]
@@ -30,11 +30,19 @@ def _fill(template: str, details: Values) -> str:
     if not details:
         return _(template)
     phrases = {
-        name.removesuffix(PHRASE_SUFFIX): parse_phrase(str(value)).text(_)
+        name.removesuffix(PHRASE_SUFFIX): _phrase_in(str(value))
         for name, value in details.items()
         if name.endswith(PHRASE_SUFFIX)
     }
     return _(template) % {**details, **phrases}
+
+
+def _phrase_in(text: str) -> str:
+    """Translate a phrase that came with a refusal; show what is none as it is."""
+    try:
+        return parse_phrase(text).text(_)
+    except PlanError:
+        return text
 
 
 def init_lines(values: Values) -> Iterator[str]:

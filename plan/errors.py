@@ -8,9 +8,13 @@ the reader's language (`str` gives English). No problem repeats a value of a pup
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+MAX_PHRASE_DEPTH: Final = 16
+_PLACE = re.compile(r"%(?:%|\(([A-Za-z_][A-Za-z0-9_]*)\)s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +51,33 @@ def encode_phrase(words: Phrase) -> str:
 
 
 def parse_phrase(text: str) -> Phrase:
-    """Read a phrase that `encode_phrase` wrote."""
+    """Read a phrase that `encode_phrase` wrote; filling it in takes no more room than its text.
 
-    def made(value: dict[str, Any]) -> Phrase:
-        rows = value["values"].items()
-        return Phrase(
-            str(value["msgid"]),
-            tuple((name, made(item) if isinstance(item, dict) else item) for name, item in rows),
-        )
+    Raises:
+        PhraseError: the text is no such phrase.
+    """
+    try:
+        return _made(json.loads(text), MAX_PHRASE_DEPTH)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
+        raise PhraseError(Problem("", phrase("another value"), phrase("a JSON object"))) from err
 
-    return made(json.loads(text))
+
+def _made(value: dict[str, Any], depth: int) -> Phrase:
+    msgid, values = value["msgid"], value["values"]
+    places = [name for name in _PLACE.findall(msgid) if name]
+    if not depth or "%" in _PLACE.sub("", msgid) or len(set(places)) < len(places):
+        raise ValueError("not a template of %(name)s places, each once, or nested too deep")
+    if set(value) != {"msgid", "values"} or not set(places) <= set(values):
+        raise ValueError("not a template with the values of its places")
+    return Phrase(msgid, tuple((name, _made_value(item, depth)) for name, item in values.items()))
+
+
+def _made_value(item: object, depth: int) -> str | int | Phrase:
+    if isinstance(item, dict):
+        return _made(item, depth - 1)
+    if not isinstance(item, str | int) or isinstance(item, bool):
+        raise TypeError("a place holds text, a whole number or a phrase")
+    return item
 
 
 def phrase(msgid: str, /, **values: object) -> Phrase:
@@ -178,6 +199,10 @@ class PlanError(Exception):
 
 class DocumentError(PlanError):
     """A plan file, a published plan body or a change to a plan is not valid."""
+
+
+class PhraseError(PlanError):
+    """A text is not a phrase that another process wrote."""
 
 
 class CodebookError(PlanError):

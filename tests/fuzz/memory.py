@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import tracemalloc
 from collections.abc import Callable
 
 
 def peak_bytes(task: Callable[[], object]) -> int:
     """Run a task and give the peak of what it had allocated through Python, beyond what was there before."""
-    gc.collect()
     is_traced = tracemalloc.is_tracing()
     if not is_traced:
         tracemalloc.start()

@@ -1,0 +1,352 @@
+"""Targets that need more than bytes: keys, a round's sizes, a log, the other files of an import.
+
+What an attacker may hold a key for is signed here, so that mutations reach what stands behind the signature.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import datetime as dt
+import functools
+import io
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fakes_auditors import joined_county
+from fakes_coordinator import tls_key
+from fakes_federation import TinyFederation, fake_bytes, sign_entry
+from fuzz.roundtrip import text_of
+from numpy.typing import NDArray
+
+from coordinator.ca import Authority, create_authority, issue_client
+from crypto import canonical, derivation, field64, merkle, note, policy, sealing, tiles, tlog_proof
+from crypto.checkpoint import Checkpoint
+from crypto.errors import CryptoError, DecodeError
+from crypto.note import KeyType, SigningKey, VerifierKey
+from node import frames
+from node.vault.enrol import Floors
+from node.vault.enrol import parse_floors as parse_floor_values
+from node.vault.import_file import ImportContext, ImportResult, import_files
+from node.vault.importing.reader import Table, read_table
+from plan.published import Published, disagreement
+from plan.published import read_published as read_published_plan
+from protos import bodies, enrolment
+from protos.bodies import RosterBody, key_name, parse_release_body
+from protos.errors import StatementError
+from protos.ledger import Ledger
+from protos.report_payload import ReportPayload
+from protos.report_payload import parse_payload as parse_report_payload
+from protos.statements import Plan, Statement, body_ref, parse_statement
+from results.release import Release
+from results.release import read_release as read_release_tables
+
+FEDERATION = "county-1"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+BODY_MARK = b"\n\0"
+ROUND_SECRET = fake_bytes("fuzz round secret", sealing.ROUND_SECRET_BYTES)
+BOX_INFO = b"fuzz"
+CELLS, BOX_BYTES, NUM_BOXES = 4, 8, 2
+NOW = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)
+
+
+def note_key(name: str, key_type: KeyType = KeyType.ED25519) -> SigningKey:
+    """A key that the tests hold."""
+    return SigningKey(name, key_type, fake_bytes(f"fuzz key {name}"))
+
+
+LOG_KEY = note_key(key_name(FEDERATION, "log"))
+WITNESSES = [
+    note_key(key_name(FEDERATION, "witness", f"a{place}"), KeyType.COSIGNATURE) for place in (1, 2, 3)
+]
+WITNESS_KEYS = tuple(key.verifier for key in WITNESSES)
+KNOWN_KEYS: tuple[VerifierKey, ...] = (LOG_KEY.verifier, *WITNESS_KEYS)
+ENTRY = b"an entry"
+
+# ------------------------------------------------------------------ crypto
+
+
+def parse_vector(data: bytes) -> NDArray[np.uint64]:
+    """Read as many cells as there may be."""
+    return field64.parse_vector(data, max(1, len(data) // 8))
+
+
+def parse_seeds(data: bytes) -> tuple[bytes, ...]:
+    """Read an opened box of three seeds."""
+    return derivation.parse_box_plaintext(data, 3)
+
+
+def open_box(data: bytes) -> bytes:
+    """Open a box with a fixed round key."""
+    return sealing.open_box(ROUND_SECRET, data, BOX_INFO)
+
+
+def verify_note(data: bytes) -> object:
+    """Find who signed a note."""
+    return note.verified_by(note.parse_note(data), KNOWN_KEYS)
+
+
+def verify_cosigned(data: bytes) -> Checkpoint:
+    """Verify a checkpoint with two cosignatures."""
+    return tlog_proof.verify_cosigned(data, LOG_KEY.verifier, WITNESS_KEYS, 2)
+
+
+def verify_receipt(data: bytes) -> Checkpoint:
+    """Verify a proof that a fixed entry is in the log."""
+    return tlog_proof.verify_proof(tlog_proof.parse_proof(data), ENTRY, LOG_KEY.verifier, WITNESS_KEYS, 2)
+
+
+def _proof_parts(data: bytes) -> tuple[int, int, list[bytes]]:
+    """Two numbers of 64 bits with sign, then hashes; the last may be short."""
+    first, second = struct.unpack(">qq", data[:16].ljust(16, b"\0"))
+    return first, second, [data[at : at + 32] for at in range(16, len(data), 32)]
+
+
+def verify_inclusion(data: bytes) -> None:
+    """Verify an inclusion proof: index, size, root, hashes."""
+    index, size, (root, *proof) = (*_proof_parts(data)[:2], _proof_parts(data)[2] or [b""])
+    merkle.verify_inclusion(merkle.leaf_hash(ENTRY), index, size, proof, root)
+
+
+def verify_consistency(data: bytes) -> None:
+    """Verify a consistency proof: sizes, old root, new root, hashes."""
+    old, new, hashes = _proof_parts(data)
+    old_root, new_root, *proof = [*hashes, b"", b""]
+    merkle.verify_consistency(old, new, proof[: max(0, len(proof) - 2)], old_root, new_root)
+
+
+def parse_tile(data: bytes) -> tuple[bytes, ...]:
+    """Read a tile as wide as it can be."""
+    return tiles.parse_tile(data, max(1, min(256, len(data) // 32)))
+
+
+def parse_entries(data: bytes) -> tuple[bytes, ...]:
+    """Read a bundle; the first byte is the number of its entries."""
+    if not data:
+        raise DecodeError("no number of entries")
+    return tiles.parse_entries(data[1:], data[0])
+
+
+def encode_entries(entries: tuple[bytes, ...]) -> bytes:
+    """Write what `parse_entries` reads."""
+    return bytes([len(entries)]) + tiles.encode_entries(entries)
+
+
+def verify_policed(data: bytes) -> Checkpoint:
+    """Verify a checkpoint by a policy: the policy, then the mark, then the note."""
+    written, _, checkpoint_note = data.partition(BODY_MARK)
+    parsed = policy.parse_policy(text_of(written) + "\n")
+    parsed.is_satisfied(set(parsed.witnesses))
+    return policy.verify_checkpoint(checkpoint_note, parsed)
+
+
+# ------------------------------------------------------------------ protos
+
+
+def parse_roster(data: bytes) -> RosterBody:
+    """Read a roster's body of the tests' federation."""
+    return bodies.parse_roster_body(data, FEDERATION)
+
+
+def parse_payload(data: bytes) -> ReportPayload:
+    """Read a payload of a small round."""
+    return parse_report_payload(data, CELLS, BOX_BYTES, NUM_BOXES)
+
+
+def parse_signed_request(data: bytes) -> enrolment.Request:
+    """Read an enrolment request that its sender has signed, whatever it says."""
+    with contextlib.suppress(CryptoError):
+        values = canonical.parse_json(data)
+        if isinstance(values, dict):
+            key = _request_key(values)
+            text = f"{enrolment.REQUEST_FORMAT}\n{canonical.encode_json(values).decode()}\n"
+            data = canonical.encode_json({**values, "signature": key.sign(text)})
+    return enrolment.parse_request(data)
+
+
+def _request_key(values: Any) -> SigningKey:
+    try:
+        name = note.parse_vkey(str(values.get("key"))).name
+    except CryptoError:
+        name = "nobody"
+    return note_key(name)
+
+
+@functools.cache
+def county() -> tuple[TinyFederation, dict[str, Ledger]]:
+    """A federation with one released round and one that collects, and its ledger at each stage."""
+    federation = TinyFederation()
+    stages: dict[str, Ledger] = {}
+
+    def keep(name: str) -> None:
+        stages[name] = copy.deepcopy(federation.ledger)
+
+    keep("genesis")
+    federation.join()
+    keep("joined")
+    round_id = federation.publish()
+    keep("planned")
+    federation.approve(round_id)
+    keep("approved")
+    for name in federation.nodes:
+        federation.report(name, round_id)
+    keep("reported")
+    federation.fix_candidates(round_id)
+    keep("fixed")
+    for name in list(federation.auditors)[:3]:
+        federation.check(name, round_id)
+    keep("checked")
+    federation.close(round_id)
+    keep("closed")
+    for name in list(federation.auditors)[:3]:
+        federation.agree(name, round_id)
+    keep("agreed")
+    for name in list(federation.auditors)[:3]:
+        federation.open_(name, round_id)
+    keep("opened")
+    federation.release(round_id)
+    keep("released")
+    return federation, stages
+
+
+STAGES = (
+    *("genesis", "joined", "planned", "approved", "reported"),
+    *("fixed", "checked", "closed", "agreed", "opened", "released"),
+)
+
+
+def check_entry(data: bytes) -> Statement:
+    """Check a statement as the next entry of a log: stage (1 byte), text, mark, body; signed as it needs."""
+    federation, stages = county()
+    ledger = stages[STAGES[(data[0] if data else 0) % len(STAGES)]]
+    written, _, body = data[1:].partition(BODY_MARK)
+    text = _with_body(text_of(written) + "\n", body)
+    with contextlib.suppress(CryptoError):
+        return ledger.check(sign_entry(text, _signers(federation, text)), body)
+    return ledger.check(text_of(written).encode("utf-8", "replace"), body)
+
+
+def _with_body(text: str, body: bytes) -> str:
+    """Name the body in the text where the text names one."""
+    head, line, _ = text.partition("\nbody-sha256 ")
+    if not line:
+        return text
+    ref = body_ref(body)
+    return f"{head}\nbody-sha256 {ref.sha256.hex()}\nbody-bytes {ref.size}\n"
+
+
+def _signers(federation: TinyFederation, text: str) -> list[SigningKey]:
+    fields = dict(line.split(" ", 1) for line in text.split("\n") if " " in line)
+    kind = text.split("\n", 1)[0].removeprefix("fedscreen/").removesuffix("/v1")
+    if kind == "roster":
+        return [federation.coordinator, *federation.auditors.values()]
+    if kind == "report" and fields.get("node", "") in federation.nodes:
+        return [federation.nodes[fields["node"]].key(federation.federation)]
+    if fields.get("auditor", "") in federation.auditors and kind != "plan":
+        return [federation.auditors[fields["auditor"]]]
+    return [federation.coordinator]
+
+
+def verify_logged(data: bytes) -> Checkpoint:
+    """Check a checkpoint against a copy of the log."""
+    return county()[1]["released"].verify_checkpoint(data)
+
+
+# ------------------------------------------------------------------ plan, results
+
+
+@functools.cache
+def real_plan() -> tuple[Plan, bytes]:
+    """A plan that follows all rules, as statement and body."""
+    made = joined_county()
+    round_log = made.ledger.rounds[made.publish_plan()]
+    return round_log.terms, round_log.plan.body
+
+
+def read_published(data: bytes) -> tuple[Published, object]:
+    """Read a published plan: its body, and after a mark the text of its statement, if it is a plan's."""
+    body, mark, text = data.partition(BODY_MARK)
+    statement: Any = real_plan()[0]
+    if mark:
+        with contextlib.suppress(StatementError):
+            found = parse_statement(text_of(text))
+            statement = found if isinstance(found, Plan) else statement
+    published = read_published_plan(statement, body)
+    return published, disagreement(statement, published)
+
+
+def read_release(data: bytes) -> Release:
+    """Read the body of a release with its plan."""
+    parse_release_body(data)
+    statement, body = real_plan()
+    document = read_published_plan(statement, body).document
+    tables: Any = canonical.parse_json(data)
+    return read_release_tables(document, tables["tables"], release="ab" * 32, reports_in=6)
+
+
+# ------------------------------------------------------------------ node, coordinator
+
+
+def parse_floors(data: bytes) -> Floors:
+    """Read a school's floors out of a command."""
+    return parse_floor_values(frames.parse_object(data))
+
+
+def read_csv(data: bytes) -> Table:
+    """Read a csv file."""
+    return read_table("roster", data, "roster.csv")
+
+
+def read_xlsx(data: bytes) -> Table:
+    """Read a workbook."""
+    return read_table("roster", data, "roster.xlsx")
+
+
+def read_sheet(data: bytes) -> Table:
+    """Read a workbook with this sheet; after a mark, its shared strings."""
+    sheet, _, strings = data.partition(BODY_MARK)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in {**_plain_parts(), "xl/worksheets/sheet1.xml": sheet}.items():
+            archive.writestr(name, content)
+        if strings:
+            archive.writestr("xl/sharedStrings.xml", strings)
+    return read_xlsx(packed.getvalue())
+
+
+@functools.cache
+def _plain_parts() -> dict[str, bytes]:
+    from fuzz.seeds import workbook
+
+    with zipfile.ZipFile(io.BytesIO(workbook())) as archive:
+        names = [name for name in archive.namelist() if "sheet1.xml" not in name and "sharedS" not in name]
+        return {name: archive.read(name) for name in names if not name.startswith("docProps")}
+
+
+def import_screening(data: bytes) -> ImportResult:
+    """Import a wave: the platform's csv, and after a mark the roster's; never an error, only issues."""
+    from fuzz.seeds import roster_csv
+
+    screening, mark, roster = data.partition(BODY_MARK)
+    files = {
+        "screening": screening,
+        "roster": roster if mark else roster_csv(),
+        "profile": (EXAMPLES / "profiles/platform.toml").read_bytes(),
+        "codebook": (EXAMPLES / "codebooks/mht.toml").read_bytes(),
+    }
+    context = ImportContext(bytes(32), "2026-2027", "A", dt.date(2026, 9, 30), "6-3", "require")
+    return import_files(files, {"roster": "a.csv", "screening": "b.csv"}, context)
+
+
+@functools.cache
+def _authority() -> Authority:
+    return create_authority(FEDERATION, NOW, tls_key("ca"))
+
+
+def issue_certificate(data: bytes) -> str:
+    """Certify the key of a signing request in PEM."""
+    pem = data.decode("utf-8", "replace")  # as in a request, which is JSON and so Unicode
+    return issue_client(_authority(), pem, f"spiffe://{FEDERATION}/node/s1", 30, NOW)
