@@ -15,23 +15,26 @@ I/O-free; no clock. Spec: docs/protocol.md "Statements", docs/log.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from crypto.checkpoint import Checkpoint, parse_checkpoint
-from crypto.errors import CryptoError, VerificationError
-from crypto.merkle import EMPTY_ROOT, CompactRange, leaf_hash
-from crypto.note import Note, VerifierKey, parse_note, verified_by
+from crypto.errors import CryptoError
+from crypto.merkle import leaf_hash
+from crypto.merkle_tree import HashList, MerkleTree
+from crypto.note import VerifierKey, parse_note, verified_by
 from crypto.replication import validate_parameters
 from protos import round_log as rules
 from protos.bodies import ReportName, RosterBody, parse_roster_body
 from protos.card import FederationCard
-from protos.errors import BodyError, LedgerError, StatementError
+from protos.entry import Entry, parse_entry
+from protos.errors import BodyError, LedgerError
 from protos.fields import ZERO_DIGEST
-from protos.round_log import Logged, RoundLog, RoundState
+from protos.positions import Positions
+from protos.report_table import Logged, ReportTable
+from protos.round_log import RoundLog, RoundState
 from protos.statements import (
-    MAX_ENTRY_BYTES,
     Abandon,
     Agreement,
     Approval,
@@ -48,13 +51,13 @@ from protos.statements import (
     Statement,
     body_of,
     body_ref,
-    digest,
-    parse_statement,
 )
 
 __all__ = ["Ledger", "Logged", "RosterState", "RoundLog", "RoundState"]
 
 MIN_REPORTS = 5
+ReadEntry = Callable[[int], bytes]
+"""Gives the entry at a position; it stands in the log already."""
 _Apply = Callable[[Logged[Any]], None]
 
 
@@ -73,7 +76,7 @@ class Ledger:
 
     Attributes:
         card: what this reader pinned.
-        leaves: leaf hash of every entry.
+        tree: the Merkle tree over the entries; `leaves` are its leaf hashes.
         entries_digest: digest of a statement → its position.
         rosters: every roster by digest; `roster` is the one in force.
         rounds: every round by id, in the order of their plans.
@@ -81,24 +84,40 @@ class Ledger:
         last_report: node id → digest of its newest report in any round.
     """
 
-    def __init__(self, card: FederationCard) -> None:
+    def __init__(self, card: FederationCard, read_entry: ReadEntry | None = None) -> None:
+        """Start an empty log.
+
+        Args:
+            card: what this reader pins.
+            read_entry: where entries can be read back from; without it report headers stay in memory.
+        """
         self.card = card
-        self.leaves: list[bytes] = []
-        self.entries_digest: dict[bytes, int] = {}
+        self.tree = MerkleTree()
         self.rosters: dict[bytes, RosterState] = {}
         self.rounds: dict[bytes, RoundLog] = {}
         self.revoked_nodes: dict[str, int] = {}
         self.revoked_auditors: dict[str, int] = {}
         self.last_report: dict[str, bytes] = {}
         self.replays: list[Logged[Replayed]] = []
+        self._positions = Positions(self.rounds)
+        self._digests = HashList()
+        self._read_entry = read_entry
         self._chain: list[RosterState] = []
-        self._range = CompactRange()
-        self._roots: list[bytes] = [EMPTY_ROOT]
 
     @property
     def size(self) -> int:
         """Number of entries."""
-        return len(self.leaves)
+        return self.tree.size
+
+    @property
+    def leaves(self) -> HashList:
+        """Leaf hash of every entry."""
+        return self.tree.leaves
+
+    @property
+    def entries_digest(self) -> Mapping[bytes, int]:
+        """Digest of every statement → its position."""
+        return self._positions
 
     @property
     def roster(self) -> RosterState:
@@ -118,30 +137,30 @@ class Ledger:
 
     def root(self, size: int | None = None) -> bytes:
         """Return the tree's root at a size (default: now)."""
-        return self._roots[self.size if size is None else size]
+        return self.tree.root(size)
 
-    def check(self, entry: bytes, body: bytes) -> Statement:
+    def check(self, entry: bytes | Entry, body: bytes) -> Statement:
         """Check that an entry may come next, changing nothing.
 
         Raises:
             LedgerError: it may not; the code says why.
         """
-        return cast(Statement, self._examine(entry, body)[0].statement)
+        return cast(Statement, self._examine(_parsed(entry), body)[0].statement)
 
-    def append(self, entry: bytes, body: bytes) -> Statement:
+    def append(self, entry: bytes | Entry, body: bytes) -> Statement:
         """Check and take the next entry; on an error nothing has changed.
 
         Args:
-            entry: the signed note.
+            entry: the signed note, parsed or not.
             body: the statement's body, empty where its type has none.
         """
-        logged, apply = self._examine(entry, body)
+        parsed = _parsed(entry)
+        logged, apply = self._examine(parsed, body)
+        self._digests.append(logged.digest)
         apply(logged)
-        leaf = leaf_hash(entry)
-        self.leaves.append(leaf)
-        self.entries_digest[logged.digest] = logged.index
-        self._range.append(leaf)
-        self._roots.append(self._range.root())
+        if not isinstance(logged.statement, Report):
+            self._positions.others[logged.digest] = logged.index
+        self.tree.append(leaf_hash(parsed.data))
         return cast(Statement, logged.statement)
 
     def roster_at(self, size: int) -> RosterState:
@@ -178,7 +197,7 @@ class Ledger:
             raise LedgerError("bad-checkpoint", "the checkpoint is damaged or wrongly signed") from err
         if checkpoint.origin != self.card.log.name or self.card.log not in signers:
             raise LedgerError("bad-checkpoint", "the checkpoint is not signed by this federation's log")
-        if checkpoint.root != self._roots[checkpoint.size]:
+        if checkpoint.root != self.root(checkpoint.size):
             raise LedgerError("split-view", f"another tree than this copy's at size {checkpoint.size}")
         needed = roster.statement.quorum if quorum is None else quorum
         found = len(set(signers) & set(cosigners))
@@ -192,30 +211,33 @@ class Ledger:
 
     # -- what may come next ------------------------------------------------------------------
 
-    def _examine(self, entry: bytes, body: bytes) -> tuple[Logged[Any], _Apply]:
-        if len(entry) > MAX_ENTRY_BYTES:
-            raise LedgerError("too-long", f"entry of {len(entry)} bytes, at most {MAX_ENTRY_BYTES}")
-        try:
-            note = parse_note(entry)
-            statement = parse_statement(note.text)
-        except (CryptoError, StatementError) as err:
-            raise LedgerError("bad-entry", str(err)) from err
-        text_digest = digest(note.text)
-        if text_digest in self.entries_digest:
+    def _examine(self, entry: Entry, body: bytes) -> tuple[Logged[Any], _Apply]:
+        statement = entry.statement
+        if self._is_logged(entry):
             raise LedgerError("already-logged", "this statement stands in the log already")
         self._check_common(statement, body)
-        logged: Logged[Any] = Logged(statement, note.text, text_digest, self.size, body)
+        logged: Logged[Any] = Logged(statement, entry.note.text, entry.digest, self.size, body)
         try:
             signers, apply = self._rule(logged)
         except BodyError as err:
             raise LedgerError("bad-body", str(err)) from err
         if not isinstance(statement, Roster | Revoke):
-            _verify_signers(note, signers)
+            entry.verify_signers(signers)
         elif isinstance(statement, Roster):
-            self._verify_roster_signers(note, body)
+            self._verify_roster_signers(entry, body)
         else:
-            self._verify_revoke_signers(note)
+            self._verify_revoke_signers(entry)
         return logged, apply
+
+    def _is_logged(self, entry: Entry) -> bool:
+        report = entry.statement
+        if not isinstance(report, Report):
+            return entry.digest in self._positions.others
+        reports = self.rounds[report.round].reports if report.round in self.rounds else {}
+        slot = report.node, report.attempt
+        return (
+            isinstance(reports, ReportTable) and slot in reports and reports.digest_of(slot) == entry.digest
+        )
 
     def _check_common(self, statement: Statement, body: bytes) -> None:
         if statement.federation != self.card.federation:
@@ -341,7 +363,10 @@ class Ledger:
             raise LedgerError("wrong-plan", "expected one noise line a table")
 
         def apply(entry: Logged[Any]) -> None:
-            self.rounds[entry.digest] = RoundLog(entry.digest, entry, state.digest, state.body)
+            reports = ReportTable(self._load_report if self._read_entry else None, self._digests)
+            self.rounds[entry.digest] = RoundLog(
+                entry.digest, entry, state.digest, state.body, reports=reports
+            )
 
         return apply
 
@@ -354,16 +379,25 @@ class Ledger:
         rules.check_report(round_log, report, previous, report.node in self.revoked_nodes)
 
         def apply(entry: Logged[Any]) -> None:
-            round_log.reports[(report.node, report.attempt)] = entry
+            round_log.reports.add(entry)
             self.last_report[report.node] = entry.digest
 
         return (node.report,), apply
 
+    def _load_report(self, position: int) -> Logged[Report]:
+        """Read a logged report back; what the store gives must be what was appended."""
+        if self._read_entry is None:
+            raise LedgerError("not-kept", f"entry {position} cannot be read back")
+        entry = parse_entry(self._read_entry(position))
+        if not isinstance(entry.statement, Report) or entry.digest != self._digests[position]:
+            raise LedgerError("changed-entry", f"entry {position} is not the one that was appended")
+        return Logged(entry.statement, entry.note.text, entry.digest, position, b"")
+
     def _rule_replayed(self, replayed: Replayed) -> tuple[tuple[VerifierKey, ...], _Apply]:
         round_log = self._round(replayed.round)
-        report = round_log.report_by_digest(replayed.report)
+        slot = round_log.reports.find(replayed.report)
         auditor = self.roster.body.auditor(replayed.auditor)
-        if auditor is None or report is None or report.statement.node != replayed.node:
+        if auditor is None or slot is None or slot[0] != replayed.node:
             raise LedgerError("wrong-replay", "no such auditor, or no such report of that node")
         if replayed.auditor in self.revoked_auditors:
             raise LedgerError(rules.REVOKED, f"{replayed.auditor} is revoked")
@@ -420,16 +454,16 @@ class Ledger:
 
     # -- who must have signed ----------------------------------------------------------------
 
-    def _verify_roster_signers(self, note: Note, body: bytes) -> None:
+    def _verify_roster_signers(self, entry: Entry, body: bytes) -> None:
         new = parse_roster_body(body, self.card.federation)
         old = self._chain[-1] if self._chain else None
         coordinator = old.body.coordinator if old else new.coordinator
         old_keys = {row.statement for row in old.body.auditors} if old else set()
         order = [row.statement for row in new.auditors]
         order += [row.statement for row in (old.body.auditors if old else ()) if row.statement not in order]
-        names = [signature.name for signature in note.signatures]
+        names = [signature.name for signature in entry.note.signatures]
         present = [key for key in order if key.name in names]
-        _verify_signers(note, (coordinator, *present))
+        entry.verify_signers((coordinator, *present))
         missing = [key.name for key in order if key not in old_keys and key not in present]
         if missing:
             raise LedgerError("too-few-signatures", f"new auditor {missing[0]} has not signed")
@@ -437,27 +471,17 @@ class Ledger:
         if len(set(present) & old_keys) < needed:
             raise LedgerError("too-few-signatures", f"needs {needed} auditors of the preceding roster")
 
-    def _verify_revoke_signers(self, note: Note) -> None:
+    def _verify_revoke_signers(self, entry: Entry) -> None:
         state = self.roster
-        names = [signature.name for signature in note.signatures]
+        names = [signature.name for signature in entry.note.signatures]
         if names == [state.body.coordinator.name]:
-            _verify_signers(note, (state.body.coordinator,))
+            entry.verify_signers((state.body.coordinator,))
             return
         present = tuple(row.statement for row in state.body.auditors if row.statement.name in names)
-        _verify_signers(note, present)
+        entry.verify_signers(present)
         if len(present) < state.statement.quorum:
             raise LedgerError("too-few-signatures", f"needs {state.statement.quorum} auditors")
 
 
-def _verify_signers(note: Note, keys: Sequence[VerifierKey]) -> None:
-    """Require exactly these signatures, in this order, all good."""
-    found = [(signature.name, signature.key_id) for signature in note.signatures]
-    if found != [(key.name, key.key_id) for key in keys]:
-        expected = ", ".join(key.name for key in keys)
-        raise LedgerError("wrong-signers", f"expected exactly the signatures of {expected}")
-    try:
-        verified = verified_by(note, keys)
-    except VerificationError as err:
-        raise LedgerError("bad-signature", "a signature does not verify") from err
-    if len(verified) != len(keys):
-        raise LedgerError("bad-signature", "a signature does not verify")
+def _parsed(entry: bytes | Entry) -> Entry:
+    return entry if isinstance(entry, Entry) else parse_entry(entry)

@@ -22,7 +22,6 @@ import enum
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from crypto.derivation import approvals_digest
 from crypto.replication import covers, subsets, subsets_with
@@ -40,6 +39,7 @@ from protos.bodies import (
 from protos.errors import LedgerError
 from protos.fields import ZERO_DIGEST
 from protos.report_payload import body_bytes
+from protos.report_table import Logged, ReportTable
 from protos.statements import (
     Abandon,
     Agreement,
@@ -54,7 +54,8 @@ from protos.statements import (
     Statement,
 )
 
-T = TypeVar("T", bound=Statement, covariant=True)
+__all__ = ["Logged", "RoundLog", "RoundState"]
+
 REVOKED = "revoked"
 
 
@@ -70,17 +71,6 @@ class RoundState(enum.Enum):
     ABORTED = "aborted"
 
 
-@dataclass(frozen=True, slots=True)
-class Logged(Generic[T]):
-    """A statement with its place in the log; `digest` is SHA-256 of the text."""
-
-    statement: T
-    text: str
-    digest: bytes
-    index: int
-    body: bytes
-
-
 @dataclass(slots=True)
 class RoundLog:
     """Everything that the log says about one round. Only `protos.ledger` changes it."""
@@ -90,7 +80,7 @@ class RoundLog:
     roster_digest: bytes
     roster: RosterBody
     approvals: dict[str, Logged[Approval]] = field(default_factory=dict)
-    reports: dict[tuple[str, int], Logged[Report]] = field(default_factory=dict)
+    reports: ReportTable = field(default_factory=ReportTable)
     candidates: Logged[Candidates] | None = None
     checked: dict[str, Logged[Checked]] = field(default_factory=dict)
     close: Logged[Close] | None = None
@@ -98,6 +88,7 @@ class RoundLog:
     abandons: dict[str, Logged[Abandon]] = field(default_factory=dict)
     openings: dict[str, Logged[Opening]] = field(default_factory=dict)
     release: Logged[Release] | None = None
+    _approvals_digest: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def terms(self) -> Plan:
@@ -158,15 +149,19 @@ class RoundLog:
         """Compute apr, the digest of all approval texts in plan order; only once all have approved."""
         if not self.is_approved:
             raise LedgerError("not-approved", "not all auditors of the plan have approved")
-        return approvals_digest([self.approvals[auditor].text for auditor in self.terms.auditors])
+        if not self._approvals_digest:  # each report names it; there is one approval an auditor, ever
+            texts = [self.approvals[auditor].text for auditor in self.terms.auditors]
+            self._approvals_digest = approvals_digest(texts)
+        return self._approvals_digest
 
     def report_by_digest(self, digest: bytes) -> Logged[Report] | None:
         """Find a report of this round by the digest of its header."""
-        return next((row for row in self.reports.values() if row.digest == digest), None)
+        slot = self.reports.find(digest)
+        return None if slot is None else self.reports[slot]
 
     def attempts_of(self, node: str) -> list[Logged[Report]]:
         """The reports of one node in this round, by attempt."""
-        return [row for (name, _), row in sorted(self.reports.items()) if name == node]
+        return [self.reports[(node, attempt)] for attempt in range(self.reports.num_attempts(node))]
 
     def candidate_names(self) -> tuple[ReportName, ...]:
         """The logged candidates; empty before there are any."""
@@ -186,9 +181,10 @@ def candidates_for(round_log: RoundLog, log_size: int, revoked: Mapping[str, int
         revoked: node id → position of its revocation.
     """
     best: dict[str, ReportName] = {}
-    for (node, attempt), row in sorted(round_log.reports.items()):
-        if row.index < log_size and revoked.get(node, log_size) >= log_size:
-            best[node] = ReportName(node, attempt, row.digest)
+    reports = round_log.reports
+    for node, attempt in sorted(reports):
+        if reports.position_of((node, attempt)) < log_size and revoked.get(node, log_size) >= log_size:
+            best[node] = ReportName(node, attempt, reports.digest_of((node, attempt)))
     return tuple(best[node] for node in sorted(best))
 
 
@@ -249,7 +245,7 @@ def check_report(round_log: RoundLog, report: Report, previous: bytes, is_revoke
         raise _refuse(REVOKED, f"{report.node} is revoked")
     if report.roster != round_log.roster_digest or report.approvals != round_log.approvals_digest():
         raise _refuse("wrong-round", "the report names another roster or other approvals")
-    attempts = len(round_log.attempts_of(report.node))
+    attempts = round_log.reports.num_attempts(report.node)
     if report.attempt != attempts:
         raise _refuse("wrong-attempt", f"attempt {report.attempt}, the next one is {attempts}")
     if report.previous != previous:
