@@ -7,16 +7,14 @@ test value. A sealed box is random, so an existing one is kept as long as it sti
 """
 
 import hashlib
-import json
 import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER.parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[level]) for level in (2, 0)]
 
 import numpy as np  # noqa: E402
+from vector_files import Files, load, made_by, main  # noqa: E402
 
 from crypto import derivation, note, sealing, sharing  # noqa: E402
 from crypto.canonical import encode_json, encode_parts  # noqa: E402
@@ -27,7 +25,7 @@ from crypto.mask_sum import MaskSum  # noqa: E402
 from crypto.replication import subsets, subsets_with  # noqa: E402
 from crypto.xof import XofHmacSha256Aes128, format_dst  # noqa: E402
 
-SOURCE = "made by tests/vectors/regenerate.py with the rooms of this repository; test values, no secrets"
+SOURCE = made_by("regenerate.py")
 
 MASTER = bytes(range(32))
 FEDERATION, NODE, AUDITOR = "county-demo", "school-07", "health-centre"
@@ -141,14 +139,12 @@ def sealing_vectors() -> dict[str, Any]:
 
 
 def _kept_box(plaintext: bytes, info: bytes) -> str | None:
-    path = FOLDER / "sealing.json"
-    if not path.exists():
-        return None
-    box: str = json.loads(path.read_text(encoding="utf-8"))["box"]
+    box: str | None = load("sealing.json").get("box")
     try:
-        return box if sealing.open_box(ROUND_SECRET, bytes.fromhex(box), info) == plaintext else None
+        is_good = box and sealing.open_box(ROUND_SECRET, bytes.fromhex(box), info) == plaintext
     except OpenError:
         return None
+    return box if is_good else None
 
 
 def note_vectors() -> dict[str, Any]:
@@ -217,7 +213,7 @@ def canonical_vectors() -> dict[str, Any]:
     }
 
 
-FILES: dict[str, Callable[[], dict[str, Any]]] = {
+FILES: Files = {
     "canonical.json": canonical_vectors,
     "derivation.json": derivation_vectors,
     "masks.json": mask_vectors,
@@ -226,28 +222,5 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
-def contents(name: str) -> str:
-    """Return what a file should hold."""
-    return json.dumps(FILES[name](), ensure_ascii=False, indent=1) + "\n"
-
-
-def outdated() -> Iterable[str]:
-    """Yield the files that are absent or would change."""
-    for name in FILES:
-        path = FOLDER / name
-        if not path.exists() or path.read_text(encoding="utf-8") != contents(name):
-            yield name
-
-
-def main(arguments: list[str]) -> int:
-    """Write the files that changed, or with --check say which would."""
-    changed = list(outdated())
-    for name in changed:
-        print(name)
-        if "--check" not in arguments:
-            (FOLDER / name).write_text(contents(name), encoding="utf-8")
-    return int(bool(changed) and "--check" in arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(FILES, sys.argv[1:]))

@@ -1,26 +1,37 @@
-"""Write tests/vectors/statements.json: the text of one statement of each type, and texts that are refused.
+"""Write statements.json, the text of one statement of each type, and statements_bad_texts.json.
 
-Run as `python tests/vectors/regenerate_statements.py`; the examples are those of the test module.
+    python tests/vectors/regenerate_statements.py [--check]
+
+The examples are those of tests/statement_samples.py. A bad text is refused by whoever reads it.
 """
 
-from __future__ import annotations
-
-import importlib.util
-import json
+import sys
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(Path(__file__).parents[level]) for level in (2, 1, 0)]
+
+from statement_samples import EXAMPLES  # noqa: E402
+from vector_files import made_by, main  # noqa: E402
+
+from protos.statements import encode_statement  # noqa: E402
+
+SOURCE = made_by("regenerate_statements.py")
 
 
-def main() -> None:
-    """Write the file anew."""
-    spec = importlib.util.spec_from_file_location("examples", HERE.parent / "protos" / "test_statements.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit("tests/protos/test_statements.py is missing")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    texts = {name: module.encode_statement(example) for name, example in module.EXAMPLES.items()}
-    agreement, plan = texts["agreement"], texts["plan"]
+def texts() -> dict[str, str]:
+    """The text of one statement of each type."""
+    return {name: encode_statement(example) for name, example in EXAMPLES.items()}
+
+
+def good() -> dict[str, Any]:
+    """The good texts."""
+    return {"source": SOURCE, "texts": texts()}
+
+
+def refused() -> dict[str, Any]:
+    """Texts with one fault each."""
+    agreement, plan = texts()["agreement"], texts()["plan"]
     bad = {
         "no line feed at the end": agreement[:-1],
         "two line feeds at the end": agreement + "\n",
@@ -44,11 +55,18 @@ def main() -> None:
         "noise without thresholds": plan.replace("noise A1 64 14000 " + "11" * 32, "noise A1 64 14000"),
         "not in normal form C": agreement.replace("auditor a1", "auditor e\u0301"),
         "byte order mark": "\ufeff" + agreement,
+        "swapped lines": agreement.replace("auditor a1\n", "").replace("/v1\n", "/v1\nauditor a1\n"),
+        "a line twice": agreement.replace("auditor a1\n", "auditor a1\n" * 2),
+        "a line missing": agreement.replace("auditor a1\n", ""),
+        "padding bits not zero": texts()["approval"].replace("A==\n", "B==\n").replace("A=\n", "B=\n"),
+        "a subset of nobody": texts()["opening"].replace("sum 3 ", "sum 0 "),
         "empty": "",
     }
-    head = {"made by": "fedscreen, regenerate_statements.py", "texts": texts, "bad": bad}
-    (HERE / "statements.json").write_text(json.dumps(head, indent=1, ensure_ascii=True) + "\n", "utf-8")
+    cases = [{"name": name, "text": text, "error": "StatementError"} for name, text in bad.items()]
+    return {"source": SOURCE, "cases": cases}
 
+
+FILES = {"statements.json": good, "statements_bad_texts.json": refused}
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(FILES, sys.argv[1:]))
