@@ -3,17 +3,20 @@ PYTHON ?= python3
 VENV   := .venv
 DEMO   := $(VENV)/demo/bin/python
 DEV    := $(VENV)/dev/bin/python
+FUZZ   := $(VENV)/fuzz/bin/python
+SECONDS ?= 60
 ARGS   ?=
 SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fedscreen/*.py fedscreen/*/*.py node/*.py node/*/*.py node/*/*/*.py \
 	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check bench protos locale lock clean help
+.PHONY: demo test check fuzz bench protos locale lock clean help
 
 help:
 	@echo "make demo    a county of real processes on this machine   (ARGS='--schools 12')"
 	@echo "make test    the whole test suite with coverage"
 	@echo "make check   style, types, import rules, generated code and lock"
+	@echo "make fuzz    every parser against hostile bytes         (SECONDS=60, together; ARGS='plan.toml')"
 	@echo "make bench   benchmarks"
 	@echo "make protos | locale | lock    regenerate what is generated"
 
@@ -37,6 +40,9 @@ check: $(VENV)/dev.stamp
 	$(VENV)/dev/bin/lint-imports
 	$(VENV)/dev/bin/buf lint
 	$(DEV) tests/generated_is_current.py
+
+fuzz: $(VENV)/fuzz/lock.stamp
+	$(FUZZ) tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(DEV) bench/run.py $(ARGS)
@@ -83,4 +89,9 @@ $(VENV)/dev/lock.stamp: requirements-dev.lock $(VENV)/python.stamp
 
 $(VENV)/dev.stamp: $(VENV)/dev/lock.stamp pyproject.toml
 	$(DEV) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/fuzz/lock.stamp: requirements-fuzz.lock $(VENV)/python.stamp
+	$(PYTHON) -m venv --clear $(VENV)/fuzz
+	$(FUZZ) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
 	@touch $@

@@ -19,7 +19,9 @@ LOCKS = {
     "requirements-coordinator.lock": ["coordinator"],
     "requirements-demo.lock": ["demo", "build"],
     "requirements-dev.lock": ["dev", "build"],
+    "requirements-fuzz.lock": ["demo"],
 }
+MORE_PACKAGES = {"requirements-fuzz.lock": ["tests/fuzz/requirements.in"]}
 PROTO = "protos/fedscreen_v1.proto"
 GENERATED = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]
 
@@ -30,7 +32,8 @@ def compile_lock(name: str, target: Path) -> None:
     committed = ROOT / name
     if committed.exists() and committed != target:
         target.write_bytes(committed.read_bytes())
-    command = [BIN / "uv", "pip", "compile", "-q", "pyproject.toml", *extras, "--universal"]
+    sources = ["pyproject.toml", *MORE_PACKAGES.get(name, [])]
+    command = [BIN / "uv", "pip", "compile", "-q", *sources, *extras, "--universal"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "-o", target]
     subprocess.run(command, cwd=ROOT, check=True)
 
