@@ -4,25 +4,45 @@ y = x + noise - Σ_A M_A modulo p for the subsets A of `replication.subsets(n, t
 of seed_A. Over a set S of reports, Σ y + Σ_A (Σ_S M_A) = Σ (x + noise). This is Prio3's sharding of the
 measurement (draft-irtf-cfrg-vdaf-20 section 7.2.1, `crypto.prio3_shares`) with one helper share per subset,
 replicated.
+
+An auditor adds one stream of each of many reports: `MaskSum` is made for that. A node adds few streams to one
+table, once: `mask_vector` goes through it in pieces that stay in a core's first cache.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crypto.errors import ParameterError
-from crypto.field64 import FieldVector, centre_lift, from_signed, subtract
+from crypto.field64 import (
+    ELEMENT_BYTES,
+    MODULUS,
+    FieldVector,
+    centre_lift,
+    from_signed,
+    reduce_once,
+    subtract,
+)
 from crypto.mask_sum import MaskSum
 from crypto.prio3_shares import SEED_BYTES, USAGE_MEAS_SHARE, share_binder, unshard
 from crypto.replication import rank, subsets
-from crypto.xof import format_dst
+from crypto.xof import XofHmacSha256Aes128, format_dst, sample_vec
 
 MASK_USAGE = USAGE_MEAS_SHARE
+_PIECE_CELLS = 1 << 12  # 32 KiB of words; the working memory needs no fresh pages from the system
+_CTR_SLACK_BYTES = 16  # update_into asks for block size - 1 spare bytes
+_EPSILON = np.uint64(2**32 - 1)  # 2^64 modulo p
 
 
 def mask_vector(
-    measurement: NDArray[np.int64], seeds: Mapping[int, bytes], round_id: bytes, n: int, t: int
+    measurement: NDArray[np.int64],
+    seeds: Mapping[int, bytes],
+    round_id: bytes,
+    n: int,
+    t: int,
+    *,
+    bound: int = MODULUS,
 ) -> FieldVector:
     """Subtract every mask from a noised table: the report share y, held by the coordinator.
 
@@ -32,23 +52,30 @@ def mask_vector(
         round_id: the plan's digest, 32 bytes.
         n: auditors of the plan.
         t: auditors that open.
+        bound: the modulus; tests lower it to force the rejection path.
 
     Returns:
         Canonical elements, shape (cells,): uniformly random to whoever lacks one of the seeds.
 
     Raises:
-        ParameterError: other subsets than those of (n, t), or a seed of another length.
+        ParameterError: other subsets than those of (n, t), a seed of another length, or no cells.
         ShapeMismatchError, FieldRangeError: the measurement is no such table.
 
     Privacy: publish-safe only if `measurement` holds the noise of the batch (privacy.discrete_gaussian).
     """
     if set(seeds) != set(subsets(n, t)):
         raise ParameterError(f"expected the seeds of the {len(subsets(n, t))} subsets of n={n}, t={t}")
-    noised = from_signed(measurement)
-    masks = MaskSum(len(noised))
-    for subset in subsets(n, t):
-        add_report_mask(masks, subset, seeds[subset], round_id, n, t)
-    return subtract(noised, masks.value())
+    y = from_signed(measurement)
+    if not len(y):
+        raise ParameterError("a table has at least one cell")
+    streams = [
+        XofHmacSha256Aes128(*_stream_inputs(subset, seeds[subset], round_id, n, t))
+        for subset in subsets(n, t)
+    ]
+    for start, masks in _sum_streams(streams, len(y), bound):
+        piece = y[start : start + len(masks)]
+        piece[:] = subtract(piece, masks)
+    return y
 
 
 def add_report_mask(acc: MaskSum, subset: int, seed: bytes, round_id: bytes, n: int, t: int) -> None:
@@ -59,9 +86,7 @@ def add_report_mask(acc: MaskSum, subset: int, seed: bytes, round_id: bytes, n: 
     Raises:
         ParameterError: no such subset, or a seed of another length.
     """
-    if len(seed) != SEED_BYTES:
-        raise ParameterError(f"a seed has {SEED_BYTES} bytes, found {len(seed)}")
-    acc.add_mask(seed, format_dst(MASK_USAGE, round_id), share_binder(1 + rank(subset, n, t)))
+    acc.add_mask(*_stream_inputs(subset, seed, round_id, n, t))
 
 
 def unmask(sum_y: FieldVector, mask_sums: Sequence[FieldVector]) -> NDArray[np.int64]:
@@ -78,3 +103,46 @@ def unmask(sum_y: FieldVector, mask_sums: Sequence[FieldVector]) -> NDArray[np.i
         ShapeMismatchError, FieldRangeError: a vector has another length or is not canonical.
     """
     return centre_lift(unshard((sum_y, *mask_sums)))
+
+
+def _stream_inputs(subset: int, seed: bytes, round_id: bytes, n: int, t: int) -> tuple[bytes, bytes, bytes]:
+    """Seed, dst and binder of the stream of M_A."""
+    if len(seed) != SEED_BYTES:
+        raise ParameterError(f"a seed has {SEED_BYTES} bytes, found {len(seed)}")
+    return seed, format_dst(MASK_USAGE, round_id), share_binder(1 + rank(subset, n, t))
+
+
+def _sum_streams(
+    streams: Sequence[XofHmacSha256Aes128], cells: int, bound: int
+) -> Iterator[tuple[int, FieldVector]]:
+    """Yield where each piece starts and the sum of the streams there, canonical.
+
+    The sum wraps at 2^64; where it is then below what was added, a wrap is counted (there are at most 35
+    streams), and each counts 2^64 ≡ 2^32 - 1 modulo p at the end.
+    """
+    width = min(cells, _PIECE_CELLS)
+    zeros = memoryview(bytes(width * ELEMENT_BYTES))
+    memory = memoryview(bytearray(width * ELEMENT_BYTES + _CTR_SLACK_BYTES))
+    for start in range(0, cells, width):
+        size = min(width, cells - start)
+        total, wraps = np.zeros(size, np.uint64), np.zeros(size, np.uint8)
+        for stream in streams:
+            words = _next_words(stream, zeros[: size * ELEMENT_BYTES], memory, bound)
+            np.add(total, words, out=total)
+            np.add(wraps, (total < words).view(np.uint8), out=wraps)
+        extra = wraps * _EPSILON
+        total += extra
+        total += (total < extra) * _EPSILON
+        yield start, reduce_once(total)
+
+
+def _next_words(
+    stream: XofHmacSha256Aes128, zeros: memoryview, memory: memoryview, bound: int
+) -> FieldVector:
+    """Read as many elements as `zeros` has; words at or above the bound are dropped as in `sample_vec`."""
+    stream.next_into(zeros, memory[: len(zeros) + _CTR_SLACK_BYTES])
+    words = np.frombuffer(memory, dtype="<u8", count=len(zeros) // ELEMENT_BYTES)
+    if words[words.argmax()] < bound:
+        return words
+    kept = words[words < np.uint64(bound)]
+    return np.concatenate((kept, sample_vec(stream, len(words) - len(kept), bound)))

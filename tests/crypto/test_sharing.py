@@ -13,7 +13,15 @@ from vectors_dir import own
 
 from crypto import derivation
 from crypto.errors import CryptoError, FieldRangeError, ParameterError, ShapeMismatchError
-from crypto.field64 import MAX_LIFT, MODULUS, FieldVector, encode_vector, parse_vector
+from crypto.field64 import (
+    MAX_LIFT,
+    MODULUS,
+    FieldVector,
+    encode_vector,
+    from_signed,
+    parse_vector,
+    subtract,
+)
 from crypto.mask_sum import MaskSum
 from crypto.replication import covers, subsets, subsets_with
 from crypto.sharing import MASK_USAGE, add_report_mask, mask_vector, unmask
@@ -84,6 +92,27 @@ def test_a_report_share_is_the_measurement_minus_every_stream() -> None:
         for position, seed in enumerate(seeds.values())
     ]
     assert y == [(value - sum(stream[i] for stream in streams)) % MODULUS for i, value in enumerate((5, -5))]
+
+
+@pytest.mark.parametrize("cells", [1, 4095, 4096, 4097, 9000])
+@pytest.mark.parametrize(
+    "bound", [MODULUS, 1 << 63, 1 << 62], ids=["p", "half is dropped", "most is dropped"]
+)
+def test_a_table_of_any_length_is_masked_with_the_streams_as_they_are_sampled(cells: int, bound: int) -> None:
+    seeds = derivation.seeds(bytes(32), subsets(4, 3))
+    x = np.arange(-7, cells - 7, dtype=np.int64) << 30
+    expected = from_signed(x)
+    for position, seed in enumerate(seeds.values()):
+        stream = XofHmacSha256Aes128(seed, format_dst(MASK_USAGE, ROUND_ID), bytes([1 + position]))
+        expected = subtract(expected, stream.next_vec(cells, bound))
+    assert mask_vector(x, seeds, ROUND_ID, 4, 3, bound=bound).tolist() == expected.tolist()
+    assert x[0] == -7 << 30  # the caller's table is left as it was
+
+
+def test_a_bound_that_no_modulus_has_is_refused() -> None:
+    seeds = derivation.seeds(bytes(32), subsets(4, 3))
+    with pytest.raises(ParameterError, match="bound"):
+        mask_vector(np.zeros(99, np.int64), seeds, ROUND_ID, 4, 3, bound=1 << 61)
 
 
 def test_masks_differ_by_round_subset_and_seed() -> None:
