@@ -4,13 +4,14 @@ VENV   := .venv
 DEMO   := $(VENV)/demo/bin/python
 DEV    := $(VENV)/dev/bin/python
 FUZZ   := $(VENV)/fuzz/bin/python
+PEERS  := $(VENV)/peers/bin/python
 SECONDS ?= 60
 ARGS   ?=
 SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fedscreen/*.py fedscreen/*/*.py node/*.py node/*/*.py node/*/*/*.py \
 	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check fuzz bench protos locale lock clean help
+.PHONY: demo test check fuzz bench bench-peers protos locale lock clean help
 
 help:
 	@echo "make demo    a county of real processes on this machine   (ARGS='--schools 12')"
@@ -18,6 +19,7 @@ help:
 	@echo "make check   style, types, import rules, generated code and lock"
 	@echo "make fuzz    every parser against hostile bytes         (SECONDS=60, together; ARGS='plan.toml')"
 	@echo "make bench   benchmarks"
+	@echo "make bench-peers    the same sums by other systems, side by side   (ARGS='--quick')"
 	@echo "make protos | locale | lock    regenerate what is generated"
 
 demo: $(VENV)/demo.stamp
@@ -46,6 +48,9 @@ fuzz: $(VENV)/fuzz/lock.stamp
 
 bench: $(VENV)/dev.stamp
 	$(DEV) bench/run.py $(ARGS)
+
+bench-peers: $(VENV)/peers/lock.stamp
+	$(PEERS) bench/peers.py $(ARGS)
 
 protos: $(VENV)/dev.stamp
 	$(DEV) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. \
@@ -94,4 +99,9 @@ $(VENV)/dev.stamp: $(VENV)/dev/lock.stamp pyproject.toml
 $(VENV)/fuzz/lock.stamp: requirements-fuzz.lock $(VENV)/python.stamp
 	$(PYTHON) -m venv --clear $(VENV)/fuzz
 	$(FUZZ) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+	@touch $@
+
+$(VENV)/peers/lock.stamp: requirements-bench-peers.lock $(VENV)/python.stamp
+	$(PYTHON) -m venv --clear $(VENV)/peers
+	$(PEERS) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench-peers.lock
 	@touch $@

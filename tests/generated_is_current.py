@@ -20,8 +20,12 @@ LOCKS = {
     "requirements-demo.lock": ["demo", "build"],
     "requirements-dev.lock": ["dev", "build"],
     "requirements-fuzz.lock": ["demo"],
+    "requirements-bench-peers.lock": [],
 }
-MORE_PACKAGES = {"requirements-fuzz.lock": ["tests/fuzz/requirements.in"]}
+SOURCES = {  # of a lock that is not made from pyproject.toml alone
+    "requirements-fuzz.lock": ["pyproject.toml", "tests/fuzz/requirements.in"],
+    "requirements-bench-peers.lock": ["bench/requirements-peers.in"],
+}
 PROTO = "protos/fedscreen_v1.proto"
 GENERATED = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]
 
@@ -32,7 +36,7 @@ def compile_lock(name: str, target: Path) -> None:
     committed = ROOT / name
     if committed.exists() and committed != target:
         target.write_bytes(committed.read_bytes())
-    sources = ["pyproject.toml", *MORE_PACKAGES.get(name, [])]
+    sources = SOURCES.get(name, ["pyproject.toml"])
     command = [BIN / "uv", "pip", "compile", "-q", *sources, *extras, "--universal"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "-o", target]
     subprocess.run(command, cwd=ROOT, check=True)
