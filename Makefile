@@ -56,6 +56,7 @@ protos: $(VENV)/dev.stamp
 	$(DEV) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. \
 		--plugin=protoc-gen-mypy=$(VENV)/dev/bin/protoc-gen-mypy \
 		--plugin=protoc-gen-mypy_grpc=$(VENV)/dev/bin/protoc-gen-mypy_grpc protos/fedscreen_v1.proto
+	$(DEV) tests/generated_is_current.py --write-baseline
 
 locale: $(VENV)/dev.stamp
 	$(VENV)/dev/bin/pybabel -q extract -F fedscreen/locale/babel.cfg -k phrase -k N_ --no-location --no-wrap \

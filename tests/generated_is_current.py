@@ -3,6 +3,11 @@
 Run by `make check`; `--write-locks` rewrites the lock files instead. Not a test module: it needs the
 development environment's tools, and the package registry for nothing (locks are resolved against
 themselves).
+
+The wire contract may only grow: `buf breaking` holds the .proto against the copy in `tests/protos/baseline/`.
+`make protos` takes additions into that copy (`--write-baseline`) and refuses a break. A break that is meant
+is a new major version: another package (`fedscreen.v2`) in another file, which is an addition; v1 goes when
+no node speaks it any more, by deleting it there and in the baseline in one commit with a CHANGELOG line.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ SOURCES = {  # of a lock that is not made from pyproject.toml alone
     "requirements-bench-peers.lock": ["bench/requirements-peers.in"],
 }
 PROTO = "protos/fedscreen_v1.proto"
+BUF_FOUND = 100  # buf's exit code when a rule is broken
+BASELINE = ROOT / "tests" / "protos" / "baseline"
 GENERATED = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]
 
 
@@ -69,6 +76,31 @@ def stale_stubs() -> list[str]:
         ]
 
 
+def breaking_changes(root: Path = ROOT, baseline: Path = BASELINE) -> list[str]:
+    """What in root/protos somebody who speaks the baseline would stumble over; empty where nothing does."""
+    command = [BIN / "buf", "breaking", "--against", baseline]
+    found = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    if found.returncode not in (0, BUF_FOUND):
+        raise RuntimeError(f"buf breaking: {found.stderr}")
+    return found.stdout.splitlines()
+
+
+def stale_baseline() -> list[str]:
+    """Breaking changes of the wire, or that its baseline lacks what was added."""
+    broken = [f"breaks the wire, see the top of this script: {line}" for line in breaking_changes()]
+    is_current = (BASELINE / Path(PROTO).name).read_bytes() == (ROOT / PROTO).read_bytes()
+    return broken or ([] if is_current else [f"{PROTO} has grown: run `make protos` for its baseline"])
+
+
+def write_baseline() -> int:
+    """Take what was added to the wire into the baseline; exit 1 if something breaks it."""
+    broken = breaking_changes()
+    print("\n".join(broken), end="\n" if broken else "")
+    if not broken:
+        (BASELINE / Path(PROTO).name).write_bytes((ROOT / PROTO).read_bytes())
+    return 1 if broken else 0
+
+
 def stale_catalogues() -> list[str]:
     """Names of compiled catalogues that differ from their .po, and messages without a translation."""
     stale = []
@@ -89,7 +121,9 @@ def main() -> int:
         for name in LOCKS:
             compile_lock(name, ROOT / name)
         return 0
-    stale = stale_stubs() + stale_locks() + stale_catalogues()
+    if "--write-baseline" in sys.argv:
+        return write_baseline()
+    stale = stale_baseline() + stale_stubs() + stale_locks() + stale_catalogues()
     for line in stale:
         print(line)
     print(f"generated files: {len(stale)} stale")
