@@ -49,6 +49,17 @@ def parse_vector(data: bytes, cells: int) -> FieldVector:
     return v
 
 
+def verify_encoded(data: bytes, cells: int) -> None:
+    """Check that bytes are an encoded vector of this number of cells, without a copy of it.
+
+    Raises:
+        ShapeMismatchError, FieldRangeError: as `parse_vector`.
+    """
+    if len(data) != cells * ELEMENT_BYTES:
+        raise ShapeMismatchError(f"{cells} cells are {cells * ELEMENT_BYTES} bytes, found {len(data)}")
+    check_vector(np.frombuffer(data, dtype="<u8"))
+
+
 def check_vector(v: FieldVector, cells: int | None = None) -> None:
     """Check element type, dimension, canonical elements and, where given, the number of cells.
 
@@ -56,12 +67,21 @@ def check_vector(v: FieldVector, cells: int | None = None) -> None:
         ShapeMismatchError: not a one-dimensional uint64 array, or of another length.
         FieldRangeError: an element is not below p.
     """
+    check_shape(v, cells)
+    if v.size and v.max() >= _P:
+        raise FieldRangeError(f"cell {int(np.argmax(v >= _P))} is not below the modulus 2^64 - 2^32 + 1")
+
+
+def check_shape(v: FieldVector, cells: int | None = None) -> None:
+    """Check element type, dimension and, where given, the number of cells.
+
+    Raises:
+        ShapeMismatchError: not a one-dimensional uint64 array, or of another length.
+    """
     if v.dtype != np.uint64 or v.ndim != 1:
         raise ShapeMismatchError(f"expected uint64 cells in one dimension, found {v.dtype} in {v.ndim}")
     if cells is not None and len(v) != cells:
         raise ShapeMismatchError(f"expected {cells} cells, found {len(v)}")
-    if v.size and v.max() >= _P:
-        raise FieldRangeError(f"cell {int(np.argmax(v >= _P))} is not below the modulus 2^64 - 2^32 + 1")
 
 
 def add(a: FieldVector, b: FieldVector) -> FieldVector:

@@ -79,14 +79,24 @@ def mask_vector(
 
 
 def add_report_mask(acc: MaskSum, subset: int, seed: bytes, round_id: bytes, n: int, t: int) -> None:
-    """Add M_A of one report to a sum: what an auditor does for each report of S and each of its subsets.
+    """Add M_A of one report to a sum; see `add_report_masks`."""
+    add_report_masks(acc, subset, (seed,), round_id, n, t)
+
+
+def add_report_masks(
+    acc: MaskSum, subset: int, seeds: Sequence[bytes], round_id: bytes, n: int, t: int
+) -> None:
+    """Add M_A of some reports to a sum: what an auditor does for the reports of S and each of its subsets.
 
     The stream is XofHmacSha256Aes128(seed_A, dst(usage 1, ctx = round id), byte(1 + rank of A)).
 
     Raises:
-        ParameterError: no such subset, or a seed of another length.
+        ParameterError: no such subset, or a seed of another length; the sum is unchanged.
     """
-    acc.add_mask(*_stream_inputs(subset, seed, round_id, n, t))
+    for seed in seeds:
+        if len(seed) != SEED_BYTES:
+            raise ParameterError(f"a seed has {SEED_BYTES} bytes, found {len(seed)}")
+    acc.add_masks(seeds, format_dst(MASK_USAGE, round_id), share_binder(1 + rank(subset, n, t)))
 
 
 def unmask(sum_y: FieldVector, mask_sums: Sequence[FieldVector]) -> NDArray[np.int64]:

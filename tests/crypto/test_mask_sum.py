@@ -143,3 +143,43 @@ def test_a_sum_refuses_more_terms_than_its_last_reduction_allows(monkeypatch: py
     acc.add_mask(seed(0), b"", b"")
     with pytest.raises(ParameterError, match="terms"):
         acc.add_mask(seed(0), b"", b"")
+
+
+@pytest.mark.parametrize("cells", [1, 7, 8, 9, 31, 100, 1280, 1281])
+@pytest.mark.parametrize("num_masks", [0, 1, 2, 3, 5, 31, 32, 33, 70])
+def test_many_masks_at_once_are_the_same_sum(cells: int, num_masks: int) -> None:
+    acc = MaskSum(cells)
+    acc.add_masks([seed(number) for number in range(num_masks)], b"dst", b"binder")
+    assert acc.value().tolist() == reference(num_masks, cells)
+
+
+@pytest.mark.parametrize("num_masks", [1, 3, 4, 7, 8, 9, 20])
+@pytest.mark.parametrize("cells", [3, 9, 10, 23, 41])
+def test_rejected_words_in_any_row_of_a_tile_are_replaced(
+    monkeypatch: pytest.MonkeyPatch, cells: int, num_masks: int
+) -> None:
+    monkeypatch.setattr(crypto.mask_sum, "CHUNK_CELLS", 40)
+    for bound in (1 << 63, (1 << 64) - (1 << 60)):
+        acc = MaskSum(cells, bound=bound)
+        acc.add_masks([seed(number) for number in range(num_masks)], b"dst", b"binder")
+        assert acc.value().tolist() == reference(num_masks, cells, bound)
+
+
+def test_masks_and_words_of_any_size_share_a_sum_over_every_flush() -> None:
+    acc = MaskSum(5)
+    words = np.array([0, 1, MODULUS, 2**64 - 1, 2**63], dtype=np.uint64)
+    for _ in range(300):
+        acc.add_words(words)
+    acc.add_masks([seed(number) for number in range(300)], b"dst", b"binder")
+    expected = [(300 * int(w) + m) % MODULUS for w, m in zip(words, reference(300, 5), strict=True)]
+    assert acc.value().tolist() == expected
+
+
+def test_too_many_masks_at_once_leave_the_sum_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crypto.mask_sum, "_MAX_TERMS", 40)
+    acc = MaskSum(2)
+    with pytest.raises(ParameterError, match="terms"):
+        acc.add_masks([seed(number) for number in range(40)], b"dst", b"binder")
+    assert acc.value().tolist() == [0, 0]
+    with pytest.raises(ShapeMismatchError):
+        acc.add_words(np.zeros(3, np.uint64))

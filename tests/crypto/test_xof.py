@@ -182,3 +182,19 @@ def test_the_mask_streams_known_answer() -> None:
         bytes.fromhex(stream["seed"]), bytes.fromhex(vector["dst"]), bytes.fromhex(stream["binder"])
     )
     assert xof.next_vec(5).tolist() == [int(element) for element in stream["elements"]]
+
+
+@pytest.mark.parametrize("seed_bytes", [0, 1, 32, 63, 64, 65, 200])
+def test_the_tag_is_the_librarys_hmac_for_keys_of_every_length(seed_bytes: int) -> None:
+    seed, dst, binder = bytes(range(200))[:seed_bytes], b"tag", b"binder"
+    tag = hmac.digest(seed, b"\x03tagbinder", "sha256")
+    stream = Cipher(algorithms.AES128(tag[:16]), modes.CTR(tag[16:])).encryptor()
+    assert XofHmacSha256Aes128(seed, dst, binder).next(40) == stream.update(bytes(40))
+
+
+def test_many_streams_are_those_of_each_seed() -> None:
+    seeds = [bytes([number]) * 32 for number in range(3)]
+    many = XofHmacSha256Aes128.many(seeds, b"tag", b"binder")
+    assert [s.next(24) for s in many] == [XofHmacSha256Aes128(x, b"tag", b"binder").next(24) for x in seeds]
+    with pytest.raises(ParameterError):
+        XofHmacSha256Aes128.many(seeds, bytes(256), b"")
