@@ -31,6 +31,7 @@ from crypto.policy import parse_policy
 from node.errors import ConfigError as NodeConfigError
 from node.vault.enrol import parse_floors
 from node.vault.errors import CommandError
+from node.vault.importing import reader
 from node.vault.importing.errors import ImportingError
 from node.vault.importing.reader import read_table
 
@@ -102,6 +103,34 @@ def test_an_error_cell_in_a_row_of_thousands_of_digits_is_damage():
     _refused_table(_workbook(b"", b'<row><c t="e" r="A' + b"9" * 5000 + b'"/></row>'))
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param(b'<c r="B9007199254740991"/>', id="a row of sixteen digits"),
+        pytest.param(b'<c r="' + b"A" * 12 + b'1"/>', id="a column of twelve letters"),
+        pytest.param(b'<c t="n"r="XFD1048576"/>', id="no space before the reference"),
+        pytest.param(b"<c\tr\n=\r'XFD1048576'/>", id="other spaces"),
+        pytest.param(b'<c x=">" r="XFD1048576"/>', id="a bracket in an attribute"),
+        pytest.param(b"<c/>" * 201, id="too many columns"),
+        pytest.param(b"<a-b:c/>" * 201, id="too many columns behind a prefix"),
+    ],
+)
+def test_a_cell_that_needs_a_grid_beyond_all_bounds_never_reaches_the_reader(monkeypatch, cell):
+    """The reader would ask for hundreds of GiB, and the process would be aborted."""
+    monkeypatch.setattr(reader, "CalamineWorkbook", None)
+    _refused_table(_workbook(b"", b"<row>" + cell + b"</row>"))
+
+
+def test_rows_behind_a_strange_prefix_are_counted():
+    _refused_table(_workbook(b"", "<é.-:row/>".encode() * 50_001))
+
+
+def test_shared_texts_of_cells_without_spaces_are_counted():
+    data = _workbook(b"", b'<row><c r="A1"t="s"/></row>' * 600, b"<si>" + b"x" * MIB)
+    with pytest.raises(ImportingError, match="xlsx-bomb"):
+        read_table("roster", data, "roster.xlsx")
+
+
 def test_canonical_json_takes_no_more_than_forty_times_its_bytes():
     data = b"[" + b",".join([b'{"":' * 14 + b"0" + b"}" * 14] * 4000) + b"]"
     with pytest.raises(DecodeError, match="nested deeper"):
@@ -132,11 +161,12 @@ def _refused_table(data: bytes) -> None:
         read_table("roster", data, "roster.xlsx")
 
 
-def _workbook(workbook: bytes, sheet: bytes = b"") -> bytes:
+def _workbook(workbook: bytes, sheet: bytes = b"", strings: bytes = b"") -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", workbook)
         archive.writestr("xl/worksheets/sheet1.xml", sheet)
+        archive.writestr("xl/sharedStrings.xml", strings)
     return packed.getvalue()
 
 

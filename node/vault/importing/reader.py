@@ -47,15 +47,19 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ROOT_PARTS = frozenset({"[content_types].xml", "_rels/.rels"})
 _LEFT_OUT = re.compile(r"xl/(drawings|media|charts|theme|printersettings|externallinks|embeddings|comments)")
-_ROW_REF = re.compile(rb"\sr\s*=\s*[\"'][A-Za-z]{0,4}([0-9]{1,12})[\"']")
-_COLUMN_REF = re.compile(rb"\sr\s*=\s*[\"']([A-Za-z]{1,8})[0-9]")
-_ROW_TAG = re.compile(rb"<(?:[A-Za-z0-9_]+:)?row[\s/>]")
-_CELL_TAG = re.compile(rb"<(?:[A-Za-z0-9_]+:)?c[\s/>]")
-_TEXT_CELL = re.compile(rb"\st\s*=\s*[\"']s[\"']")
+# The workbook reader takes attributes without a space between them and any prefix of a tag: so do these.
+_PREFIX = rb"<(?:[^\s<>/=:\"']+:)?"
+_REF = rb"(?<![A-Za-z0-9_:.-])r\s*=\s*[\"']"
+_ROW_REF = re.compile(_REF + rb"[A-Za-z]{0,4}([0-9]{1,12})[\"']")
+_COLUMN_REF = re.compile(_REF + rb"([A-Za-z]{1,8})[0-9]")
+_FAR_REF = re.compile(_REF + rb"(?:[A-Za-z]{9}|[A-Za-z]{0,8}[0-9]{13})")
+_ROW_TAG = re.compile(_PREFIX + rb"row[\s/>]")
+_CELL_TAG = re.compile(_PREFIX + rb"c[\s/>]")
+_TEXT_CELL = re.compile(rb"(?<![A-Za-z0-9_:.-])t\s*=\s*[\"']s[\"']")
 _ERROR_CELL = re.compile(
-    rb"<(?:[A-Za-z0-9_]+:)?c\s(?=[^<>]*\st\s*=\s*[\"']e[\"'])(?:[^<>]*\sr=|r=)[\"']([A-Z]{1,4})([0-9]{1,12})"
+    _PREFIX + rb"c\s(?=[^<>]*\st\s*=\s*[\"']e[\"'])(?:[^<>]*\sr=|r=)[\"']([A-Z]{1,4})([0-9]{1,12})"
 )
-_SHARED_ITEM = re.compile(rb"<(?:[A-Za-z0-9_]+:)?si[\s/>]")
+_SHARED_ITEM = re.compile(_PREFIX + rb"si[\s/>]")
 _ZERO_WIDTH = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD, 0x200E, 0x200F))
 
 
@@ -223,6 +227,8 @@ def _bound_sheets(file: str, parts: dict[str, bytes]) -> None:
 
 
 def _bound_grid(file: str, xml: bytes) -> None:
+    if _FAR_REF.search(xml):
+        raise refuse_file(file, "xlsx-damaged")
     spans = _ROW_TAG.split(xml)
     last_row = max(len(spans) - 1, max(map(int, set(_ROW_REF.findall(xml))), default=0))
     widest = max(len(_CELL_TAG.findall(span)) for span in spans)
