@@ -75,7 +75,7 @@ def fuzz(name: str, seconds: float) -> Outcome:
     begun, begins = os.pipe()
     child = os.fork()
     if child == 0:
-        _be_child(name, folder, crashes, log, begins)
+        _be_child(name, seconds, folder, crashes, log, begins)
     os.close(begins)
     os.read(begun, 1)  # the fuzzer begins, or the child is gone
     os.close(begun)
@@ -86,7 +86,7 @@ def fuzz(name: str, seconds: float) -> Outcome:
     return _outcome(name, log.read_bytes(), crashes, os.waitstatus_to_exitcode(status))
 
 
-def _be_child(name: str, folder: Path, crashes: Path, log: Path, begins: int) -> None:
+def _be_child(name: str, seconds: float, folder: Path, crashes: Path, log: Path, begins: int) -> None:
     """Become the fuzzer; never returns. The first input, which is empty, tells that it has begun."""
     import atheris
 
@@ -115,7 +115,8 @@ def _be_child(name: str, folder: Path, crashes: Path, log: Path, begins: int) ->
     try:
         _run_long_inputs(name, crashes)
         flags = ["-handle_usr1=1", f"-max_len={target.max_bytes}", "-timeout=10", "-rss_limit_mb=2048"]
-        flags += [f"-artifact_prefix={crashes}/", "-print_final_stats=1", "-len_control=0", str(folder)]
+        flags += [f"-artifact_prefix={crashes}/", "-print_final_stats=1", "-len_control=0"]
+        flags += [f"-max_total_time={int(seconds) + 60}", str(folder)]  # if the parent is gone
         atheris.Setup([sys.argv[0], *flags], test_one, custom_mutator=mutated)
         atheris.Fuzz()
     except BaseException:
