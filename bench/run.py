@@ -1,103 +1,53 @@
 """Benchmarks as ratios against a limit measured in the same run; `make bench` writes bench/results.json.
 
-A row: {name, n, d, ours, reference, ratio, target, ok}; times in nanoseconds per element or seconds as
-named. Nothing here is an assertion: a slow machine slows both sides of a ratio.
+A row is {name, n, d, ours, reference, ratio, target, ok}, see `row.py`. Nothing here is an assertion: a slow
+machine slows both sides of a ratio, and a busy one is for a person to notice. The exit code is 0 when all rows
+were measured, whatever they say. `make bench ARGS="--quick"` takes fewer repeats; names choose modules:
+`make bench ARGS="masks"`.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
-import os
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
-from crypto.mask_sum import CHUNK_CELLS, MaskSum
-from crypto.xof import format_dst
+from bench.row import Row
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
-REPEATS = 5
+MODULES = ("masks", "receive", "auditor_load", "memory")
 
 
-def best_of(run: Callable[[int, int], object], n: int, d: int) -> float:
-    """Shortest CPU time of some repeats, in nanoseconds an element."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        run(n, d)
-        times.append(time.process_time() - start)
-    return min(times) / (n * d) * 1e9
-
-
-def bare_aes(num_seeds: int, cells: int) -> None:
-    """Encrypt as many zero bytes as the masks have, in the same chunks, and do nothing with them."""
-    chunk = min(cells, CHUNK_CELLS)
-    zeros, out = memoryview(bytes(8 * chunk)), memoryview(bytearray(8 * chunk + 16))
-    for _ in range(num_seeds):
-        stream = Cipher(algorithms.AES128(os.urandom(16)), modes.CTR(bytes(16))).encryptor()
-        for start in range(0, cells, chunk):
-            size_bytes = 8 * min(chunk, cells - start)
-            stream.update_into(zeros[:size_bytes], out[: size_bytes + 16])
-
-
-def expand_masks(num_seeds: int, cells: int) -> None:
-    """Sum the masks of some seeds."""
-    total = MaskSum(cells)
-    dst = format_dst(1, bytes(32))
-    for _ in range(num_seeds):
-        total.add_mask(os.urandom(32), dst, b"\1")
-    total.value()
-
-
-def plain_add(num_vectors: int, cells: int) -> None:
-    """Add as many plain 64-bit vectors."""
-    total, vector = np.zeros(cells, np.uint64), np.ones(cells, np.uint64)
-    for _ in range(num_vectors):
-        np.add(total, vector, out=total)
-
-
-def add_vectors(num_vectors: int, cells: int) -> None:
-    """Sum masked vectors modulo p, checking each element."""
-    total, vector = MaskSum(cells), np.ones(cells, np.uint64)
-    for _ in range(num_vectors):
-        total.add_vector(vector)
-    total.value()
-
-
-CASES: list[tuple[str, Callable[[int, int], None], Callable[[int, int], None], float]] = [
-    ("mask expansion / bare AES-128-CTR", expand_masks, bare_aes, 1.5),
-    ("field sum / plain uint64 add", add_vectors, plain_add, 12.0),
-]
-
-
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a table, write the results."""
-    rows = []
-    for name, ours, reference, target in CASES:
-        for n, d in ((300, 1_000), (300, 10_000), (50, 100_000)):
-            mine, limit = (best_of(run, n, d) for run in (ours, reference))
-            ratio = mine / limit
-            rows.append(
-                {
-                    "name": name,
-                    "n": n,
-                    "d": d,
-                    "ours": round(mine, 3),
-                    "reference": round(limit, 3),
-                    "ratio": round(ratio, 2),
-                    "target": target,
-                    "ok": ratio <= target,
-                }
-            )
-            print(
-                f"{name:36} n={n:<4} d={d:<7} {mine:7.3f} / {limit:7.3f} ns = {ratio:5.2f} (target {target})"
-            )
+    parser = argparse.ArgumentParser(description="Ratios against limits measured in the same run.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(MODULES)}; all if none")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats and smaller counties")
+    options = parser.parse_args(argv)
+    if unknown := set(options.names) - set(MODULES):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(MODULES)}")
+    rows: list[Row] = []
+    for name in options.names or MODULES:
+        for row in importlib.import_module(f"bench.{name}").rows(options.quick):
+            print(format_row(row), flush=True)
+            rows.append(row)
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return 0
+
+
+def format_row(row: Row) -> str:
+    """One line of the table."""
+    verdict = "ok" if row["ok"] else "ABOVE TARGET"
+    size = f"n={row['n']:<6} d={row['d']:<7}"
+    figures = f"{row['ours']:>10.4g} / {row['reference']:>10.4g} = {row['ratio']:6.3f}"
+    return f"{row['name']:44} {size} {figures}  (target {row['target']:g}: {verdict})"
 
 
 if __name__ == "__main__":

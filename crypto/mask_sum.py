@@ -146,8 +146,7 @@ class MaskSum:
             streams = XofHmacSha256Aes128.many(seeds[first : first + group], dst, binder)
             self._begin_terms(len(streams))
             for chunk in self._chunks:
-                for at in range(0, len(streams), self._max_rows):
-                    self._add_tile(chunk, streams[at : at + self._max_rows])
+                self._add_tiles(chunk, streams)
 
     def value(self) -> FieldVector:
         """Return the sum so far as canonical elements, shape (cells,); more may be added afterwards."""
@@ -168,28 +167,30 @@ class MaskSum:
             self._num_pending = 0
         self._num_pending += count
 
-    def _add_tile(self, chunk: _Chunk, streams: Sequence[XofHmacSha256Aes128]) -> None:
-        """Write each stream's next words into a row, fold the rows into one, and add it to the sum.
+    def _add_tiles(self, chunk: _Chunk, streams: Sequence[XofHmacSha256Aes128]) -> None:
+        """Write each stream's next words into a row, fold the rows of a tile into one, and add it to the sum.
 
         What is left over in a row behind the chunk's last word is added behind the chunk's last cell, where
         nobody reads it. A sum wrapped where it is below what was added.
         """
         start, stop, total, carries, zeros, rows = chunk
-        for stream, row in zip(streams, rows, strict=False):
-            stream.next_into(zeros, row)
-        num_rows, words, steps, row_sum, wraps, counts, num_wraps = self._folds[len(streams)]
-        if len(streams) < num_rows:
-            self._tile[len(streams) : num_rows] = 0
-        if words[words.argmax()] >= self._bound:  # argmax starts up faster than max
-            self._refill(stop - start, streams)
-        for upper, lower, has_wrapped in steps:
-            _add(upper, lower, upper)
-            _less(upper, lower, has_wrapped)
-        _add(total, row_sum, total)
-        _less(total, row_sum, wraps)
-        for upper_counts, lower_counts in counts:
-            _add(upper_counts, lower_counts, upper_counts)
-        _add(carries, num_wraps, carries)
+        for first in range(0, len(streams), self._max_rows):
+            part = streams[first : first + self._max_rows]
+            for stream, row in zip(part, rows, strict=False):
+                stream.next_into(zeros, row)
+            num_rows, words, steps, row_sum, wraps, counts, num_wraps = self._folds[len(part)]
+            if len(part) < num_rows:
+                self._tile[len(part) : num_rows] = 0
+            if words[words.argmax()] >= self._bound:  # argmax starts up faster than max
+                self._refill(stop - start, part)
+            for upper, lower, has_wrapped in steps:
+                _add(upper, lower, upper)
+                _less(upper, lower, has_wrapped)
+            _add(total, row_sum, total)
+            _less(total, row_sum, wraps)
+            for upper_counts, lower_counts in counts:
+                _add(upper_counts, lower_counts, upper_counts)
+            _add(carries, num_wraps, carries)
 
     def _refill(self, size: int, streams: Sequence[XofHmacSha256Aes128]) -> None:
         """Drop the words that rejection sampling drops and read as many more from their stream."""
