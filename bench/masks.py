@@ -1,9 +1,9 @@
 """The mask layer: expanding masks against bare AES-128-CTR, adding vectors against a plain uint64 add.
 
-ours: `MaskSum.add_masks` and `MaskSum.add_words`, as the auditor and the coordinator call them: key derivation
+ours: `MaskSum.add_masks` and `MaskSum.add_words`, as auditor and coordinator call them: key derivation
 by HMAC, rejection sampling, exact sum modulo p. reference: the same number of AES streams written into one
 reused buffer in pieces of the size that is fastest, key set-up included, and nothing done with them; `np.add`
-of the same vectors into one. Both sides take turns in one process; the shortest CPU time of each counts, since
+of the same vectors into one. Both sides take turns in one process; the shortest CPU time of each counts:
 whatever else runs on the machine only adds to it.
 """
 

@@ -1,7 +1,7 @@
 """Benchmarks as ratios against a limit measured in the same run; `make bench` writes bench/results.json.
 
-A row is {name, n, d, ours, reference, ratio, target, ok}, see `row.py`. Nothing here is an assertion: a slow
-machine slows both sides of a ratio, and a busy one is for a person to notice. The exit code is 0 when all rows
+A row is {name, n, d, ours, reference, ratio, target, ok}, see `row.py`. Nothing here is asserted: a slow
+machine slows both sides of a ratio, a busy one is for a person to notice. The exit code is 0 when all rows
 were measured, whatever they say. `make bench ARGS="--quick"` takes fewer repeats; names choose modules:
 `make bench ARGS="masks"`.
 """
