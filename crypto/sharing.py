@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from crypto.errors import ParameterError
+from crypto.errors import ParameterError, ShapeMismatchError
 from crypto.field64 import (
     ELEMENT_BYTES,
     MODULUS,
@@ -58,23 +58,23 @@ def mask_vector(
         Canonical elements, shape (cells,): uniformly random to whoever lacks one of the seeds.
 
     Raises:
-        ParameterError: other subsets than those of (n, t), a seed of another length, or no cells.
+        ParameterError: other subsets than those of (n, t), or a seed of another length.
         ShapeMismatchError, FieldRangeError: the measurement is no such table.
 
     Privacy: publish-safe only if `measurement` holds the noise of the batch (privacy.discrete_gaussian).
     """
     if set(seeds) != set(subsets(n, t)):
         raise ParameterError(f"expected the seeds of the {len(subsets(n, t))} subsets of n={n}, t={t}")
-    y = from_signed(measurement)
-    if not len(y):
-        raise ParameterError("a table has at least one cell")
+    if measurement.ndim != 1 or not len(measurement):
+        raise ShapeMismatchError("a table has one dimension and at least one cell")
     streams = [
         XofHmacSha256Aes128(*_stream_inputs(subset, seeds[subset], round_id, n, t))
         for subset in subsets(n, t)
     ]
+    y = np.empty(len(measurement), np.uint64)
     for start, masks in _sum_streams(streams, len(y), bound):
-        piece = y[start : start + len(masks)]
-        piece[:] = subtract(piece, masks)
+        stop = start + len(masks)
+        y[start:stop] = subtract(from_signed(measurement[start:stop]), masks)
     return y
 
 
