@@ -22,7 +22,7 @@ from crypto.note import KeyType, Note, SigningKey, VerifierKey, encode_note, par
 from crypto.note import verify_signature as verify_note
 from crypto.replication import subsets, subsets_with
 from crypto.sealing import RoundKey, box_bytes, load_round_key, open_box, round_public_key, seal
-from crypto.sharing import add_report_mask, mask_vector, unmask
+from crypto.sharing import add_report_masks, mask_vector, unmask
 from protos.report_payload import ReportPayload, encode_payload, note_of, parse_payload, verify_contents
 from protos.statements import Report, encode_statement, parse_statement
 
@@ -166,15 +166,25 @@ class Received:
 def receive(round_: Round, verifier_bytes: bytes, data: bytes) -> Received:
     """Check one report as on receipt: canonical header, signature, every digest, every element."""
     note = parse_note(note_of(data))
-    header = parse_statement(note.text)
-    if not isinstance(header, Report):
-        raise TypeError("expected a report")
+    header = _as_report(note.text)
     key = VerifierKey(f"fedscreen/{FEDERATION}/node/{header.node}", KeyType.ED25519, verifier_bytes)
     verify_note(note.text, note.signatures[0], key)
     payload = parse_payload(data, round_.cells, round_.box_bytes(), round_.n)
     verify_contents(payload, header)
     parse_vector(payload.vector, round_.cells)
     return Received(header, payload.vector, payload.boxes)
+
+
+def parse_header(note: bytes) -> Report:
+    """Read a report's header from its logged note, as whoever reads the log does."""
+    return _as_report(parse_note(note).text)
+
+
+def _as_report(text: str) -> Report:
+    header = parse_statement(text)
+    if not isinstance(header, Report):
+        raise TypeError("expected a report")
+    return header
 
 
 def sum_vectors(cells: int, vectors: Iterable[bytes]) -> FieldVector:
@@ -217,9 +227,10 @@ class Auditor:
 
     def add(self, reports: Iterable[Mapping[int, bytes]]) -> None:
         """Expand the masks of some reports and add them."""
-        for seeds in reports:
-            for subset, seed in seeds.items():
-                add_report_mask(self.sums[subset], subset, seed, self.round.id, self.round.n, self.round.t)
+        rows = list(reports)
+        for subset, total in self.sums.items():
+            seeds = [row[subset] for row in rows]
+            add_report_masks(total, subset, seeds, self.round.id, self.round.n, self.round.t)
 
     def answer(self) -> dict[int, bytes]:
         """Encode the mask sums."""
