@@ -40,6 +40,7 @@ from protos.round_log import RoundLog
 PUPILS_ATTRIBUTE = "pupils"
 _MAX_BOUND = 1_000_000
 _TAIL_SQ = 196  # 14 standard deviations, squared
+_VECTOR = sa.select(schema.reports.c.vector).where(schema.reports.c.position == sa.bindparam("at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _vectors(
     connection: Connection, round_log: RoundLog, names: Iterable[ReportName], cells: int
 ) -> Iterable[FieldVector]:
     for name in names:
-        data = read_vector(connection, round_log.round_id, name)
+        data = read_vector(connection, round_log, name)
         expected = round_log.reports[(name.node, name.attempt)].statement.vector
         yield _checked(
             data,
@@ -97,16 +98,14 @@ def _vectors(
         )
 
 
-def read_vector(connection: Connection, round_id: bytes, name: ReportName) -> bytes:
+def read_vector(connection: Connection, round_log: RoundLog, name: ReportName) -> bytes:
     """Read the masked vector of one report.
 
     Raises:
         StoreError: the database has none.
     """
-    table = schema.reports
-    data = connection.execute(
-        sa.select(table.c.vector).where(table.c.round == round_id, table.c.digest == name.digest)
-    ).scalar()
+    position = round_log.reports.position_of((name.node, name.attempt))
+    data = connection.execute(_VECTOR, {"at": position}).scalar()
     if data is None:
         raise StoreError(
             phrase("database: the vector of %(node)s is missing; restore the backup", node=name.node)

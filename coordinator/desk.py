@@ -29,7 +29,7 @@ from coordinator.log_book import LogBook
 from coordinator.plan_view import published_plan
 from coordinator.publish_log import publish_log, published_checkpoint, verify_not_rolled_back
 from coordinator.publish_plan import publish_plan
-from coordinator.receive import receive_report
+from coordinator.receive import Receiver
 from coordinator.release import delete_boxes, has_boxes, log_release
 from coordinator.revoke import revoke
 from coordinator.round import Action, CloseSet, Combine, Finished, FixCandidates, Wait
@@ -75,6 +75,7 @@ class Desk:
         self._durable = durable
         self._store = Store(self.home.store_path, durable)
         self._book = LogBook(self._store, self.home.log_key, now)
+        self._receiver = Receiver(self._book)
         published = published_checkpoint(self.home.log_folder)
         with self._book.reading() as view:
             verify_not_rolled_back(view, self.home.log_folder, published)
@@ -109,7 +110,7 @@ class Desk:
 
     def submit_report(self, node_id: str, payload: bytes) -> bytes:
         """Take one report; return its receipt (``coordinator.receive``)."""
-        return receive_report(self._book, node_id, payload)
+        return self._receiver.receive(node_id, payload)
 
     # -- auditors -----------------------------------------------------------------------------
 

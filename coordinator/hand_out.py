@@ -7,7 +7,7 @@
 | mask sums | any auditor | after the release |
 
 With the vectors public, t states leaked later would open single schools; see docs/protocol.md
-"What is published". Rows are read one at a time, so memory does not grow with the round.
+"What is published". Rows are read a page at a time, so memory does not grow with the round.
 """
 
 from __future__ import annotations
@@ -22,9 +22,18 @@ from coordinator.errors import BoxesDeletedError, NotOpenedError, NotReleasedErr
 from coordinator.log_book import LogBook, View
 from plan.errors import phrase
 from protos.bodies import ReportName
+from protos.ledger import Ledger
 from protos.round_log import RoundLog, RoundState
 
+PAGE_ROWS = 64
 _ENDED = (RoundState.RELEASED, RoundState.ABORTED)
+_TABLE = schema.boxes
+_BOXES = (
+    sa.select(_TABLE.c.position, sa.func.substr(_TABLE.c.boxes, sa.bindparam("first"), sa.bindparam("size")))
+    .where(_TABLE.c.round == sa.bindparam("round"), _TABLE.c.position > sa.bindparam("last"))
+    .order_by(_TABLE.c.position)
+    .limit(sa.bindparam("page"))
+)
 
 
 def boxes_of(book: LogBook, auditor_id: str, round_id: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -39,23 +48,25 @@ def boxes_of(book: LogBook, auditor_id: str, round_id: bytes) -> Iterator[tuple[
         _check_auditor(view, round_log, auditor_id)
         if round_log.state in _ENDED:
             raise BoxesDeletedError(phrase("this round is over and its boxes are deleted"))
-        rows = sorted((row.index, row.digest) for row in round_log.reports.values())
-    return _stream_boxes(book, auditor_id, round_id, rows)
+        place = round_log.terms.auditors.index(auditor_id)
+        part = {"first": place * round_log.box_bytes + 1, "size": round_log.box_bytes}
+        ledger, num_boxes = view.ledger, len(round_log.reports)
+    return _stream_boxes(book, ledger, round_id, part, num_boxes)
 
 
 def _stream_boxes(
-    book: LogBook, auditor_id: str, round_id: bytes, rows: list[tuple[int, bytes]]
+    book: LogBook, ledger: Ledger, round_id: bytes, part: dict[str, int], num_boxes: int
 ) -> Iterator[tuple[bytes, bytes]]:
-    table = schema.boxes
-    for position, report_digest in rows:
-        with book.reading() as view:
-            query = sa.select(table.c.box).where(
-                table.c.round == round_id, table.c.position == position, table.c.auditor == auditor_id
-            )
-            box = view.connection.execute(query).scalar()
-        if box is None:
+    last = -1
+    while num_boxes > 0:
+        at = {"round": round_id, "last": last, "page": min(PAGE_ROWS, num_boxes), **part}
+        with book.store.reading() as connection:
+            rows = connection.execute(_BOXES, at).all()
+        if not rows:
             raise BoxesDeletedError(phrase("this round is over and its boxes are deleted"))
-        yield report_digest, bytes(box)
+        for position, box in rows:
+            yield ledger.digest_at(position), bytes(box)
+        last, num_boxes = rows[-1][0], num_boxes - len(rows)
 
 
 def vectors_of(book: LogBook, auditor_id: str, round_id: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -73,15 +84,15 @@ def vectors_of(book: LogBook, auditor_id: str, round_id: bytes) -> Iterator[tupl
             raise NotOpenedError(
                 phrase("%(auditor_id)s: log your opening first; its keys must be gone", auditor_id=auditor_id)
             )
-    return _stream_vectors(book, round_id, close_body.set)
+    return _stream_vectors(book, round_log, close_body.set)
 
 
 def _stream_vectors(
-    book: LogBook, round_id: bytes, names: tuple[ReportName, ...]
+    book: LogBook, round_log: RoundLog, names: tuple[ReportName, ...]
 ) -> Iterator[tuple[bytes, bytes]]:
     for name in names:
-        with book.reading() as view:
-            vector = read_vector(view.connection, round_id, name)
+        with book.store.reading() as connection:
+            vector = read_vector(connection, round_log, name)
         yield name.digest, vector
 
 
@@ -109,11 +120,11 @@ def _stream_sums(
 ) -> Iterator[tuple[str, int, bytes]]:
     table = schema.sums
     for auditor, subset in keys:
-        with book.reading() as view:
+        with book.store.reading() as connection:
             query = sa.select(table.c.data).where(
                 table.c.round == round_id, table.c.auditor == auditor, table.c.subset == subset
             )
-            data = view.connection.execute(query).scalar_one()
+            data = connection.execute(query).scalar_one()
         yield auditor, subset, bytes(data)
 
 

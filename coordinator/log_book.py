@@ -25,23 +25,23 @@ from sqlalchemy import Connection
 
 from coordinator import schema
 from coordinator.errors import NoGenesisError, StatementRefusedError, StoreError, UnknownRoundError
-from coordinator.store import Store, read_meta
+from coordinator.store import Store, driver_of, read_meta
 from crypto.checkpoint import Checkpoint, encode_checkpoint
-from crypto.merkle import inclusion_proof
 from crypto.note import Note, SigningKey, encode_note, parse_signature_line
 from crypto.tlog_proof import TlogProof, encode_proof
 from plan.errors import phrase
 from protos.card import parse_card
+from protos.entry import Entry
 from protos.errors import LedgerError, ProtocolError
 from protos.ledger import Ledger
 from protos.round_log import RoundLog
 
 CARD = "card"
-_ENTRIES = schema.entries
-# built once: making a statement costs more than running it
-_LAST = sa.select(_ENTRIES.c.position, _ENTRIES.c.root).order_by(_ENTRIES.c.position.desc()).limit(1)
-_ROOT = sa.select(_ENTRIES.c.root).where(_ENTRIES.c.position == sa.bindparam("at"))
-_INSERT = sa.insert(_ENTRIES)
+# written out: they run for every report, and composing a statement costs more than running it
+_LAST = "SELECT position, root FROM entries ORDER BY position DESC LIMIT 1"
+_ROOT = "SELECT root FROM entries WHERE position = ?"
+_ENTRY = "SELECT entry FROM entries WHERE position = ?"
+_INSERT = schema.insert_sql(schema.entries)
 
 
 @dataclass(slots=True)
@@ -82,7 +82,11 @@ class View:
             )
         return round_log
 
-    def append(self, entry: bytes, body: bytes) -> int:
+    def insert(self, sql: str, values: tuple[object, ...]) -> None:
+        """Insert one row by a statement of ``schema.insert_sql``."""
+        driver_of(self.connection).execute(sql, values)
+
+    def append(self, entry: bytes | Entry, body: bytes) -> int:
         """Check an entry and add it to the log within this write transaction; return its position.
 
         Raises:
@@ -96,14 +100,9 @@ class View:
                 phrase("the log refuses this statement: %(reason)s", reason=err), err.code
             ) from err
         self.is_changed = True
-        row = {
-            "position": position,
-            "logged_ms": round(self.now.timestamp() * 1000),
-            "root": self.ledger.root(),
-            "entry": entry,
-            "body": body,
-        }
-        self.connection.execute(_INSERT, row)
+        data = entry.data if isinstance(entry, Entry) else entry
+        logged_ms = round(self.now.timestamp() * 1000)
+        self.insert(_INSERT, (position, logged_ms, self.ledger.root(), data, body))
         return position
 
     def begin(self, ledger: Ledger) -> None:
@@ -129,7 +128,7 @@ class LogBook:
     """The log of one federation, shared by all threads of a process."""
 
     def __init__(self, store: Store, log_key: SigningKey, now: Callable[[], datetime]) -> None:
-        self._store = store
+        self.store = store
         self._log_key = log_key
         self._now = now
         self._lock = threading.RLock()
@@ -138,7 +137,7 @@ class LogBook:
     @contextmanager
     def reading(self) -> Iterator[View]:
         """See the log as it is now."""
-        with self._lock, self._store.reading() as connection:
+        with self._lock, self.store.reading() as connection:
             yield View(connection, self._now(), self._catch_up(connection))
 
     @contextmanager
@@ -152,13 +151,26 @@ class LogBook:
             view: View | None = None
             is_done = False
             try:
-                with self._store.writing(step) as connection:
+                with self.store.writing(step) as connection:
                     view = View(connection, self._now(), self._catch_up(connection))
                     yield view
                 is_done = True
             finally:
                 if view is not None and view.is_changed:
                     self._ledger = view.ledger if is_done else None
+
+    def round_terms(self, round_id: bytes) -> RoundLog:
+        """Find a round for what never changes in it: its plan and roster. No lock, and usually no look-up.
+
+        Raises:
+            UnknownRoundError: the log has no such plan.
+        """
+        ledger = self._ledger
+        known = ledger.rounds.get(round_id) if ledger is not None else None
+        if known is not None:
+            return known
+        with self.reading() as view:
+            return view.round(round_id)
 
     def checkpoint_text(self, ledger: Ledger, size: int) -> str:
         """Write the checkpoint of a size: what the log key signs and witnesses cosign."""
@@ -176,12 +188,24 @@ class LogBook:
         It depends on the entry's position only, so asking again gives the same bytes.
         """
         size = position + 1
-        hashes = inclusion_proof(ledger.leaves, position, size)
-        return encode_proof(TlogProof(position, tuple(hashes), self.checkpoint(ledger, size)))
+        hashes = ledger.tree.inclusion_proof(position, size)
+        return encode_proof(TlogProof(position, hashes, self.checkpoint(ledger, size)))
+
+    def read_entry(self, position: int) -> bytes:
+        """Read a committed entry.
+
+        Raises:
+            StoreError: the database has none.
+        """
+        with self.store.reading() as connection:
+            row = driver_of(connection).execute(_ENTRY, (position,)).fetchone()
+        if row is None:
+            raise StoreError(phrase("database: the entries do not make the stored tree; restore the backup"))
+        return bytes(row[0])
 
     def _catch_up(self, connection: Connection) -> Ledger | None:
-        last = connection.execute(_LAST).first()
-        size, root = (last.position + 1, last.root) if last else (0, b"")
+        last = driver_of(connection).execute(_LAST).fetchone()
+        size, root = (last[0] + 1, last[1]) if last else (0, b"")
         ledger = self._ledger
         if ledger is None or ledger.size > size or not self._is_prefix(connection, ledger, size, root):
             ledger = self._ledger = self._new_ledger(connection)
@@ -189,21 +213,20 @@ class LogBook:
             self._read_on(connection, ledger, size, root)
         return ledger
 
-    @staticmethod
-    def _new_ledger(connection: Connection) -> Ledger | None:
+    def _new_ledger(self, connection: Connection) -> Ledger | None:
         card_text = read_meta(connection, CARD)
         if card_text is None:
             return None
         try:
-            return Ledger(parse_card(card_text))
+            return Ledger(parse_card(card_text), self.read_entry)
         except ProtocolError as err:
             raise StoreError(phrase("database: the stored card is damaged; restore the backup")) from err
 
     @staticmethod
     def _is_prefix(connection: Connection, ledger: Ledger, size: int, root: bytes) -> bool:
         if ledger.size < size:
-            found = connection.execute(_ROOT, {"at": ledger.size - 1}).scalar()
-            return ledger.size > 0 and found == ledger.root()
+            found = driver_of(connection).execute(_ROOT, (ledger.size - 1,)).fetchone()
+            return ledger.size > 0 and found is not None and found[0] == ledger.root()
         return root == ledger.root()
 
     def _read_on(self, connection: Connection, ledger: Ledger, size: int, root: bytes) -> None:

@@ -1,29 +1,34 @@
 """Take one school's report: check everything, store it and log it in one commit, answer.
 
-Order, for one (round, node, attempt):
+Reports that wait at the same moment are one group (``coordinator.group_commit``): checked one
+after the other by one thread, committed together, answered after the commit. Order, for one
+(round, node, attempt):
 
 1. The certificate's node id is the one that the header names.
-2. Is the slot taken? The same bytes get the same receipt, other bytes are refused for ever.
-3. The round is known, approved, within its window and not past its candidates.
-4. The length is exactly the plan's; vector and boxes are those that the header names; every
-   element is canonical.
-5. Under the write lock the ledger checks header, signature, attempt and predecessor; then
-   entry, vector and boxes are one transaction, on disk before the answer.
+2. Before the write lock: the length is exactly the plan's; vector and boxes are those that the
+   header names; every element is canonical; the header's signature is verified.
+3. Under the write lock: is the slot taken? The same bytes get the same receipt, other bytes are
+   refused for ever. The round is approved, within its window and not past its candidates. The
+   ledger checks roster, signature, attempt and predecessor.
+4. Entries, vectors and boxes are one transaction, on disk before any of them is answered.
 
-The receipt is a tlog-proof with the log's signature. In DAP's words: the Leader's upload step.
+A header names the digest of everything else in its payload, so two payloads of the round's
+length with the same header and right contents are the same bytes. A payload that fails step 2
+is told first what step 3 would have told it. The receipt is a tlog-proof with the log's
+signature. In DAP's words: the Leader's upload step.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-
-import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from coordinator import schema
 from coordinator.errors import (
     AlreadyReportedError,
+    CoordinatorError,
     ElementRangeError,
     IdentityMismatchError,
     NotRosteredError,
@@ -34,89 +39,158 @@ from coordinator.errors import (
     RoundNotOpenError,
     StatementRefusedError,
 )
+from coordinator.group_commit import GroupCommit
 from coordinator.log_book import LogBook, View
 from crypto.errors import CryptoError, FieldRangeError
-from crypto.field64 import parse_vector
-from crypto.note import parse_note
+from crypto.field64 import verify_encoded
+from crypto.merkle import leaf_hash
 from plan.errors import phrase
-from protos.errors import PayloadError, ProtocolError
+from protos.entry import Entry, parse_entry
+from protos.errors import LedgerError, PayloadError, ProtocolError
+from protos.ledger import Ledger
 from protos.report_payload import ReportPayload, note_of, parse_payload, verify_contents
 from protos.round_log import RoundLog
-from protos.statements import Report, digest, parse_statement
+from protos.statements import Report
 
-_TABLE = schema.reports
-_SLOT = sa.select(_TABLE.c.position, _TABLE.c.payload_sha256).where(
-    _TABLE.c.round == sa.bindparam("at_round"),
-    _TABLE.c.node == sa.bindparam("at_node"),
-    _TABLE.c.attempt == sa.bindparam("at_attempt"),
-)
-_INSERT_REPORT, _INSERT_BOXES = sa.insert(_TABLE), sa.insert(schema.boxes)
+_INSERT_REPORT = schema.insert_sql(schema.reports)
+_INSERT_BOXES = schema.insert_sql(schema.boxes)
 
 
-def receive_report(book: LogBook, node_id: str, data: bytes) -> bytes:
-    """Take a report payload from a node; return its receipt.
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A payload as it came, and the node id of the certificate that it came with."""
 
-    Args:
-        book: the log and database.
-        node_id: from the caller's certificate.
-        data: the payload (``protos.report_payload``).
+    node_id: str
+    data: bytes
 
-    Raises:
-        CoordinatorError: one class for each cause, see the module's list; nothing has changed.
-    """
-    text, report = _header(data)
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A report that waits for the write lock: its header and what it names, compared."""
+
+    entry: Entry
+    report: Report
+    payload: ReportPayload
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a report stands in a log that is on disk."""
+
+    ledger: Ledger
+    position: int
+
+
+class Receiver:
+    """Takes reports for one log; threads share it."""
+
+    def __init__(self, book: LogBook) -> None:
+        self._book = book
+        self._commits: GroupCommit[_Arrived, bytes] = GroupCommit(self._commit)
+
+    def receive(self, node_id: str, data: bytes) -> bytes:
+        """Take a report payload from a node; return its receipt.
+
+        Args:
+            node_id: from the caller's certificate.
+            data: the payload (``protos.report_payload``).
+
+        Raises:
+            CoordinatorError: one class for each cause, see the module's list; nothing has changed.
+        """
+        return self._commits.submit(_Arrived(node_id, data))
+
+    def _commit(self, group: Sequence[_Arrived]) -> list[bytes | Exception]:
+        checked = [self._check(arrived) for arrived in group]
+        if all(isinstance(row, CoordinatorError) for row in checked):
+            return [row for row in checked if isinstance(row, CoordinatorError)]
+        with self._book.writing("append report") as view:
+            placed = [_take(view, row) if isinstance(row, _Checked) else row for row in checked]
+        return [
+            self._book.receipt(row.ledger, row.position) if isinstance(row, _Place) else row for row in placed
+        ]
+
+    def _check(self, arrived: _Arrived) -> _Checked | CoordinatorError:
+        try:
+            entry, report = _header(arrived.data)
+            _check_identity(arrived.node_id, report)
+            round_log = self._book.round_terms(report.round)
+            try:
+                payload = _check_contents(arrived.data, report, round_log)
+            except CoordinatorError:
+                self._check_state(report)
+                raise
+        except CoordinatorError as err:
+            return err
+        _verify_early(entry, report, round_log)
+        return _Checked(entry, report, payload)
+
+    def _check_state(self, report: Report) -> None:
+        """Raise what is wrong with a report's slot or round, whatever its contents are."""
+        with self._book.reading() as view:
+            round_log = view.round(report.round)
+            if (report.node, report.attempt) in round_log.reports:
+                raise _other_bytes(report)
+            _check_round(view, round_log, report)
+
+
+def _take(view: View, checked: _Checked) -> _Place | CoordinatorError:
+    """Give a report its place, the old one or a new one, or what refuses it."""
+    report = checked.report
+    try:
+        round_log = view.round(report.round)
+        slot = report.node, report.attempt
+        if slot in round_log.reports:
+            position = round_log.reports.position_of(slot)
+            if view.ledger.leaves[position] != leaf_hash(checked.entry.data):
+                return _other_bytes(report)
+        else:
+            _check_round(view, round_log, report)
+            position = _store(view, checked)
+    except CoordinatorError as err:
+        return err
+    return _Place(view.ledger, position)
+
+
+def _header(data: bytes) -> tuple[Entry, Report]:
+    try:
+        entry = parse_entry(note_of(data))
+    except (ProtocolError, CryptoError) as err:
+        reason = err.__cause__ if isinstance(err, LedgerError) and err.__cause__ else err
+        raise ReportRefusedError(phrase("report header: %(reason)s", reason=reason)) from err
+    report = entry.statement
+    if not isinstance(report, Report):
+        raise ReportRefusedError(
+            phrase("report header: expected a report, found a %(type)s", type=report.TYPE)
+        )
+    return entry, report
+
+
+def _check_identity(node_id: str, report: Report) -> None:
     if report.node != node_id:
         raise IdentityMismatchError(
             phrase(
                 "certificate of node %(node_id)s, report of node %(node)s", node_id=node_id, node=report.node
             )
         )
-    payload_sha256 = hashlib.sha256(data).digest()
-    with book.reading() as view:
-        position = _taken_slot(view.connection, report, payload_sha256)
-        if position is not None:
-            return book.receipt(view.ledger, position)
-        round_log = view.round(report.round)
-        _check_round(view, round_log, report)
-        sizes = round_log.terms.cells, round_log.box_bytes, round_log.num_auditors
-    payload = _check_contents(data, report, *sizes)
-    with book.writing("append report") as view:
-        position = _taken_slot(view.connection, report, payload_sha256)
-        if position is None:
-            _check_window(view.round(report.round), view.now)
-            position = _store(view, report, digest(text), payload, payload_sha256)
-        ledger = view.ledger
-    return book.receipt(ledger, position)
 
 
-def _header(data: bytes) -> tuple[str, Report]:
-    try:
-        text = parse_note(note_of(data)).text
-        report = parse_statement(text)
-    except (ProtocolError, CryptoError) as err:
-        raise ReportRefusedError(phrase("report header: %(reason)s", reason=err)) from err
-    if not isinstance(report, Report):
-        raise ReportRefusedError(
-            phrase("report header: expected a report, found a %(type)s", type=report.TYPE)
+def _verify_early(entry: Entry, report: Report, round_log: RoundLog) -> None:
+    """Verify the signature before the lock; what does not hold is for the ledger to refuse."""
+    node = round_log.roster.node(report.node)
+    if node is not None:
+        with suppress(LedgerError):
+            entry.verify_signers((node.report,))
+
+
+def _other_bytes(report: Report) -> AlreadyReportedError:
+    return AlreadyReportedError(
+        phrase(
+            "node %(node)s, attempt %(attempt)s: other bytes stand in the log; a correction is a new attempt",
+            node=report.node,
+            attempt=report.attempt,
         )
-    return text, report
-
-
-def _taken_slot(connection: Connection, report: Report, payload_sha256: bytes) -> int | None:
-    key = {"at_round": report.round, "at_node": report.node, "at_attempt": report.attempt}
-    row = connection.execute(_SLOT, key).first()
-    if row is None:
-        return None
-    if row.payload_sha256 != payload_sha256:
-        raise AlreadyReportedError(
-            phrase(
-                "node %(node)s, attempt %(attempt)s: other bytes stand in the log; a correction "
-                "is a new attempt",
-                node=report.node,
-                attempt=report.attempt,
-            )
-        )
-    return int(row.position)
+    )
 
 
 def _check_round(view: View, round_log: RoundLog, report: Report) -> None:
@@ -142,14 +216,15 @@ def _check_window(round_log: RoundLog, now: datetime) -> None:
         )
 
 
-def _check_contents(data: bytes, report: Report, cells: int, box_bytes: int, num_boxes: int) -> ReportPayload:
+def _check_contents(data: bytes, report: Report, round_log: RoundLog) -> ReportPayload:
+    cells = round_log.terms.cells
     try:
-        payload = parse_payload(data, cells, box_bytes, num_boxes)
+        payload = parse_payload(data, cells, round_log.box_bytes, round_log.num_auditors)
     except PayloadError as err:
         raise ReportLengthError(err) from err
     try:
         verify_contents(payload, report)
-        parse_vector(payload.vector, cells)
+        verify_encoded(payload.vector, cells)
     except FieldRangeError as err:
         raise ElementRangeError(
             phrase("report of %(node)s: %(reason)s", node=report.node, reason=err)
@@ -161,28 +236,14 @@ def _check_contents(data: bytes, report: Report, cells: int, box_bytes: int, num
     return payload
 
 
-def _store(
-    view: View, report: Report, text_digest: bytes, payload: ReportPayload, payload_sha256: bytes
-) -> int:
+def _store(view: View, checked: _Checked) -> int:
+    report, payload = checked.report, checked.payload
     try:
-        position = view.append(payload.note, b"")
+        position = view.append(checked.entry, b"")
     except StatementRefusedError as err:
         raise ReportRefusedError(
             phrase("report of %(node)s: %(reason)s", node=report.node, reason=err)
         ) from err
-    row = {
-        "round": report.round,
-        "node": report.node,
-        "attempt": report.attempt,
-        "position": position,
-        "digest": text_digest,
-        "payload_sha256": payload_sha256,
-        "vector": payload.vector,
-    }
-    view.connection.execute(_INSERT_REPORT, row)
-    boxes = [
-        {"round": report.round, "position": position, "auditor": auditor, "box": box}
-        for (auditor, _), box in zip(report.boxes, payload.boxes, strict=True)
-    ]
-    view.connection.execute(_INSERT_BOXES, boxes)
+    view.insert(_INSERT_REPORT, (position, payload.vector))
+    view.insert(_INSERT_BOXES, (report.round, position, b"".join(payload.boxes)))
     return position

@@ -1,7 +1,7 @@
 """The tables of one coordinator's database.
 
 Everything that a round's result depends on is here, so that a process may stop at any
-instruction: the log itself (``entries``), what reports carry beside their header (``vectors``,
+instruction: the log itself (``entries``), what reports carry beside their header (``reports``,
 ``boxes``), the auditors' mask sums, and who is enrolled. A change of any table is a new
 ``SCHEMA_VERSION``.
 """
@@ -17,10 +17,11 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    UniqueConstraint,
+    insert,
 )
+from sqlalchemy.dialects import sqlite
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -83,28 +84,21 @@ cosignatures = Table(
     PrimaryKeyConstraint("size", "auditor"),
 )
 
-reports = Table(
+reports = Table(  # which report stands at a position is said by the log entry there
     "reports",
     metadata,
-    Column("round", LargeBinary, nullable=False),
-    Column("node", String, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("position", Integer, nullable=False, unique=True),
-    Column("digest", LargeBinary, nullable=False),
-    Column("payload_sha256", LargeBinary, nullable=False),
-    Column("vector", LargeBinary, nullable=False),  # last: small columns are read without it
-    PrimaryKeyConstraint("round", "node", "attempt"),
-    UniqueConstraint("round", "digest"),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("vector", LargeBinary, nullable=False),
 )
 
-boxes = Table(
+boxes = Table(  # of one report, in plan order, each of the same size
     "boxes",
     metadata,
     Column("round", LargeBinary, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("auditor", String, nullable=False),
-    Column("box", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("round", "position", "auditor"),
+    Column("boxes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("round", "position"),
+    sqlite_with_rowid=False,
 )
 
 sums = Table(
@@ -123,3 +117,8 @@ close_requests = Table(
     Column("round", LargeBinary, primary_key=True),
     Column("requested_ms", Integer, nullable=False),
 )
+
+
+def insert_sql(table: Table) -> str:
+    """Write the INSERT of a whole row, columns in the table's order: for rows that come by the thousand."""
+    return str(insert(table).compile(dialect=sqlite.dialect()))

@@ -56,9 +56,10 @@ def hex_bytes(size: int) -> Kind:
     """Make the kind of exactly `size` bytes in lower-case hex."""
 
     def parse(word: str) -> bytes:
-        if not HEX_PATTERN.match(word):
+        value = bytes.fromhex(word)
+        if value.hex() != word:  # white space or upper case
             raise ValueError("not lower-case hex")
-        return bytes.fromhex(word)
+        return value
 
     def check(value: object) -> bool:
         return isinstance(value, bytes) and len(value) == size
@@ -160,13 +161,17 @@ class Field:
 
     def check(self, value: Any) -> None:
         """Raise StatementError unless the value can be written."""
+        if not self.repeated and len(self.kinds) == 1:
+            self._check_word(self.kinds[0], value)
+            return
         for row in self._rows(value):
             for kind, word in zip(self.kinds, row, strict=True):
-                if not kind.check(word):
-                    raise StatementError(f"{self.key}: expected {kind.name}, found {type(word).__name__}")
+                self._check_word(kind, word)
 
     def encode(self, value: Any) -> list[str]:
         """Write the value's lines, without line ends."""
+        if not self.repeated and len(self.kinds) == 1:
+            return [f"{self.key} {self.kinds[0].encode(value)}"]
         lines = []
         for row in self._rows(value):
             words = [kind.encode(word) for kind, word in zip(self.kinds, row, strict=True)]
@@ -175,18 +180,23 @@ class Field:
 
     def parse(self, lines: Sequence[str], start: int) -> tuple[Any, int]:
         """Read this field's lines from position `start` on; returns the value and the next position."""
+        if not self.repeated:
+            found = lines[start].split(" ", 1)[0] if start < len(lines) else ""
+            if found != self.key:
+                what = repr(found[:40]) if start < len(lines) else "the end"
+                raise StatementError(f"expected a line '{self.key} …', found {what}")
+            row = self._parse_line(lines[start])
+            return (row[0] if len(self.kinds) == 1 else row), start + 1
         rows = []
         position = start
         while position < len(lines) and lines[position].split(" ", 1)[0] == self.key:
             rows.append(self._parse_line(lines[position]))
             position += 1
-            if not self.repeated:
-                break
-        if not self.repeated and not rows:
-            found = lines[position].split(" ", 1)[0][:40] if position < len(lines) else "the end"
-            raise StatementError(f"expected a line '{self.key} …', found {found!r}")
-        items = [row[0] if len(self.kinds) == 1 else row for row in rows]
-        return (tuple(items) if self.repeated else items[0]), position
+        return tuple(row[0] if len(self.kinds) == 1 else row for row in rows), position
+
+    def _check_word(self, kind: Kind, word: Any) -> None:
+        if not kind.check(word):
+            raise StatementError(f"{self.key}: expected {kind.name}, found {type(word).__name__}")
 
     def _rows(self, value: Any) -> list[tuple[Any, ...]]:
         items = value if self.repeated else (value,)
@@ -202,7 +212,7 @@ class Field:
         if len(words) != len(self.kinds):
             raise StatementError(f"{self.key}: expected {len(self.kinds)} words, found {len(words)}")
         try:
-            return tuple(kind.parse(word) for kind, word in zip(self.kinds, words, strict=True))
+            return tuple([kind.parse(word) for kind, word in zip(self.kinds, words, strict=True)])
         except ValueError as err:
             expected = ", ".join(kind.name for kind in self.kinds)
             raise StatementError(f"{self.key}: expected {expected}") from err

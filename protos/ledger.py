@@ -163,6 +163,10 @@ class Ledger:
         self.tree.append(leaf_hash(parsed.data))
         return cast(Statement, logged.statement)
 
+    def digest_at(self, position: int) -> bytes:
+        """Return the digest of the statement at a position."""
+        return self._digests[position]
+
     def roster_at(self, size: int) -> RosterState:
         """Find the roster in force when the log had `size` entries (the genesis roster at least)."""
         return next((row for row in reversed(self._chain) if row.index < size), self._chain[0])

@@ -62,7 +62,7 @@ def test_deleted_rows_are_nowhere_on_disk(path: Path) -> None:
     secret = b"a sealed box that must be gone" * 40
     store = Store(path)
     with store.writing("put") as connection:
-        row = {"round": b"r" * 32, "position": 1, "auditor": "a1", "box": secret}
+        row = {"round": b"r" * 32, "position": 1, "boxes": secret}
         connection.execute(sa.insert(schema.boxes).values(**row))
     with store.writing("delete") as connection:
         connection.execute(sa.delete(schema.boxes))
