@@ -68,6 +68,12 @@ class BundleFiles:
             )
         return file.read_bytes()
 
+    def describe(self, path: str) -> FileEntry:
+        """Digest and size of one of `paths`, however large it is."""
+        with (self.root / path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+            return FileEntry(digest, file.tell())
+
     def under(self, folder: str) -> list[str]:
         """List the files below a folder, ascending."""
         return sorted(path for path in self.paths if path.startswith(folder + "/"))
@@ -101,7 +107,7 @@ def check_manifest(files: BundleFiles) -> Phrase:
             )
         )
     for path, entry in sorted(manifest.files.items()):
-        if path in files.paths and _describe(files.root / path) != entry:
+        if path in files.paths and files.describe(path) != entry:
             raise CheckFailed(phrase("%(path)s: not the file that the MANIFEST lists", path=path))
     places = PUBLIC_PLACES + (AUDITOR_PLACES if manifest.kind == "auditor" else ())
     misplaced = [path for path in manifest.files if path != CHECKPOINT and not path.startswith(places)]
@@ -123,9 +129,3 @@ def check_manifest(files: BundleFiles) -> Phrase:
             )
         )
     return phrase("%(num_files)s files, kind %(kind)s", num_files=len(manifest.files), kind=manifest.kind)
-
-
-def _describe(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
-        return FileEntry(digest, file.tell())

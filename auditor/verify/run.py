@@ -54,7 +54,11 @@ def verify_bundle(folder: Path, policy: AuditorPolicy | None, head: bytes | None
         policy: whose keys and bounds count; without one the outcome is never PASS.
         head: a checkpoint kept from earlier, which the log must extend; None for none.
     """
-    files = BundleFiles(folder)
+    return verify_files(BundleFiles(folder), policy, head)
+
+
+def verify_files(files: BundleFiles, policy: AuditorPolicy | None, head: bytes | None = None) -> Verdict:
+    """Verify the files of a bundle; see `verify_bundle`."""
     log = BundleLog(files, policy)
     verdict = Verdict()
     verdict.run("manifest", partial(check_manifest, files))

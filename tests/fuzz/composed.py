@@ -19,6 +19,7 @@ import numpy as np
 from fakes_auditors import joined_county
 from fakes_coordinator import tls_key
 from fakes_federation import TinyFederation, fake_bytes, sign_entry
+from fuzz.entries import BODY_MARK, signers_of, with_body
 from fuzz.roundtrip import text_of
 from numpy.typing import NDArray
 
@@ -40,13 +41,12 @@ from protos.errors import StatementError
 from protos.ledger import Ledger
 from protos.report_payload import ReportPayload
 from protos.report_payload import parse_payload as parse_report_payload
-from protos.statements import Plan, Statement, body_ref, parse_statement
+from protos.statements import Plan, Statement, parse_statement
 from results.release import Release
 from results.release import read_release as read_release_tables
 
 FEDERATION = "county-1"
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-BODY_MARK = b"\n\0"
 ROUND_SECRET = fake_bytes("fuzz round secret", sealing.ROUND_SECRET_BYTES)
 BOX_INFO = b"fuzz"
 CELLS, BOX_BYTES, NUM_BOXES = 4, 8, 2
@@ -223,31 +223,10 @@ def check_entry(data: bytes) -> Statement:
     federation, stages = county()
     ledger = stages[STAGES[(data[0] if data else 0) % len(STAGES)]]
     written, _, body = data[1:].partition(BODY_MARK)
-    text = _with_body(text_of(written) + "\n", body)
+    text = with_body(text_of(written) + "\n", body)
     with contextlib.suppress(CryptoError):
-        return ledger.check(sign_entry(text, _signers(federation, text)), body)
+        return ledger.check(sign_entry(text, signers_of(federation, text)), body)
     return ledger.check(text_of(written).encode("utf-8", "replace"), body)
-
-
-def _with_body(text: str, body: bytes) -> str:
-    """Name the body in the text where the text names one."""
-    head, line, _ = text.partition("\nbody-sha256 ")
-    if not line:
-        return text
-    ref = body_ref(body)
-    return f"{head}\nbody-sha256 {ref.sha256.hex()}\nbody-bytes {ref.size}\n"
-
-
-def _signers(federation: TinyFederation, text: str) -> list[SigningKey]:
-    fields = dict(line.split(" ", 1) for line in text.split("\n") if " " in line)
-    kind = text.split("\n", 1)[0].removeprefix("fedscreen/").removesuffix("/v1")
-    if kind == "roster":
-        return [federation.coordinator, *federation.auditors.values()]
-    if kind == "report" and fields.get("node", "") in federation.nodes:
-        return [federation.nodes[fields["node"]].key(federation.federation)]
-    if fields.get("auditor", "") in federation.auditors and kind != "plan":
-        return [federation.auditors[fields["auditor"]]]
-    return [federation.coordinator]
 
 
 def verify_logged(data: bytes) -> Checkpoint:

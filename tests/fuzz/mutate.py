@@ -1,4 +1,4 @@
-"""Changes to inputs: of any bytes, and such as the grammars of text, canonical JSON and TOML invite.
+"""Changes to inputs: of any bytes, and such as text, canonical JSON, TOML and log entries invite.
 
 Everything is a function of a `random.Random` and the input, so a seed repeats a run.
 """
@@ -168,6 +168,13 @@ def _tree(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
         return _insert(random, data, others)
 
 
+def _body(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
+    """Change the canonical JSON behind the mark of a log entry."""
+    head, mark, body = data.partition(b"\n\0")
+    bodies = [other.partition(b"\n\0")[2] or b"0" for other in others]
+    return head + mark + _tree(random, body, bodies) if body else _insert(random, data, others)
+
+
 def _changed(random: Random, value: Any, other: Any) -> Any:
     if isinstance(value, dict) and value and random.random() < 0.9:
         key = random.choice(list(value))
@@ -198,6 +205,7 @@ MUTATIONS: dict[str, list[Mutation]] = {
     "bytes": _BYTES,
     "text": _TEXT,
     "toml": [*_TEXT, _nest],
+    "entry": [*_TEXT, *[_body] * 6],
     "json": [*_TEXT, _nest, *[_tree] * 12],
 }
 

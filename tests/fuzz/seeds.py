@@ -12,7 +12,7 @@ from pathlib import Path
 import xlsxwriter
 from fakes_coordinator import PLAN_TOML, School, csr
 from fakes_federation import NOW, TinyFederation
-from fuzz import composed
+from fuzz import bundles, composed
 from fuzz.composed import BODY_MARK, ENTRY, LOG_KEY, WITNESSES, county, note_key, real_plan
 from plan_samples import codebook, codebook_toml, ready_toml
 
@@ -322,7 +322,16 @@ def _node() -> dict[str, list[bytes]]:
     }
 
 
+def _forged_entries(federation: TinyFederation) -> list[bytes]:
+    found = []
+    for place, (entry, body) in enumerate(federation.entries):
+        text = note.parse_note(entry).text.encode().removesuffix(b"\n")
+        found.append(bytes([place]) + text + (BODY_MARK + body if body else b""))
+    return found
+
+
 def _settings() -> dict[str, list[bytes]]:
+    made = bundles.released()
     federation = county()[0]
     node_config = node.config.NodeConfig("county-1", "s1", "passphrase", address="[::1]:50080", poll_s=0.5)
     auditor_config = auditor.config.AuditorConfig(federation="county-1", id="a1", operator="university")
@@ -333,6 +342,8 @@ def _settings() -> dict[str, list[bytes]]:
         ],
         "auditor.toml": [auditor.config.encode_config(auditor_config)],
         "auditor.policy": [default_policy(federation.card).encode()],
+        "auditor.bundle": [bytes([at]) + made.files[path] for at, path in enumerate(sorted(made.files))],
+        "auditor.forged-log": _forged_entries(made.federation),
         "coordinator.csr": [csr("s1").encode()],
     }
 

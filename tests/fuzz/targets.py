@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fuzz import composed, roundtrip
+from fuzz import bundles, composed, roundtrip
 from google.protobuf.message import DecodeError as ProtobufError
 
 import auditor.config
@@ -64,7 +64,7 @@ class Target:
         errors: what `parse` may raise.
         encode: writes a parsed value again; None where the parser has no inverse.
         is_exact: `encode(parse(b)) == b`; otherwise only `parse(encode(parse(b))) == parse(b)`.
-        grammar: what mutators know of the input: "bytes", "text", "json" (canonical), "toml".
+        grammar: what mutators know of it: "bytes", "text", "entry" (of a log), "json" (canonical), "toml".
         max_bytes: longest input that fuzzing tries.
         memory_bytes: most that an input of 1 MiB may take.
     """
@@ -206,7 +206,7 @@ PROTOS = [
         grammar="json",
     ),
     Target("protos.payload", composed.parse_payload, (protos.PayloadError,), report_payload.encode_payload),
-    Target("protos.ledger", composed.check_entry, (protos.LedgerError,), grammar="text"),
+    Target("protos.ledger", composed.check_entry, (protos.LedgerError,), grammar="entry"),
     Target("protos.ledger-checkpoint", composed.verify_logged, (protos.LedgerError,), grammar="text"),
 ]
 
@@ -288,6 +288,8 @@ SETTINGS = [
         is_exact=False,
         grammar="text",
     ),
+    Target("auditor.bundle", bundles.verify_exchanged, (), grammar="text"),
+    Target("auditor.forged-log", bundles.verify_forged, (), grammar="entry"),
     Target("coordinator.csr", composed.issue_certificate, (CertificateError,)),
 ]
 
