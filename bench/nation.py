@@ -29,10 +29,10 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from bench.growth_plot import Series, draw  # noqa: E402
-from bench.our_round import (  # noqa: E402
+from bench.growth_plot import Series, draw
+from bench.our_round import (
     Auditor,
     combine,
     make_node,
@@ -41,9 +41,9 @@ from bench.our_round import (  # noqa: E402
     parse_header,
     receive,
 )
-from crypto.field64 import encode_vector, parse_vector  # noqa: E402
-from crypto.mask_sum import MaskSum  # noqa: E402
-from protos.report_payload import note_of  # noqa: E402
+from crypto.field64 import encode_vector, parse_vector
+from crypto.mask_sum import MaskSum
+from protos.report_payload import note_of
 
 RESULTS = ROOT / "bench" / "nation.json"
 PICTURE = ROOT / "docs" / "pictures" / "nation.svg"

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from bench import peer_ours  # noqa: E402
-from bench.peer_rows import Row  # noqa: E402
+from bench import peer_floor, peer_ours
+from bench.peer_rows import Row
 
 RESULTS = ROOT / "bench" / "peers.json"
 CLIENTS, CELLS = (10, 100, 300), (1_000, 10_000, 100_000)
@@ -47,7 +47,7 @@ def main() -> int:
     missing = [name for module, name in PEERS.items() if not _is_there(module)]
     rows: list[Row] = []
     details: list[dict[str, Any]] = []
-    print(f"{'':22}{'n':>5}{'d':>8}{'client':>12}{'server':>12}{'bytes/client':>14}{'rounds':>7}  sum")
+    print(f"{'':22}{'n':>5}{'d':>8}{'client':>14}{'server':>12}{'bytes/client':>14}{'rounds':>7}  sum")
     for row, parts in _measurements(is_quick):
         rows.append(row)
         details.append(row.as_json() | {"parts": parts and asdict(parts)})
@@ -60,9 +60,11 @@ def main() -> int:
             f"{item['name']:46} n={item['n']:<4} d={item['d']:<7} {item['ratio']:7.3f} "
             f"(target {item['target']}) {mark}"
         )
+    floor = peer_floor.measure()
+    print("under ours: " + ", ".join(f"{name} {value:g}" for name, value in floor.items()) + " (µs)")
     for name in missing:
         print(f"{name}: not installed here, left out")
-    result = {"rows": details, "summary": summary, "missing": missing, "quick": is_quick}
+    result = {"rows": details, "summary": summary, "floor": floor, "missing": missing, "quick": is_quick}
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     return 0
 
@@ -132,7 +134,7 @@ def _line(row: Row) -> str:
     marks = "exact" if row.exact else "rounded"
     scaled = f", scaled from {row.scaled_from}" if row.scaled_from else ""
     client, server = f"{row.client_cpu_s * 1e3:.3f} ms", f"{row.server_cpu_s * 1e3:.1f} ms"
-    head = f"{row.peer:22}{row.n:>5}{row.d:>8}{client:>12}{server:>12}"
+    head = f"{row.peer:22}{row.n:>5}{row.d:>8}{client:>14}{server:>12}"
     return f"{head}{row.bytes_per_client:>14}{row.rounds:>7}  {marks}{scaled}"
 
 
