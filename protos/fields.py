@@ -37,19 +37,22 @@ class Kind:
         check: returns whether a Python value may be written.
         encode: value to word.
         parse: word to value; raises ValueError when it is no such word.
+        words: a regular expression, without groups, for exactly the words that `encode` writes of
+            values of any size; empty where there is none.
     """
 
     name: str
     check: Callable[[Any], bool]
     encode: Callable[[Any], str]
     parse: Callable[[str], Any]
+    words: str = ""
 
 
 def _pattern(name: str, pattern: re.Pattern[str]) -> Kind:
     def check(value: object) -> bool:
         return isinstance(value, str) and pattern.match(value) is not None
 
-    return Kind(name, check, str, str)
+    return Kind(name, check, str, str, pattern.pattern.removesuffix(r"\Z"))
 
 
 def hex_bytes(size: int) -> Kind:
@@ -64,7 +67,7 @@ def hex_bytes(size: int) -> Kind:
     def check(value: object) -> bool:
         return isinstance(value, bytes) and len(value) == size
 
-    return Kind(f"{size} bytes in hex", check, bytes.hex, parse)
+    return Kind(f"{size} bytes in hex", check, bytes.hex, parse, f"[0-9a-f]{{{2 * size}}}")
 
 
 def base64_bytes(size: int) -> Kind:
@@ -93,12 +96,13 @@ def number(low: int, high: int) -> Kind:
     def check(value: object) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
-    return Kind(f"a number from {low} to {high}", check, str, parse)
+    words = DECIMAL_PATTERN.pattern.removesuffix(r"\Z")
+    return Kind(f"a number from {low} to {high}", check, str, parse, words)
 
 
 def one_of(*words: str) -> Kind:
     """Make the kind of one word out of a fixed list; unknown words are refused."""
-    return Kind(" or ".join(words), lambda value: value in words, str, str)
+    return Kind(" or ".join(words), lambda value: value in words, str, str, f"(?:{'|'.join(words)})")
 
 
 def _parse_fraction(word: str) -> Fraction:

@@ -157,3 +157,21 @@ def test_an_overlong_text_is_refused() -> None:
 def test_lone_surrogates_are_refused() -> None:
     with pytest.raises(StatementError):
         parse_statement("fedscreen/report/v1\nfederation \ud800\n")
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
+def test_the_fast_way_reads_what_the_slow_way_reads(
+    example: Statement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = encode_statement(example)
+    changed = [text[:at] + other + text[at + 1 :] for at in range(0, len(text), 9) for other in "0 A\n"]
+    fast = [outcome_of(row) for row in [text, *changed]]
+    monkeypatch.setattr("protos.statements._PATTERNS", {})
+    assert fast == [outcome_of(row) for row in [text, *changed]]
+
+
+def outcome_of(text: str) -> Statement | str:
+    try:
+        return parse_statement(text)
+    except StatementError as err:
+        return str(err)
