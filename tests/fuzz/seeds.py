@@ -330,6 +330,12 @@ def _forged_entries(federation: TinyFederation) -> list[bytes]:
     return found
 
 
+def _exchanged_files(files: dict[str, bytes]) -> list[bytes]:
+    """One file of every kind, in its own place."""
+    kinds = {"/".join(path.split("/")[:2])[:12]: at for at, path in enumerate(sorted(files))}
+    return [bytes([at]) + files[sorted(files)[at]] for at in kinds.values()]
+
+
 def _settings() -> dict[str, list[bytes]]:
     made = bundles.released()
     federation = county()[0]
@@ -342,7 +348,7 @@ def _settings() -> dict[str, list[bytes]]:
         ],
         "auditor.toml": [auditor.config.encode_config(auditor_config)],
         "auditor.policy": [default_policy(federation.card).encode()],
-        "auditor.bundle": [bytes([at]) + made.files[path] for at, path in enumerate(sorted(made.files))],
+        "auditor.bundle": _exchanged_files(made.files),
         "auditor.forged-log": _forged_entries(made.federation),
         "coordinator.csr": [csr("s1").encode()],
     }

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 EACH = pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))
 FEW = settings(
-    max_examples=12, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=10, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
-SIZE = MIB // 8  # `make fuzz` does the same with a whole MiB
+SIZE = MIB // 16  # `make fuzz` does the same with a whole MiB
 MAX_SECONDS = 5  # of this thread's own time while memory is counted; without that a tenth of it
 
 
