@@ -20,7 +20,7 @@ from crypto.note import (
     parse_vkey,
     verify_signature,
 )
-from protos.bodies import key_name, sorted_attributes
+from protos.bodies import MAX_WORDS, key_name, sorted_attributes
 from protos.errors import BodyError, EnrolmentError
 from protos.fields import HEX_PATTERN, ID_PATTERN
 
@@ -124,19 +124,23 @@ def _read_request(values: dict[str, Any]) -> Request:
     expected = key_name(federation, "witness", party)
     if cosigner and (cosigner.name != expected or cosigner.key_type != KeyType.COSIGNATURE):
         raise ValueError("cosigner of another name or kind")
+    if cosigner and cosigner.public_key == key.public_key:
+        raise ValueError("one key for two purposes")
     master = values["master"]
     if len(master) != (64 if role == "node" else 0) or not HEX_PATTERN.match(master):
         raise ValueError("master commitment")
     if role == "node" and values["cosigner"]:
         raise ValueError("a node has no cosigner")
-    attributes = values["attributes"]
-    if not isinstance(attributes, dict) or len(attributes) > 16 or not 0 < len(values["operator"]) <= 200:
-        raise ValueError("attributes or operator")
+    attributes, operator = values["attributes"], values["operator"]
+    if not isinstance(attributes, dict) or len(attributes) > 16:
+        raise ValueError("attributes")
+    if not 0 < len(operator) <= MAX_WORDS or any(character < " " for character in operator):
+        raise ValueError("operator: a roster with it could not be read")
     return Request(
         role=role,
         federation=federation,
         id=party,
-        operator=values["operator"],
+        operator=operator,
         attributes=sorted_attributes(attributes),
         key=key,
         cosigner=cosigner,

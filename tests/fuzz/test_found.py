@@ -7,6 +7,7 @@ import io
 import struct
 import zipfile
 from base64 import encodebytes
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import thread_time
 
@@ -15,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from fakes_coordinator import School
 from fuzz.memory import peak_bytes
 
 import auditor.config
@@ -34,6 +36,9 @@ from node.vault.errors import CommandError
 from node.vault.importing import reader
 from node.vault.importing.errors import ImportingError
 from node.vault.importing.reader import read_table
+from protos.bodies import key_name
+from protos.enrolment import Request, parse_request, sign_request
+from protos.errors import EnrolmentError
 
 CONFIGS = [
     pytest.param(node.config.parse_config, NodeConfigError, id="node"),
@@ -136,6 +141,22 @@ def test_canonical_json_takes_no_more_than_sixty_times_its_bytes():
     with pytest.raises(DecodeError, match="nested deeper"):
         parse_json(b"[" + data + b"]")
     assert peak_bytes(lambda: parse_json(data)) < 60 * len(data)
+
+
+@pytest.mark.parametrize("operator", ["two\nlines", "tab\t", "\0", "x" * 201], ids=repr)
+def test_a_request_whose_operator_no_roster_may_name_is_refused_before_it_is_enrolled(operator):
+    with pytest.raises(EnrolmentError):
+        parse_request(School("s1", operator).request())
+
+
+def test_a_request_with_one_key_for_two_purposes_is_refused():
+    key = SigningKey(key_name("county-1", "auditor", "a1"), KeyType.ED25519, bytes(32))
+    cosigner = SigningKey(key_name("county-1", "witness", "a1"), KeyType.COSIGNATURE, bytes(32))
+    request = Request("auditor", "county-1", "a1", "x", (), key.verifier, cosigner.verifier, None, "")
+    with pytest.raises(EnrolmentError):
+        parse_request(sign_request(request, key))
+    other = replace(cosigner, seed=b"1" * 32).verifier
+    assert parse_request(sign_request(replace(request, cosigner=other), key)).cosigner == other
 
 
 def test_a_signing_request_of_another_version_is_refused():
