@@ -130,8 +130,28 @@ def test_json_errors_do_not_repeat_the_text() -> None:
     with pytest.raises(DecodeError) as caught:
         parse_json('{"name":"张三" }'.encode())
     assert "张三" not in str(caught.value)
-    with pytest.raises(DecodeError, match="position 7"):
-        parse_json('{"张三": '.encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ('{"张三": '.encode(), "Expecting value at position 7"),
+        (b"1.5", "JSON here holds no fractional or special number"),
+        (b"[NaN]", "JSON here holds no fractional or special number"),
+        (b"[" * 100_000, "nested too deep"),
+        (b"\xff", "not UTF-8 or a number too long"),
+        (b"1" * 5000, "not UTF-8 or a number too long"),
+        (b'{"b":1,"a":1}', "keys out of their order"),
+        (b'{"\\ud800":1}', "text has a lone surrogate at position 2"),
+        (b'{"\\ud800":1,"\\ud801":2}', "text has a lone surrogate at position 2"),
+        (b"[1 ]", "the bytes do not re-encode identically"),
+    ],
+    ids=range(10),
+)
+def test_json_that_is_refused_says_why(data: bytes, reason: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        parse_json(data)
+    assert str(caught.value) == f"not canonical JSON: {reason}"
 
 
 @given(st.binary(max_size=50))
@@ -145,3 +165,11 @@ def test_base64_round_trips(data: bytes) -> None:
 def test_base64_that_is_not_canonical_is_refused(text: str) -> None:
     with pytest.raises(DecodeError):
         decode_base64(text)
+
+
+def test_base64_that_is_refused_says_why() -> None:
+    for text in ("Q-==", "QQ==\n", "é"):
+        with pytest.raises(DecodeError, match=r"^not standard base64$"):
+            decode_base64(text)
+    with pytest.raises(DecodeError, match="padding bits are not zero"):
+        decode_base64("QR==")

@@ -33,6 +33,7 @@ def test_parse_is_the_inverse_of_encode(origin: str, size: int, root: bytes, ext
         "\n",
         f"a\n7\n{ROOT}",
         f"a\n7\n{ROOT}\n\n",
+        f"a\n7\n{ROOT}\nextension",
         f"\n7\n{ROOT}\n",
         f"a\n07\n{ROOT}\n",
         f"a\n+7\n{ROOT}\n",
@@ -66,6 +67,19 @@ def test_a_malformed_decimal_is_refused(text: str) -> None:
 @pytest.mark.parametrize("value", [0, 1, 10, (1 << 63) - 1])
 def test_a_decimal_of_the_range_parses(value: int) -> None:
     assert parse_decimal(str(value)) == value
+
+
+@pytest.mark.parametrize("code", [0, 0x0F, 0x10, 0x1F, 0xD800, 0xDBFF, 0xDFFF], ids=hex)
+def test_no_line_has_a_control_character_or_a_surrogate(code: int) -> None:
+    character = chr(code)
+    for origin, extensions in ((f"a{character}b", ()), ("a", ("b", f"{character}c"))):
+        with pytest.raises(DecodeError, match="single lines"):
+            Checkpoint(origin, 1, bytes(32), extensions)
+
+
+@pytest.mark.parametrize("character", [" ", "\x7f", "\ud7ff", "\ue000", "\uf000", "\U0001f600"], ids=ascii)
+def test_a_line_may_have_any_other_character(character: str) -> None:
+    assert Checkpoint(f"a{character}b", (1 << 63) - 1, bytes(32), (character,)).size == (1 << 63) - 1
 
 
 def test_only_checkpoints_are_cosigned() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -176,31 +177,32 @@ def test_hostile_box_plaintexts_raise_only_decode_errors(data: bytes, count: int
 
 
 BAD = bytes(31)
-REFUSED: list[Callable[[], object]] = [
-    lambda: derivation.kdf(BAD, "a"),
-    lambda: derivation.kdf(b"", "a"),
-    lambda: derivation.kdf(MASTER, -1),
-    lambda: derivation.master_commitment(NODE, BAD),
-    lambda: derivation.round_secret(BAD, "f", NODE, ROUND_ID, ROSTER, APR),
-    lambda: derivation.round_secret(MASTER, "f", NODE, BAD, ROSTER, APR),
-    lambda: derivation.round_secret(MASTER, "f", NODE, ROUND_ID, BAD, APR),
-    lambda: derivation.round_secret(MASTER, "f", NODE, ROUND_ID, ROSTER, BAD),
-    lambda: derivation.report_secret(MASTER, 0, BAD),
-    lambda: derivation.report_secret(MASTER, -1, TAG),
-    lambda: derivation.seed_commitment(BAD, NODE, 0, 3, MASTER),
-    lambda: derivation.seed_commitment(ROUND_ID, NODE, 0, 3, BAD),
-    lambda: derivation.box_info(BAD, NODE, 0, "a", PUBLIC_KEY, Y, APR),
-    lambda: derivation.box_info(ROUND_ID, NODE, 0, "a", PUBLIC_KEY, BAD, APR),
-    lambda: derivation.box_info(ROUND_ID, NODE, 0, "a", PUBLIC_KEY, Y, BAD),
-    lambda: derivation.box_plaintext([MASTER, BAD]),
-    lambda: derivation.input_commitment(MASTER, 0, BAD, X),
-    lambda: derivation.draw_commitment(BAD),
+INTEGER = "an integer part lies outside 0..2^64-1"
+REFUSED: list[tuple[Callable[[], object], str]] = [
+    (lambda: derivation.kdf(BAD, "a"), "a kdf key"),
+    (lambda: derivation.kdf(b"", "a"), "a kdf key"),
+    (lambda: derivation.kdf(MASTER, -1), INTEGER),
+    (lambda: derivation.master_commitment(NODE, BAD), "a master secret"),
+    (lambda: derivation.round_secret(BAD, "f", NODE, ROUND_ID, ROSTER, APR), "a kdf key"),
+    (lambda: derivation.round_secret(MASTER, "f", NODE, BAD, ROSTER, APR), "a round id"),
+    (lambda: derivation.round_secret(MASTER, "f", NODE, ROUND_ID, BAD, APR), "a roster digest"),
+    (lambda: derivation.round_secret(MASTER, "f", NODE, ROUND_ID, ROSTER, BAD), "apr"),
+    (lambda: derivation.report_secret(MASTER, 0, BAD), "a measurement tag"),
+    (lambda: derivation.report_secret(MASTER, -1, TAG), INTEGER),
+    (lambda: derivation.seed_commitment(BAD, NODE, 0, 3, MASTER), "a round id"),
+    (lambda: derivation.seed_commitment(ROUND_ID, NODE, 0, 3, BAD), "a seed"),
+    (lambda: derivation.box_info(BAD, NODE, 0, "a", PUBLIC_KEY, Y, APR), "a round id"),
+    (lambda: derivation.box_info(ROUND_ID, NODE, 0, "a", PUBLIC_KEY, BAD, APR), "a y digest"),
+    (lambda: derivation.box_info(ROUND_ID, NODE, 0, "a", PUBLIC_KEY, Y, BAD), "a commitments digest"),
+    (lambda: derivation.box_plaintext([MASTER, BAD]), "a seed"),
+    (lambda: derivation.input_commitment(MASTER, 0, BAD, X), "a rows digest"),
+    (lambda: derivation.draw_commitment(BAD), "a draw"),
 ]
 
 
-@pytest.mark.parametrize("call", REFUSED, ids=range(len(REFUSED)))
-def test_an_argument_of_another_length_is_refused(call: Callable[[], object]) -> None:
-    with pytest.raises(ParameterError):
+@pytest.mark.parametrize(("call", "what"), REFUSED, ids=range(len(REFUSED)))
+def test_an_argument_of_another_length_is_refused_by_its_name(call: Callable[[], object], what: str) -> None:
+    with pytest.raises(ParameterError, match=f"^{re.escape(what)}( has 32 bytes, found (31|0))?$"):
         call()
 
 

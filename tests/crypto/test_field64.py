@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -106,6 +106,7 @@ def test_every_element_is_inverted_whatever_their_number(count: int) -> None:
 
 
 @given(st.lists(st.integers(1, P - 1), max_size=9))
+@settings(max_examples=20)
 def test_inversion_is_the_draft_power_p_minus_2(values: list[int]) -> None:
     assert inverse(vector(values)).tolist() == power(vector(values), P - 2).tolist()
 

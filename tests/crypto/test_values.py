@@ -1,0 +1,29 @@
+"""Every value type of the room is frozen and has no other attributes than its fields."""
+
+import dataclasses
+import importlib
+import pkgutil
+from typing import Any
+
+import pytest
+
+import crypto
+
+MODULES = [importlib.import_module(f"crypto.{found.name}") for found in pkgutil.iter_modules(crypto.__path__)]
+VALUES: list[Any] = [
+    value
+    for module in MODULES
+    for value in vars(module).values()
+    if dataclasses.is_dataclass(value) and getattr(value, "__module__", "") == module.__name__
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
+def test_a_value_is_frozen_unless_it_is_an_inner_one(value: Any) -> None:
+    is_inner = value.__name__.startswith("_")
+    assert value.__dataclass_params__.frozen is not is_inner
+    assert "__slots__" in vars(value)
+
+
+def test_the_values_are_found() -> None:
+    assert {"Checkpoint", "Note", "SigningKey", "LogPolicy", "TlogProof"} <= {v.__name__ for v in VALUES}
