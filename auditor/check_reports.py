@@ -18,20 +18,31 @@ header. Spec: docs/protocol.md "The close" step 2.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from auditor.context import Context
 from auditor.errors import CheckError, RefusalError, StateError
 from auditor.plan_view import small_groups
 from auditor.signing import SignedEntry, sign_entry, store_entry
 from auditor.state import SecretKind, SlotKind
-from crypto.derivation import box_info, commitments_digest, parse_box_plaintext, seed_commitment
+from crypto.derivation import (
+    SECRET_BYTES,
+    box_info,
+    commitments_digest,
+    parse_box_plaintext,
+    seed_commitments,
+)
 from crypto.errors import DecodeError, OpenError
 from crypto.sealing import RoundKey, load_round_key, open_box
 from plan.errors import phrase
 from protos.bodies import Refusal, ReportName, encode_checked_body
 from protos.ledger import Ledger, Logged, RoundLog
-from protos.statements import Approval, Checked, Report, body_ref
+from protos.report_table import Contents
+from protos.statements import Approval, Checked, body_ref
 
 ENCAPSULATION_BYTES = 1120  # ML-KEM ciphertext (1088) and X25519 share (32), crypto.sealing
 BOX_UNOPENABLE = "box-unopenable"
@@ -66,9 +77,8 @@ def sign_checked(context: Context, round_log: RoundLog) -> SignedEntry:
 def find_refusals(context: Context, round_log: RoundLog) -> tuple[Refusal, ...]:
     """Find the candidates that this auditor refuses, ascending by node."""
     names = verify_candidates(context.ledger, round_log)
-    key = round_key(context, round_log)
-    boxes = collect_boxes(round_log, context.id, context.link.get_boxes(round_log.round_id))
-    missing = [name.node for name in names if name.digest not in boxes]
+    opened = _open_all(context, round_log)
+    missing = [name.node for name in names if name.digest not in opened.arrived]
     if missing:
         raise CheckError(
             phrase(
@@ -77,7 +87,7 @@ def find_refusals(context: Context, round_log: RoundLog) -> tuple[Refusal, ...]:
                 missing=missing[0],
             )
         )
-    codes = _open_in_order(round_log, context.id, key, boxes)
+    codes = {**opened.codes, **copies(opened.rows(), opened.values())}
     kept = [name for name in names if name.digest not in codes]
     for name in small_groups(round_log, kept):
         codes[name.digest] = MIN_GROUP
@@ -116,28 +126,32 @@ def round_key(context: Context, round_log: RoundLog) -> RoundKey:
     return load_round_key(secret)
 
 
-def collect_boxes(
+def read_boxes(
     round_log: RoundLog, auditor_id: str, stream: Iterable[tuple[bytes, bytes]]
-) -> dict[bytes, bytes]:
-    """Take a stream of boxes, each compared with the digest in its report's signed header.
+) -> Iterator[tuple[bytes, Contents, bytes]]:
+    """Go through a stream of boxes, each compared with the digest in its report's signed header.
 
-    Returns:
-        Box by report digest.
+    Yields:
+        Report digest, what its header says, box; each report once, in the order of delivery.
 
     Raises:
         CheckError: a box of no report of this round, or not the one that the school sent.
     """
-    reports = {row.digest: row.statement for row in round_log.reports.values()}
-    boxes: dict[bytes, bytes] = {}
+    reports = round_log.reports
+    waiting = {reports.digest_of(slot): slot for slot in reports}
+    arrived: set[bytes] = set()
     for report_digest, box in stream:
-        report = reports.get(report_digest)
-        if report is None:
+        if report_digest in arrived:
+            continue
+        slot = waiting.pop(report_digest, None)
+        if slot is None:
             raise CheckError(
                 phrase(
                     "the coordinator sent a box of no report of this round (%(report_digest)s)",
                     report_digest=report_digest.hex()[:16],
                 )
             )
+        report = reports.contents_of(slot)
         if hashlib.sha256(box).digest() != dict(report.boxes)[auditor_id]:
             raise CheckError(
                 phrase(
@@ -145,35 +159,84 @@ def collect_boxes(
                     node=report.node,
                 )
             )
-        boxes[report_digest] = box
-    return boxes
+        arrived.add(report_digest)
+        yield report_digest, report, box
 
 
-def _open_in_order(
-    round_log: RoundLog, auditor_id: str, key: RoundKey, boxes: dict[bytes, bytes]
-) -> dict[bytes, str]:
+@dataclass(slots=True)
+class _Opened:
+    """What is left of all boxes once each was opened: 32 bytes a seed and encapsulation, packed."""
+
+    num_values: int
+    arrived: set[bytes] = field(default_factory=set)
+    codes: dict[bytes, str] = field(default_factory=dict)
+    _digests: list[bytes] = field(default_factory=list)
+    _positions: list[int] = field(default_factory=list)
+    _values: bytearray = field(default_factory=bytearray, repr=False)
+
+    def take(self, position: int, report_digest: bytes, values: Sequence[bytes]) -> None:
+        """Keep the values of a report whose box opened."""
+        self._positions.append(position)
+        self._digests.append(report_digest)
+        self._values += b"".join(values)
+
+    def rows(self) -> list[bytes]:
+        """Digests of the reports that opened, in log order."""
+        return [self._digests[row] for row in self._in_log_order()]
+
+    def values(self) -> NDArray[np.uint8]:
+        """Encapsulation and seeds of each of `rows`; shape (rows, values, 32)."""
+        every = np.array(self._values, np.uint8).reshape(-1, self.num_values, SECRET_BYTES)
+        return every[self._in_log_order()]
+
+    def _in_log_order(self) -> list[int]:
+        return sorted(range(len(self._positions)), key=self._positions.__getitem__)
+
+
+def _open_all(context: Context, round_log: RoundLog) -> _Opened:
+    key = round_key(context, round_log)
+    opened = _Opened(1 + len(round_log.subsets_of(context.id)))
+    stream = context.link.get_boxes(round_log.round_id)
+    for report_digest, report, box in read_boxes(round_log, context.id, stream):
+        opened.arrived.add(report_digest)
+        try:
+            seeds = open_seeds(round_log, context.id, key, report, box)
+        except RefusalError as err:
+            opened.codes[report_digest] = err.code
+            continue
+        encapsulation = hashlib.sha256(box[:ENCAPSULATION_BYTES]).digest()
+        position = round_log.reports.position_of((report.node, report.attempt))
+        opened.take(position, report_digest, (encapsulation, *seeds.values()))
+    return opened
+
+
+def copies(digests: Sequence[bytes], values: NDArray[np.uint8]) -> dict[bytes, str]:
+    """Find reports that repeat an encapsulation or seed of an earlier good report, or of themselves.
+
+    Whole values are compared only in reports that share the first eight bytes of one: honest ones never do.
+
+    Args:
+        digests: of the reports, in log order.
+        values: encapsulation, then seeds, of each; shape (reports, values, 32).
+    """
+    prefixes = np.ascontiguousarray(values[:, :, :8]).view("<u8")[:, :, 0]
+    found, counts = np.unique(prefixes, return_counts=True)
+    suspects = np.flatnonzero(np.isin(prefixes, found[counts > 1]).any(axis=1))
     codes: dict[bytes, str] = {}
     seen: set[bytes] = set()
-    for row in sorted(round_log.reports.values(), key=lambda logged: logged.index):
-        if row.digest not in boxes:
-            continue  # a superseded attempt
-        report, box = row.statement, boxes[row.digest]
-        encapsulation = hashlib.sha256(box[:ENCAPSULATION_BYTES]).digest()
-        try:
-            seeds = open_seeds(round_log, auditor_id, key, report, box)
-            if encapsulation in seen:
-                raise _refuse(report, COPIED_ENCAPSULATION)
-            if len(set(seeds.values())) != len(seeds) or seen & set(seeds.values()):
-                raise _refuse(report, COPIED_SEED)
-        except RefusalError as err:
-            codes[row.digest] = err.code
-            continue
-        seen |= {encapsulation, *seeds.values()}
+    for row in map(int, suspects):
+        encapsulation, *seeds = (value.tobytes() for value in values[row])
+        if encapsulation in seen:
+            codes[digests[row]] = COPIED_ENCAPSULATION
+        elif len(set(seeds)) != len(seeds) or seen & set(seeds):
+            codes[digests[row]] = COPIED_SEED
+        else:
+            seen |= {encapsulation, *seeds}
     return codes
 
 
 def open_seeds(
-    round_log: RoundLog, auditor_id: str, key: RoundKey, report: Report, box: bytes
+    round_log: RoundLog, auditor_id: str, key: RoundKey, report: Contents, box: bytes
 ) -> dict[int, bytes]:
     """Open one report's box: the seeds of this auditor's subsets, each as committed in the header.
 
@@ -197,14 +260,13 @@ def open_seeds(
         seeds = dict(zip(subsets, parse_box_plaintext(plaintext, len(subsets)), strict=True))
     except (OpenError, DecodeError) as err:
         raise _refuse(report, BOX_UNOPENABLE) from err
-    for subset, seed in seeds.items():
-        found = seed_commitment(round_log.round_id, report.node, report.attempt, subset, seed)
-        if found != commitments[subset]:
-            raise _refuse(report, SEED_MISMATCH)
+    found = seed_commitments(round_log.round_id, report.node, report.attempt, seeds)
+    if any(found[subset] != commitments[subset] for subset in subsets):
+        raise _refuse(report, SEED_MISMATCH)
     return seeds
 
 
-def _refuse(report: Report, code: str) -> RefusalError:
+def _refuse(report: Contents, code: str) -> RefusalError:
     return RefusalError(
         code, phrase("report of %(node)s, attempt %(attempt)s", node=report.node, attempt=report.attempt)
     )

@@ -147,10 +147,12 @@ def plan_of(cells: int, now: datetime) -> PlanDocument:
     return parse_plan_toml((head + "".join(tables)).encode())
 
 
-def make_county(folder: Path, num_nodes: int, cells: int, *, is_approved: bool = True) -> bytes:
+def make_county(
+    folder: Path, num_nodes: int, cells: int, *, is_approved: bool = True, tick_s: float = 3600.0
+) -> bytes:
     """Make a coordinator's folder with its genesis roster and one round; return the round id."""
     now = datetime.now(UTC)
-    config = Config(federation=FEDERATION, kind="demo", listen="127.0.0.1:0", tick_s=3600.0)
+    config = Config(federation=FEDERATION, kind="demo", tick_s=tick_s, check_grace_s=0.0, open_grace_s=0.0)
     home = create_home(folder, config, now, os.urandom)
     store = Store(home.store_path)
     try:

@@ -89,7 +89,7 @@ def _vectors(
 ) -> Iterable[FieldVector]:
     for name in names:
         data = read_vector(connection, round_log, name)
-        expected = round_log.reports[(name.node, name.attempt)].statement.vector
+        expected = round_log.reports.contents_of((name.node, name.attempt)).vector
         yield _checked(
             data,
             expected,

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crypto.canonical import encode_parts
@@ -86,6 +87,17 @@ def seed_commitment(round_id: bytes, node_id: str, attempt: int, subset: int, se
     return _sha256(encode_parts("seed", round_id, node_id, attempt, subset, seed))
 
 
+def seed_commitments(
+    round_id: bytes, node_id: str, attempt: int, seeds: Mapping[int, bytes]
+) -> dict[int, bytes]:
+    """com_A of several seeds of one report; what they share is encoded once."""
+    _check_length("a round id", round_id)
+    for seed in seeds.values():
+        _check_length("a seed", seed)
+    shared = encode_parts("seed", round_id, node_id, attempt)
+    return {subset: _sha256(shared + encode_parts(subset, seed)) for subset, seed in seeds.items()}
+
+
 def commitments_digest(commitments: Sequence[bytes]) -> bytes:
     """SHA-256(E(com_A for all A ascending)): what a box binds of them."""
     return _sha256(encode_parts(*commitments))
@@ -114,7 +126,7 @@ def box_info(
     for name, value in (("a round id", round_id), ("a y digest", y_digest)):
         _check_length(name, value)
     _check_length("a commitments digest", commitments_digest)
-    key_digest = _sha256(public_key)
+    key_digest = _key_digest(public_key)
     return encode_parts(
         "box", round_id, node_id, attempt, auditor_id, key_digest, y_digest, commitments_digest
     )
@@ -166,6 +178,12 @@ def _measurement_view(x: NDArray[np.int64]) -> memoryview:
     if x.dtype != "int64" or x.ndim != 1:
         raise ShapeMismatchError(f"expected int64 cells in one dimension, found {x.dtype} in {x.ndim}")
     return x.astype("<i8", order="C", copy=False).data.cast("B")
+
+
+@lru_cache(maxsize=64)
+def _key_digest(public_key: bytes) -> bytes:
+    """Hash a round key; every box of a round binds one of the same few."""
+    return _sha256(public_key)
 
 
 def _sha256(data: bytes) -> bytes:

@@ -1,12 +1,14 @@
-"""The reports of one round as a reader of the log keeps them: where each stands, and its digest.
+"""The reports of one round as a reader of the log keeps them: where each stands, and the digests in it.
 
-A county's log has thousands of report headers of 1.4 kB each, and hardly any step looks into them. A
-ledger that can read entries back (`Ledger(card, read_entry)`) keeps positions only, and a header
-is parsed again when somebody asks for it; a ledger that cannot keeps the headers here.
+A county's log has thousands of report headers of 1.4 kB each. A ledger that can read entries back
+(`Ledger(card, read_entry)`) keeps of each its position and, packed, the digests that boxes and
+vectors are compared with; the whole header is read and parsed again when somebody asks for it. A
+ledger that cannot keeps the headers here.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -14,6 +16,7 @@ from typing import Generic, TypeVar
 from protos.statements import MAX_ATTEMPT, Report, Statement
 
 T = TypeVar("T", bound=Statement, covariant=True)
+DIGEST_BYTES = 32
 Slot = tuple[str, int]
 """Node id and attempt."""
 
@@ -29,22 +32,42 @@ class Logged(Generic[T]):
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a report's header says about the rest of the report; fields as in `protos.statements.Report`."""
+
+    node: str
+    attempt: int
+    vector: bytes
+    seeds: tuple[tuple[int, bytes], ...]
+    boxes: tuple[tuple[str, bytes], ...]
+
+
+def contents_of(report: Report) -> Contents:
+    """Take the contents out of a header."""
+    return Contents(report.node, report.attempt, report.vector, report.seeds, report.boxes)
+
+
 class ReportTable(MutableMapping[Slot, Logged[Report]]):
-    """Reports by (node, attempt), in log order.
+    """Reports by (node, attempt), in log order. All headers of a round name the same subsets and auditors.
 
     Args:
         load: gives the report that stands at a position; None to keep whole reports.
         digests: statement digests by position, where there is a `load`.
     """
 
-    __slots__ = ("_digests", "_kept", "_load", "_positions")
+    __slots__ = ("_auditors", "_digests", "_kept", "_load", "_packed", "_positions", "_rows", "_subsets")
 
     def __init__(
         self, load: Callable[[int], Logged[Report]] | None = None, digests: Sequence[bytes] = ()
     ) -> None:
         self._load = load
         self._digests = digests
-        self._positions: dict[Slot, int] = {}
+        self._rows: dict[Slot, int] = {}
+        self._positions = array("Q")
+        self._packed = bytearray()  # a row: vector, seed commitments, boxes
+        self._subsets: tuple[int, ...] = ()
+        self._auditors: tuple[str, ...] = ()
         self._kept: dict[Slot, Logged[Report]] = {}
 
     def __getitem__(self, slot: Slot) -> Logged[Report]:
@@ -52,50 +75,72 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         kept = self._kept.get(slot)
         if kept is not None or self._load is None:
             return kept if kept is not None else self._kept[slot]
-        return self._load(self._positions[slot])
+        return self._load(self.position_of(slot))
 
     def __setitem__(self, slot: Slot, logged: Logged[Report]) -> None:
         """Keep a whole report."""
-        self._positions[slot] = logged.index
+        self._rows.setdefault(slot, -1)
         self._kept[slot] = logged
 
     def __delitem__(self, slot: Slot) -> None:
         """Forget a report."""
-        del self._positions[slot]
+        del self._rows[slot]
         self._kept.pop(slot, None)
 
     def __contains__(self, slot: object) -> bool:
         """Tell whether a slot is taken, without reading."""
-        return slot in self._positions
+        return slot in self._rows
 
     def __iter__(self) -> Iterator[Slot]:
         """Go through the slots in log order."""
-        return iter(self._positions)
+        return iter(self._rows)
 
     def __len__(self) -> int:
         """Return the number of reports, superseded attempts included."""
-        return len(self._positions)
+        return len(self._rows)
 
     def add(self, logged: Logged[Report]) -> None:
         """Take the report that has just been appended to the log."""
-        slot = logged.statement.node, logged.statement.attempt
+        report = logged.statement
+        slot = report.node, report.attempt
         if self._load is None:
             self[slot] = logged
-        else:
-            self._positions[slot] = logged.index
+            return
+        if not self._positions:
+            self._subsets = tuple(subset for subset, _ in report.seeds)
+            self._auditors = tuple(auditor for auditor, _ in report.boxes)
+        self._rows[slot] = len(self._positions)
+        self._positions.append(logged.index)
+        parts = [report.vector, *(value for _, value in report.seeds), *(value for _, value in report.boxes)]
+        self._packed += b"".join(parts)
 
     def position_of(self, slot: Slot) -> int:
         """Return a report's position in the log, without reading it."""
-        return self._positions[slot]
+        kept = self._kept.get(slot)
+        return kept.index if kept is not None else self._positions[self._rows[slot]]
 
     def digest_of(self, slot: Slot) -> bytes:
         """Return the digest of a report's header, without reading it."""
         kept = self._kept.get(slot)
-        return kept.digest if kept is not None else self._digests[self._positions[slot]]
+        return kept.digest if kept is not None else self._digests[self.position_of(slot)]
+
+    def contents_of(self, slot: Slot) -> Contents:
+        """Return the digests in a report's header, without reading it."""
+        kept = self._kept.get(slot)
+        if kept is not None:
+            return contents_of(kept.statement)
+        num_seeds = len(self._subsets)
+        row_bytes = DIGEST_BYTES * (1 + num_seeds + len(self._auditors))
+        start = self._rows[slot] * row_bytes
+        row = bytes(self._packed[start : start + row_bytes])
+        parts = [row[at : at + DIGEST_BYTES] for at in range(0, row_bytes, DIGEST_BYTES)]
+        seeds = tuple(zip(self._subsets, parts[1 : 1 + num_seeds], strict=True))
+        boxes = tuple(zip(self._auditors, parts[1 + num_seeds :], strict=True))
+        return Contents(*slot, parts[0], seeds, boxes)
 
     def num_attempts(self, node: str) -> int:
         """Count the attempts of a node."""
-        return sum((node, attempt) in self._positions for attempt in range(MAX_ATTEMPT + 1))
+        return sum((node, attempt) in self._rows for attempt in range(MAX_ATTEMPT + 1))
 
     def find(self, digest: bytes) -> Slot | None:
         """Find the slot of a header's digest."""

@@ -222,3 +222,10 @@ def test_a_table_that_lies_scattered_in_memory_is_encoded_by_its_values() -> Non
         key = derivation.kdf(bytes(32), "input")
         expected = hmac.digest(key, e(ATTEMPT, ROWS, packed), "sha256")
         assert derivation.input_commitment(bytes(32), ATTEMPT, ROWS, view) == expected
+
+
+def test_commitments_of_several_seeds_are_those_of_each() -> None:
+    seeds = {3: bytes([3]) * 32, 5: bytes([5]) * 32}
+    assert derivation.seed_commitments(bytes(32), "s1", 2, seeds) == {
+        subset: derivation.seed_commitment(bytes(32), "s1", 2, subset, seed) for subset, seed in seeds.items()
+    }
