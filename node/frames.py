@@ -331,6 +331,11 @@ def parse_link(payload: bytes) -> LinkState:
 # ---------------------------------------------------------------- COMMAND, DATA, RESPONSE
 
 
+_SURROGATE = re.compile(
+    rb"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]"
+)  # `encode_object` writes none; alone it cannot be printed
+
+
 def encode_object(value: Mapping[str, Any]) -> bytes:
     """Write a JSON object, compact and in UTF-8; the payload of a COMMAND frame."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
@@ -346,6 +351,8 @@ def parse_object(payload: bytes) -> dict[str, Any]:
         value = json.loads(payload.decode("utf-8"))
     except (ValueError, RecursionError) as err:
         raise FrameError(_("a frame does not hold JSON in UTF-8")) from err
+    if _SURROGATE.search(payload):
+        raise FrameError(_("a frame does not hold JSON in UTF-8"))
     if not isinstance(value, dict):
         raise FrameError(_("a frame does not hold a JSON object"))
     return value

@@ -67,6 +67,7 @@ def _made(value: dict[str, Any], depth: int) -> Phrase:
     places = [name for name in _PLACE.findall(msgid) if name]
     if not depth or "%" in _PLACE.sub("", msgid) or len(set(places)) < len(places):
         raise ValueError("not a template of %(name)s places, each once, or nested too deep")
+    msgid.encode("utf-8")  # a lone surrogate could not be printed
     if set(value) != {"msgid", "values"} or not set(places) <= set(values):
         raise ValueError("not a template with the values of its places")
     return Phrase(msgid, tuple((name, _made_value(item, depth)) for name, item in values.items()))
@@ -77,6 +78,7 @@ def _made_value(item: object, depth: int) -> str | int | Phrase:
         return _made(item, depth - 1)
     if not isinstance(item, str | int) or isinstance(item, bool):
         raise TypeError("a place holds text, a whole number or a phrase")
+    str(item).encode("utf-8")
     return item
 
 

@@ -110,7 +110,11 @@ def _be_child(name: str, seconds: float, folder: Path, crashes: Path, log: Path,
         if begins:
             os.close(begins)
             begins = 0
-        run_once(target, data)
+        try:
+            run_once(target, data)
+        except Exception:
+            (crashes / f"crash-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
+            raise
 
     try:
         _run_long_inputs(name, crashes)

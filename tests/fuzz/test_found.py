@@ -31,11 +31,14 @@ from crypto.errors import DecodeError
 from crypto.note import KeyType, SigningKey
 from crypto.policy import parse_policy
 from node.errors import ConfigError as NodeConfigError
+from node.errors import FrameError
+from node.frames import encode_object, parse_object
 from node.vault.enrol import parse_floors
 from node.vault.errors import CommandError
 from node.vault.importing import reader
 from node.vault.importing.errors import ImportingError
 from node.vault.importing.reader import read_table
+from plan.errors import PlanError, parse_phrase
 from protos.bodies import key_name
 from protos.enrolment import Request, parse_request, sign_request
 from protos.errors import EnrolmentError
@@ -134,6 +137,22 @@ def test_shared_texts_of_cells_without_spaces_are_counted():
     data = _workbook(b"", b'<row><c r="A1"t="s"/></row>' * 600, b"<si>" + b"x" * MIB)
     with pytest.raises(ImportingError, match="xlsx-bomb"):
         read_table("roster", data, "roster.xlsx")
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '"\\\\\\ud83d"', '"x\\uDFFF"', "\ud800"], ids=ascii)
+def test_a_lone_surrogate_that_no_terminal_prints_is_no_frame_and_no_phrase(text):
+    data = f'{{"a":{text}}}'.encode("utf-8", "surrogatepass")
+    with pytest.raises(FrameError):
+        parse_object(data)
+    with pytest.raises(PlanError):
+        parse_phrase(f'{{"msgid":"%(a)s","values":{{"a":{text}}}}}')
+    with pytest.raises(PlanError):
+        parse_phrase(f'{{"msgid":{text},"values":{{}}}}')
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\\\ud800", "😀", "\\"])
+def test_what_only_looks_like_a_surrogate_is_a_frame(text):
+    assert parse_object(encode_object({text: text})) == {text: text}
 
 
 def test_canonical_json_takes_no_more_than_sixty_times_its_bytes():
