@@ -23,6 +23,7 @@ from crypto.field64 import (
     parse_vector,
     power,
     subtract,
+    verify_encoded,
 )
 
 P = 18446744069414584321
@@ -136,6 +137,13 @@ def test_encoding_is_little_endian_and_round_trips(values: list[int]) -> None:
     data = encode_vector(vector(values))
     assert data == b"".join(value.to_bytes(8, "little") for value in values)
     assert parse_vector(data, len(values)).tolist() == values
+    verify_encoded(data, len(values))
+
+
+@pytest.mark.parametrize("value", [-(P // 2), -(2**32), -2, -1, 0, 1, 2, P // 2])
+def test_a_signed_value_is_its_remainder(value: int) -> None:
+    assert from_signed(np.array([value])).tolist() == [value % P]
+    assert centre_lift(vector([value % P])).tolist() == [value]
 
 
 @given(st.lists(st.integers(-(P // 2), P // 2), max_size=9))
@@ -163,14 +171,16 @@ def test_a_parsed_vector_is_a_writable_copy() -> None:
     ids=repr,
 )
 def test_bytes_of_another_length_are_refused(data: bytes, cells: int) -> None:
-    with pytest.raises(ShapeMismatchError):
-        parse_vector(data, cells)
+    for read in (parse_vector, verify_encoded):
+        with pytest.raises(ShapeMismatchError, match=f"found {len(data)}"):
+            read(data, cells)
 
 
 @pytest.mark.parametrize("value", [P, P + 1, 2**64 - 1])
 def test_an_element_that_is_not_canonical_is_refused(value: int) -> None:
-    with pytest.raises(FieldRangeError, match="cell 1 "):
-        parse_vector(bytes(8) + value.to_bytes(8, "little") + bytes(8), 3)
+    for read in (parse_vector, verify_encoded):
+        with pytest.raises(FieldRangeError, match="cell 1 "):
+            read(bytes(8) + value.to_bytes(8, "little") + bytes(8), 3)
     bad, good = vector([0, value, 0]), vector([0, 0, 0])
     calls: list[Callable[[], object]] = [
         lambda: encode_vector(bad),
@@ -208,6 +218,8 @@ def test_another_element_type_is_refused(dtype: type) -> None:
         encode_vector(np.zeros((2, 2), dtype=np.uint64))
     with pytest.raises(ShapeMismatchError):
         from_signed(np.zeros(2, dtype=np.uint64))
+    with pytest.raises(ShapeMismatchError, match="int64 in 2"):
+        from_signed(np.zeros((2, 2), dtype=np.int64))
 
 
 @pytest.mark.parametrize("value", [P // 2 + 1, -(P // 2) - 1, 2**63 - 1, -(2**63)])
