@@ -165,9 +165,9 @@ def worst_agreement(honest: int, dimension: int) -> int:
     """Find how many auditors can always be picked whose answers do not isolate a given school.
 
     Let b ∈ {0,1}^m say which of m honest auditors were shown a set with the victim, and C the space spanned
-    by the like vectors of the other schools, of some dimension k. The answers of a subset A isolate the victim
-    exactly if no word of C agrees with b on all of A. So it is safe if some word agrees with b in at least s
-    places; C has a basis of 0/1 vectors, so an auditor is one of 2^k − 1 types and its b.
+    by the like vectors of the other schools, of some dimension k. The answers of a subset A isolate the
+    victim exactly if no word of C agrees with b on all of A. So it is safe if some word agrees with b in at
+    least s places; C has a basis of 0/1 vectors, so an auditor is one of 2^k − 1 types and its b.
 
     Returns:
         The smallest, over every such C and b, of the largest agreement.
@@ -176,10 +176,11 @@ def worst_agreement(honest: int, dimension: int) -> int:
     cells = list(product(types, (0, 1)))
     words = _words(types, dimension)
     agreement = [[int(_dot(word, row) == b) for word in words] for row, b in cells]
-    return min(
-        max(sum(column) for column in zip(*(agreement[i] for i in chosen), strict=True))
-        for chosen in combinations_with_replacement(range(len(cells)), honest)
-    )
+    worst = honest
+    for chosen in combinations_with_replacement(range(len(cells)), honest):
+        columns = zip(*(agreement[i] for i in chosen), strict=True)
+        worst = min(worst, max(sum(column) for column in columns))
+    return worst
 
 
 def _words(types: Sequence[Vector], dimension: int) -> list[Vector]:
