@@ -19,7 +19,6 @@ from auditor.errors import BundleError
 from auditor.mirror import Mirror, checkpoint_of
 from auditor.result_files import result_files
 from auditor.verify.round import receipt_path, released, sum_path, vector_path
-from crypto.merkle import inclusion_proof
 from crypto.tiles import changed_tiles
 from crypto.tlog_proof import TlogProof, encode_proof
 from plan.errors import phrase
@@ -100,8 +99,8 @@ def log_files(mirror: Mirror) -> Iterator[File]:
 def _receipts(mirror: Mirror, row: RoundLog) -> Iterator[File]:
     size = checkpoint_of(mirror.cosigned).size
     for name in _set_of(row):
-        index = row.reports[(name.node, name.attempt)].index
-        hashes = inclusion_proof(mirror.ledger.leaves, index, size)
+        index = row.reports.position_of((name.node, name.attempt))
+        hashes = mirror.ledger.tree.inclusion_proof(index, size)
         yield receipt_path(row.round_id, name), encode_proof(TlogProof(index, hashes, mirror.cosigned))
 
 
@@ -117,7 +116,7 @@ def _vectors(context: Context, row: RoundLog) -> Iterator[File]:
                     report_digest=report_digest.hex()[:16],
                 )
             )
-        if hashlib.sha256(vector).digest() != row.reports[(name.node, name.attempt)].statement.vector:
+        if hashlib.sha256(vector).digest() != row.reports.contents_of((name.node, name.attempt)).vector:
             raise BundleError(
                 phrase("the vector of %(node)s is not the one that the school signed", node=name.node)
             )

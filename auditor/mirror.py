@@ -18,7 +18,10 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from array import array
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO, overload
 
 from auditor.durable import Durable, ignore_durable, make_private_directory, replace_durably
 from auditor.errors import MirrorError, SplitViewError
@@ -38,12 +41,47 @@ _LENGTH = struct.Struct(">I")
 Entry = tuple[bytes, bytes]
 
 
+class StoredEntries(Sequence[Entry]):
+    """The (entry, body) pairs of a mirror's file: eight bytes a pair in memory, the rest is read again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._starts = array("Q")
+        self._end = 0
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        """Read one pair, or a slice as a list."""
+        with self._path.open("rb") as file:
+            if isinstance(index, slice):
+                return [self._read(file, start) for start in self._starts[index]]
+            return self._read(file, self._starts[index])
+
+    def add(self, entry: bytes, body: bytes) -> None:
+        """Note where the next pair stands in the file."""
+        self._starts.append(self._end)
+        self._end += 2 * _LENGTH.size + len(entry) + len(body)
+
+    @staticmethod
+    def _read(file: BinaryIO, start: int) -> Entry:
+        file.seek(start)
+        entry = file.read(*_LENGTH.unpack(file.read(_LENGTH.size)))
+        return entry, file.read(*_LENGTH.unpack(file.read(_LENGTH.size)))
+
+
 class Mirror:
     """The log as this auditor has seen it.
 
     Attributes:
         ledger: everything read so far, checked.
-        entries: (entry, body) of every position.
+        entries: (entry, body) of every position, read from the file when asked for.
         latest: newest log-signed checkpoint seen, as a note; empty before the first.
         cosigned: newest one with the roster's quorum of cosignatures; empty before the first.
 
@@ -60,8 +98,8 @@ class Mirror:
         self.reload()
 
     def _reset(self) -> None:
-        self.ledger = Ledger(self._card)
-        self.entries: list[Entry] = []
+        self.entries = StoredEntries(self.directory / "entries")
+        self.ledger = Ledger(self._card, lambda position: self.entries[position][0])
         self.latest = b""
         self.cosigned = b""
         self._end = 0  # bytes of the file that are read
@@ -80,7 +118,7 @@ class Mirror:
         try:
             for entry, body in self._read_records(size - self.ledger.size):
                 self.ledger.append(entry, body)
-                self.entries.append((entry, body))
+                self.entries.add(entry, body)
             if latest:
                 self.ledger.verify_checkpoint(latest, 0)
         except LedgerError as err:
@@ -184,7 +222,8 @@ class Mirror:
             ) from err
         self._write(new)
         replace_durably(self.directory / "latest", latest, "mirror-latest", self._durable)
-        self.entries += new
+        for entry, body in new:
+            self.entries.add(entry, body)
         self.latest = latest
 
     def _is_covered(self, new: list[Entry], latest: bytes) -> bool:
@@ -225,32 +264,28 @@ class Mirror:
         self._end += len(data)
         self._durable("mirror-entries after")
 
-    def _read_records(self, number: int) -> list[Entry]:
+    def _read_records(self, number: int) -> Iterator[Entry]:
         if number < 0:
             raise self._damaged("the stored checkpoint is older than this process's copy")
         if number == 0:
-            return []
+            return
         try:
             with (self.directory / "entries").open("rb") as file:
                 file.seek(self._end)
-                data = file.read()
+                for _ in range(number):
+                    entry, body = self._part(file, MAX_ENTRY_BYTES), self._part(file, MAX_BODY_BYTES)
+                    self._end += 2 * _LENGTH.size + len(entry) + len(body)
+                    yield entry, body
         except FileNotFoundError as err:
             raise self._damaged("the file of entries is missing") from err
-        records: list[Entry] = []
-        position = 0
-        for _ in range(number):
-            entry, position = self._part(data, position, MAX_ENTRY_BYTES)
-            body, position = self._part(data, position, MAX_BODY_BYTES)
-            records.append((entry, body))
-        self._end += position
-        return records
 
-    def _part(self, data: bytes, position: int, limit: int) -> tuple[bytes, int]:
-        start = position + _LENGTH.size
-        size_bytes = _LENGTH.unpack_from(data, position)[0] if start <= len(data) else limit + 1
-        if size_bytes > limit or start + size_bytes > len(data):
+    def _part(self, file: BinaryIO, limit: int) -> bytes:
+        length = file.read(_LENGTH.size)
+        size_bytes = _LENGTH.unpack(length)[0] if len(length) == _LENGTH.size else limit + 1
+        data = file.read(size_bytes) if size_bytes <= limit else b""
+        if len(data) != size_bytes:
             raise self._damaged("a record is cut off")
-        return data[start : start + size_bytes], start + size_bytes
+        return data
 
     def _read(self, name: str) -> bytes:
         try:

@@ -25,10 +25,10 @@ def cpu_seconds(pid: int) -> float:
     return sum(int((task / "schedstat").read_text("ascii").split()[0]) for task in tasks) / 1e9
 
 
-def resident_bytes(pid: int) -> int:
-    """Proportional set size of a process: its own pages and its part of shared ones."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+def peak_bytes(pid: int) -> int:
+    """Largest resident set that a process has had so far."""
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 @contextmanager

@@ -41,6 +41,7 @@ CARD = "card"
 _LAST = "SELECT position, root FROM entries ORDER BY position DESC LIMIT 1"
 _ROOT = "SELECT root FROM entries WHERE position = ?"
 _ENTRY = "SELECT entry FROM entries WHERE position = ?"
+_BODY = "SELECT body FROM entries WHERE position = ?"
 _INSERT = schema.insert_sql(schema.entries)
 
 
@@ -197,8 +198,15 @@ class LogBook:
         Raises:
             StoreError: the database has none.
         """
+        return self._read_column(_ENTRY, position)
+
+    def read_body(self, position: int) -> bytes:
+        """Read the body of a committed entry, empty where it has none; errors as `read_entry`."""
+        return self._read_column(_BODY, position)
+
+    def _read_column(self, sql: str, position: int) -> bytes:
         with self.store.reading() as connection:
-            row = driver_of(connection).execute(_ENTRY, (position,)).fetchone()
+            row = driver_of(connection).execute(sql, (position,)).fetchone()
         if row is None:
             raise StoreError(phrase("database: the entries do not make the stored tree; restore the backup"))
         return bytes(row[0])

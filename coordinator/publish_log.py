@@ -18,8 +18,10 @@ was restored. Then nothing is written, and the log must not go on: ``LogRolledBa
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import overload
 
 from coordinator.durable import DurableHook, write_file
 from coordinator.errors import LogRolledBackError
@@ -33,6 +35,33 @@ from plan.errors import phrase
 
 CHECKPOINT = "checkpoint"
 BLOB = "blob"
+
+
+class _Entries(Sequence[bytes]):
+    """The first entries of the log, read when asked for; they never change."""
+
+    def __init__(self, book: LogBook, size: int) -> None:
+        self._book = book
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if not isinstance(index, slice):
+            return self._book.read_entry(range(self._size)[index])
+        return [self._book.read_entry(position) for position in range(self._size)[index]]
+
+    def bodies(self, start: int) -> Iterator[bytes]:
+        """Give every body from a position on."""
+        for position in range(start, self._size):
+            body = self._book.read_body(position)
+            if body:
+                yield body
 
 
 def published_checkpoint(folder: Path) -> Checkpoint | None:
@@ -98,14 +127,12 @@ def publish_log(book: LogBook, folder: Path, durable: DurableHook) -> int:
         old_size = old.size if old else 0
         if new.size < old_size or _reads(folder / CHECKPOINT) == note:
             return old_size
-        leaves = list(view.ledger.leaves[: new.size])
-        pairs = list(view.entries(0, new.size))
+        leaves, entries = view.ledger.leaves, _Entries(book, new.size)
     scratch = folder.with_name(f"{folder.name}.new")
     scratch.mkdir(parents=True, exist_ok=True)
-    for _, body in pairs[old_size:]:
-        if body:
-            _write_new(folder / BLOB / hashlib.sha256(body).hexdigest(), body, durable, scratch)
-    for path, data in changed_tiles(leaves, [entry for entry, _ in pairs], old_size, new.size):
+    for body in entries.bodies(old_size):
+        _write_new(folder / BLOB / hashlib.sha256(body).hexdigest(), body, durable, scratch)
+    for path, data in changed_tiles(leaves, entries, old_size, new.size):
         _write_new(folder / path, data, durable, scratch)
     _write_new(folder / CHECKPOINT, note, durable, scratch)
     with suppress(OSError):

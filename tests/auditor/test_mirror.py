@@ -58,7 +58,7 @@ def test_a_restart_reads_the_stored_copy(county: FakeCounty, mirror: Mirror) -> 
     mirror.sync(county.link("a1"))
     again = Mirror(mirror.directory, county.card)
     assert again.ledger.root() == county.ledger.root()
-    assert again.entries == county.entries
+    assert list(again.entries) == county.entries
     assert again.latest == mirror.latest
 
 
