@@ -37,6 +37,8 @@ def main() -> int:
 
 def tables(folder: Path) -> Iterator[tuple[str, str]]:
     """Make every table whose figures are in a folder: (name of its marks, Markdown)."""
+    if (folder / "results.json").exists():
+        yield "limits", limits_table(json.loads((folder / "results.json").read_text("utf-8")))
     if (folder / "peers.json").exists():
         found = json.loads((folder / "peers.json").read_text("utf-8"))
         yield "peers", peers_table(found["rows"])
@@ -58,6 +60,19 @@ def replace(text: str, name: str, table: str) -> str:
     if not pattern.search(text):
         raise ValueError(f"docs/performance.md has no marks {begin} … {end}")
     return pattern.sub(lambda _: f"{begin}\n{table}\n{end}", text)
+
+
+def limits_table(rows: Rows) -> str:
+    """Our cost against the limit that was measured beside it: times in µs, memory in MiB."""
+    head = ["", "n", "d", "ours", "limit", "ratio", "target"]
+    lines = []
+    for row in rows:
+        ours, limit = (_quantity(row["name"], row[side]) for side in ("ours", "reference"))
+        ratio = f"{row['ratio']:.2f}" + ("" if row["ok"] else " ✗")
+        lines.append(
+            [row["name"], f"{row['n']:,}", f"{row['d']:,}", ours, limit, ratio, f"{row['target']:g}"]
+        )
+    return _markdown(head, lines)
 
 
 def peers_table(rows: Rows) -> str:
@@ -126,6 +141,10 @@ def nation_table(rows: Rows) -> str:
             ["", "the schools, all of them", _time(here["schools"]["cpu_s"]), _peak(here["schools"])]
         )
     return _markdown(head, lines)
+
+
+def _quantity(name: str, value: float) -> str:
+    return f"{value / 2**20:.0f} MiB" if "memory" in name else f"{value * 1e6:,.4g} µs"
 
 
 def _figure(value: float, row: dict[str, Any]) -> str:
