@@ -423,8 +423,10 @@ class Ledger:
         round_log = self.rounds[entry.statement.round]
         if isinstance(entry.statement, Candidates):
             round_log.candidates = entry
+            round_log.know_names(entry, self.candidates_for(round_log.round_id, entry.index))
         elif isinstance(entry.statement, Close):
             round_log.close = entry
+            round_log.know_close(entry, rules.closed_set(round_log, dict(entry.statement.checked)))
         else:
             round_log.release = entry
 

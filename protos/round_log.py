@@ -31,6 +31,8 @@ from protos.bodies import (
     Refusal,
     ReportName,
     RosterBody,
+    encode_candidates_body,
+    encode_close_body,
     parse_candidates_body,
     parse_checked_body,
     parse_close_body,
@@ -89,6 +91,12 @@ class RoundLog:
     openings: dict[str, Logged[Opening]] = field(default_factory=dict)
     release: Logged[Release] | None = None
     _approvals_digest: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _names: tuple[Logged[Candidates], tuple[ReportName, ...]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+    _close_body: tuple[Logged[Close], CloseBody] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @property
     def terms(self) -> Plan:
@@ -164,12 +172,28 @@ class RoundLog:
         return [self.reports[(node, attempt)] for attempt in range(self.reports.num_attempts(node))]
 
     def candidate_names(self) -> tuple[ReportName, ...]:
-        """The logged candidates; empty before there are any."""
-        return parse_candidates_body(self.candidates.body) if self.candidates else ()
+        """The logged candidates; empty before there are any. Read once: a county's are a megabyte of JSON."""
+        if self.candidates is None:
+            return ()
+        if self._names is None or self._names[0] is not self.candidates:
+            self.know_names(self.candidates, parse_candidates_body(self.candidates.body))
+        return self._names[1] if self._names else ()
 
     def close_body(self) -> CloseBody | None:
-        """S and the exclusions, once closed."""
-        return parse_close_body(self.close.body) if self.close else None
+        """S and the exclusions, once closed; read once."""
+        if self.close is None:
+            return None
+        if self._close_body is None or self._close_body[0] is not self.close:
+            self.know_close(self.close, parse_close_body(self.close.body))
+        return self._close_body[1] if self._close_body else None
+
+    def know_names(self, candidates: Logged[Candidates], names: tuple[ReportName, ...]) -> None:
+        """Remember what the body of these candidates says."""
+        self._names = candidates, names
+
+    def know_close(self, close: Logged[Close], body: CloseBody) -> None:
+        """Remember what the body of this close says."""
+        self._close_body = close, body
 
 
 def candidates_for(round_log: RoundLog, log_size: int, revoked: Mapping[str, int]) -> tuple[ReportName, ...]:
@@ -269,7 +293,8 @@ def check_candidates(
         raise _refuse("second-candidates", "the candidates of this round are fixed already")
     if candidates.log_size != index:
         raise _refuse("wrong-log-size", f"candidates at log size {candidates.log_size}, logged at {index}")
-    if parse_candidates_body(body) != candidates_for(round_log, index, revoked):
+    if body != encode_candidates_body(candidates_for(round_log, index, revoked)):
+        parse_candidates_body(body)  # says what is wrong with a body that is none
         raise _refuse("wrong-candidates", "the candidates are not the reports that stand in the log")
 
 
@@ -303,7 +328,10 @@ def check_close(round_log: RoundLog, close: Close, body: bytes) -> None:
     if close.checked != logged or len(logged) < terms.quorum:
         raise _refuse("wrong-checked", f"a close names at least {terms.quorum} logged checks in plan order")
     expected = closed_set(round_log, dict(logged))
-    if parse_close_body(body) != expected or close.reports != len(expected.set) or close.tier != 0:
+    is_expected = body == encode_close_body(expected)
+    if not is_expected:
+        parse_close_body(body)  # says what is wrong with a body that is none
+    if not is_expected or close.reports != len(expected.set) or close.tier != 0:
         raise _refuse("wrong-set", "S is not the candidates without what the named checks refuse")
     if distinct_operators(round_log, expected.set) < terms.min_reports:
         raise _refuse("too-few-reports", f"fewer independent operators than min_reports {terms.min_reports}")
