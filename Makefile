@@ -11,13 +11,15 @@ SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fed
 	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check fuzz bench bench-peers protos locale lock clean help
+.PHONY: demo test check model fuzz mutate bench bench-peers protos locale lock clean help
 
 help:
 	@echo "make demo    a county of real processes on this machine   (ARGS='--schools 12')"
 	@echo "make test    the whole test suite with coverage"
 	@echo "make check   style, types, import rules, generated code and lock"
+	@echo "make model   every state of a round's agreement, and the real auditor beside it   (ARGS='--mutant no-checked')"
 	@echo "make fuzz    every parser against hostile bytes         (SECONDS=60, together; ARGS='plan.toml')"
+	@echo "make mutate  crypto/ with one small fault at a time: do its tests notice   (ARGS='--module xof')"
 	@echo "make bench   benchmarks"
 	@echo "make bench-peers    the same sums by other systems, side by side   (ARGS='--quick')"
 	@echo "make protos | locale | lock    regenerate what is generated"
@@ -45,6 +47,12 @@ check: $(VENV)/dev.stamp
 
 fuzz: $(VENV)/fuzz/lock.stamp
 	$(FUZZ) tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
+
+mutate: $(VENV)/dev.stamp
+	$(DEV) tests/mutation/run.py $(ARGS)
+
+model: $(VENV)/dev.stamp
+	$(DEV) tests/model/check.py $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(DEV) bench/run.py $(ARGS)
