@@ -203,3 +203,36 @@ def test_a_consistency_proof_beyond_the_log_is_refused(old: int, new: int) -> No
 def test_sizes_out_of_order_do_not_verify(old: int, new: int) -> None:
     with pytest.raises(ConsistencyError):
         verify_consistency(old, new, (LEAVES[0],), LEAVES[0], LEAVES[0])
+
+
+@pytest.mark.parametrize("index", [-1, -5, 4, 5])
+def test_a_leaf_outside_of_the_tree_does_not_verify(index: int) -> None:
+    # every bit of -1 is set like those of the last leaf's index, whose proof would do for it
+    proof = inclusion_proof(LEAVES, 3, 4)
+    with pytest.raises(InclusionProofError, match=f"leaf {index} is not in a tree of 4"):
+        verify_inclusion(LEAVES[3], index, 4, proof, tree_root(LEAVES[:4]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9])
+def test_a_proof_with_a_hash_too_many_or_too_few_says_so(size: int) -> None:
+    proof, root = inclusion_proof(LEAVES, size - 1, size), tree_root(LEAVES[:size])
+    with pytest.raises(InclusionProofError, match="too long"):
+        verify_inclusion(LEAVES[size - 1], size - 1, size, (*proof, root), root)
+    old, new_root = consistency_proof(LEAVES, size, size + 1), tree_root(LEAVES[: size + 1])
+    with pytest.raises(ConsistencyError, match="too long"):
+        verify_consistency(size, size + 1, (*old, root), root, new_root)
+    if proof:
+        with pytest.raises(InclusionProofError, match="too short"):
+            verify_inclusion(LEAVES[size - 1], size - 1, size, proof[:-1], root)
+    with pytest.raises(
+        ConsistencyError, match="too short" if len(old) > 1 or size & (size - 1) == 0 else "empty"
+    ):
+        verify_consistency(size, size + 1, old[:-1], root, new_root)
+
+
+def test_a_tree_extends_itself_by_the_empty_proof_alone() -> None:
+    root = tree_root(LEAVES[:5])
+    verify_consistency(5, 5, (), root, root)
+    for proof, other in (((LEAVES[0],), root), ((), LEAVES[0])):
+        with pytest.raises(ConsistencyError, match="two trees of 5 leaves"):
+            verify_consistency(5, 5, proof, root, other)

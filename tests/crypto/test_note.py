@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crypto.canonical import decode_base64
 from crypto.errors import CosignatureError, CryptoError, DecodeError, ParameterError, VerificationError
 from crypto.note import (
     MAX_SIGNATURES,
@@ -285,6 +286,80 @@ def test_two_keys_with_one_name_and_id_are_refused(monkeypatch: pytest.MonkeyPat
         verified_by(Note(TEXT, (Signature("x", b"abcd", b"x"),)), (ALICE.verifier, other))
 
 
-def test_a_seed_is_not_printed() -> None:
-    assert ALICE.seed.hex() not in repr(ALICE)
-    assert repr(ALICE.seed) not in repr(ALICE)
+def test_of_a_signing_key_only_name_and_type_are_printed() -> None:
+    assert repr(ALICE) == "SigningKey(name='county/a', key_type=<KeyType.ED25519: 1>)"
+
+
+def test_key_types_are_those_of_the_format() -> None:
+    assert {key_type.name: key_type.value for key_type in KeyType} == {"ED25519": 1, "COSIGNATURE": 4}
+    assert decode_base64(WITNESS.verifier.text.split("+", 2)[2])[0] == 4
+
+
+def test_a_note_has_1_to_100_signatures() -> None:
+    line = signed(TEXT, ALICE).signatures[0]
+    assert len(parse_note(encode_note(Note(TEXT, (line,) * 100))).signatures) == 100
+    with pytest.raises(DecodeError, match="1 to 100 signatures, found 101"):
+        Note(TEXT, (line,) * 101)
+    with pytest.raises(DecodeError, match="at most 100 signatures, found 101"):
+        parse_note(f"{TEXT}\n{(signature_line(line) + chr(10)) * 101}".encode())
+
+
+def test_a_note_has_at_most_a_mebibyte_unless_said_otherwise() -> None:
+    line = signature_line(signed(TEXT, ALICE).signatures[0])
+    data = ("x" * ((1 << 20) - len(f"\n\n{line}\n".encode())) + f"\n\n{line}\n").encode()
+    assert len(encode_note(parse_note(data))) == 1 << 20
+    with pytest.raises(DecodeError, match="at most 1048576 bytes here, found 1048577"):
+        parse_note(b"x" + data)
+
+
+@pytest.mark.parametrize("code", [code for code in range(32) if code != 10])
+def test_no_control_character_but_the_line_feed_stands_in_a_text_or_name(code: int) -> None:
+    with pytest.raises(ParameterError, match="no control character"):
+        ALICE.sign(f"a{chr(code)}b\n")
+    with pytest.raises(DecodeError, match="control character"):
+        VerifierKey(f"a{chr(code)}b", KeyType.ED25519, bytes(32))
+
+
+@pytest.mark.parametrize("character", [" ", "!", "~", "\x7f", "é", "\U0001f600"], ids=ascii)
+def test_any_other_character_may_stand_in_a_text(character: str) -> None:
+    text = f"a{character}b\n"
+    assert verified_by(parse_note(encode_note(signed(text, ALICE))), (ALICE.verifier,)) == (ALICE.verifier,)
+
+
+@pytest.mark.parametrize("text", ["", "no line feed", "a\tb\n", "\ud800\n"], ids=ascii)
+def test_a_text_that_no_note_can_hold_is_not_cosigned(text: str) -> None:
+    with pytest.raises(ParameterError):
+        WITNESS.cosign(text, 1)
+
+
+@pytest.mark.parametrize("key", [ALICE, WITNESS], ids=["note key", "witness"])
+def test_a_text_that_no_note_can_hold_does_not_verify(key: SigningKey) -> None:
+    line = Signature(key.name, key.verifier.key_id, bytes(64 if key is ALICE else 72))
+    with pytest.raises(VerificationError, match="does not hold"):
+        verify_signature("\ud800\n", line, key.verifier)
+
+
+def test_bytes_do_not_move_between_signature_and_text() -> None:
+    good = signed(TEXT, ALICE).signatures[0]
+    shorter = Signature(good.name, good.key_id, good.blob[:-1])
+    longer = Signature(good.name, good.key_id, good.blob + TEXT[:1].encode())
+    for text, line in ((chr(good.blob[-1]) + TEXT, shorter), (TEXT[1:], longer)):
+        with pytest.raises(VerificationError, match="bytes, expected 64"):
+            verify_signature(text, line, ALICE.verifier)
+
+
+@pytest.mark.parametrize("line", ["", "\u2014 ", "\u2014 a", "- a AAAAAAA=", "a AAAAAAA="])
+def test_what_is_no_signature_line_is_refused(line: str) -> None:
+    with pytest.raises(DecodeError, match="a signature line has the form"):
+        parse_signature_line(line)
+
+
+def test_signature_lines_without_a_text_are_no_note() -> None:
+    with pytest.raises(DecodeError, match="a text, an empty line"):
+        parse_note("\u2014 a AAAAAAA=\n".encode())
+
+
+def test_a_time_after_the_formats_last_is_no_cosignature() -> None:
+    for blob in (b"\x80" + bytes(71), b"\xff" * 72):
+        with pytest.raises(CosignatureError, match="time lies outside"):
+            cosignature_time(Signature(WITNESS.name, WITNESS.verifier.key_id, blob))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import crypto.ntt
 from crypto.errors import FieldRangeError, ParameterError, ShapeMismatchError
 from crypto.field64 import MODULUS, FieldVector, multiply
 from crypto.ntt import GENERATOR, inverse_ntt, multiply_polynomials, ntt, powers, root
@@ -103,6 +104,32 @@ def test_a_length_that_is_no_power_of_two_is_refused(length: int) -> None:
     for transform in (ntt, inverse_ntt):
         with pytest.raises(ShapeMismatchError, match=f"found {length}"):
             transform(np.zeros(length, np.uint64))
+
+
+def test_the_largest_order_is_transformed_and_not_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    # as if the field had roots of order 2^3 and no more
+    monkeypatch.setattr(crypto.ntt, "GENERATOR", root(3))
+    monkeypatch.setattr(crypto.ntt, "LOG_GENERATOR_ORDER", 3)
+    coefficients = vector([3, 1, 4, 1, 5, 9, 2, 6])
+    values = ntt(coefficients)
+    assert values.tolist() == [evaluate(coefficients.tolist(), pow(root(3), i, P)) for i in range(8)]
+    assert inverse_ntt(values).tolist() == coefficients.tolist()
+    assert len(ntt(coefficients[:4], is_shifted=True)) == 4
+    with pytest.raises(ShapeMismatchError, match="no root of twice this order"):
+        ntt(coefficients, is_shifted=True)
+    with pytest.raises(ShapeMismatchError, match="found 16"):
+        ntt(np.zeros(16, np.uint64))
+
+
+@pytest.mark.parametrize(("a", "b"), [([], [1, 2, 3]), ([1, 2, 3], []), ([], []), ([], [7])], ids=str)
+def test_a_product_with_no_coefficients_has_none(a: list[int], b: list[int]) -> None:
+    assert multiply_polynomials(vector(a), vector(b)).tolist() == []
+
+
+def test_a_factor_is_checked_even_where_the_other_has_no_coefficients() -> None:
+    for factors in ((vector([P]), vector([])), (vector([]), vector([P]))):
+        with pytest.raises(FieldRangeError):
+            multiply_polynomials(*factors)
 
 
 def test_an_argument_is_not_changed() -> None:
