@@ -67,7 +67,7 @@ def _made(value: dict[str, Any], depth: int) -> Phrase:
     places = [name for name in _PLACE.findall(msgid) if name]
     if not depth or "%" in _PLACE.sub("", msgid) or len(set(places)) < len(places):
         raise ValueError("not a template of %(name)s places, each once, or nested too deep")
-    msgid.encode("utf-8")  # a lone surrogate could not be printed
+    "".join([msgid, *values]).encode("utf-8")  # a lone surrogate could not be printed
     if set(value) != {"msgid", "values"} or not set(places) <= set(values):
         raise ValueError("not a template with the values of its places")
     return Phrase(msgid, tuple((name, _made_value(item, depth)) for name, item in values.items()))

@@ -148,6 +148,8 @@ def test_a_lone_surrogate_that_no_terminal_prints_is_no_frame_and_no_phrase(text
         parse_phrase(f'{{"msgid":"%(a)s","values":{{"a":{text}}}}}')
     with pytest.raises(PlanError):
         parse_phrase(f'{{"msgid":{text},"values":{{}}}}')
+    with pytest.raises(PlanError):
+        parse_phrase(f'{{"msgid":"","values":{{{text}:1}}}}')
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "\\\\ud800", "😀", "\\"])
