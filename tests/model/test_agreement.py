@@ -19,6 +19,7 @@ from model.product_rules import product_rules
 from model.replay import Disagreement, replay
 
 from auditor.signing import SignedEntry
+from protos.round_log import RoundLog, closed_set
 
 SEEN = Seen(
     same_candidates=False,
@@ -179,6 +180,30 @@ def test_quick_figures_of_the_answers() -> None:
     found = check_equivocation(5)
     assert found["wrong"] == []
     assert found["parameters"] == 35
+
+
+# --- a product that is wrong ------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh_tables() -> Iterator[None]:
+    """Ask the product anew, and forget what it answered."""
+    product_rules.cache_clear()
+    yield
+    product_rules.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_tables")
+def test_a_closed_set_that_keeps_refused_reports_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("protos.round_log", "auditor.agree", "model.product_rules"):
+        monkeypatch.setattr(f"{module}.closed_set", lambda round_log, _: closed_set(round_log, ()))
+    assert NO_END in explore(bounds=Bounds(forks=False, losses=False)).traces
+
+
+@pytest.mark.usefixtures("fresh_tables")
+def test_a_refund_before_it_is_proven_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RoundLog, "is_refundable", property(lambda row: len(row.abandons) >= 2))
+    assert REFUND in explore(bounds=Bounds(other_candidates=False, losses=False), stop_at=REFUND).traces
 
 
 # --- the real auditor -------------------------------------------------------------------------
