@@ -1,11 +1,12 @@
-"""What a round costs an auditor: its check and its answer against nothing but the opens and expansions in them.
+"""What a round costs an auditor: its check and its answer against the bare opens and expansions in them.
 
-ours, as `auditor.desk` runs it on a round of n reports under (4,3): `find_refusals` (candidates recomputed, every
-box compared with its signed digest, opened, its seeds compared with the commitments, copied seeds and
-encapsulations looked for, groups counted) and `compute_sums` (boxes compared and opened again, one running sum of
-masks a subset, encoded). Boxes come from memory: transport is not in it, nor are the log's signatures, which were
-verified when the log was followed. reference: as many raw HPKE opens (2 n) with the round key expanded once, and
-as many bare AES-128-CTR streams of the masks' length (3 n), nothing done with them. CPU time of this process.
+ours, as `auditor.desk` runs it on a round of n reports under (4,3): `find_refusals` (candidates
+recomputed, every box compared with its signed digest, opened, its seeds compared with the
+commitments, copied seeds and encapsulations looked for, groups counted) and `compute_sums` (boxes
+compared and opened again, one running sum of masks a subset, encoded). Boxes come from memory:
+transport is not in it, nor are the log's signatures, which were verified when the log was followed.
+reference: as many raw HPKE opens (2 n) with the round key expanded once, and as many bare
+AES-128-CTR streams of the masks' length (3 n), nothing done with them. CPU time of this process.
 """
 
 from __future__ import annotations

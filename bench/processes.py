@@ -1,4 +1,4 @@
-"""Processes for measurements: start a program, read its CPU time and memory, call it from many connections."""
+"""Processes to measure: start a program, read its CPU time and memory, call it on many connections."""
 
 from __future__ import annotations
 

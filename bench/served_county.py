@@ -307,7 +307,7 @@ def main(folder: str, *words: str) -> int:
 
 
 def leave_out_fsync() -> None:
-    """Open every database of this process with ``synchronous=OFF``, to see what waiting for the disk costs."""
+    """Open every database of this process with ``synchronous=OFF``, to see what the disk costs."""
     configure = store_module._configure
 
     def configure_without(connection: sqlite3.Connection, record: object) -> None:
