@@ -38,7 +38,9 @@ class Checkpoint:
         """Check that every line is one non-empty line, and the ranges."""
         for line in (self.origin, *self.extensions):
             if not line or _NOT_IN_A_LINE.search(line):
-                raise DecodeError("a checkpoint's origin and extensions are non-empty single lines of Unicode")
+                raise DecodeError(
+                    "a checkpoint's origin and extensions are non-empty single lines of Unicode"
+                )
         if not 0 <= self.size <= MAX_TREE_SIZE:
             raise DecodeError("a checkpoint's size lies outside 0..2^63-1")
         if len(self.root) != HASH_BYTES:

@@ -21,10 +21,7 @@ from crypto.errors import ParameterError
 from crypto.field64 import ELEMENT_BYTES, MODULUS, FieldVector, check_shape, check_vector, reduce_once
 from crypto.xof import MIN_BOUND, XofHmacSha256Aes128, sample_vec
 
-CHUNK_CELLS = (
-    1 << 15
-)  # of a vector, and of a tile: 256 KiB, with the sum and the flags half of a level-2 cache
-CHUNK_CELLS = 40_960
+CHUNK_CELLS = 40_960  # of a vector, and of a tile: 320 KiB, which stay in a level-2 cache with sum and flags
 MIN_ROWS, MAX_ROWS = 4, 32
 MIN_GROUP = 8  # streams that are advanced together through the chunks of a long vector
 _CTR_SLACK_BYTES = 16  # update_into asks for block size - 1 spare bytes

@@ -111,7 +111,7 @@ def parse_entries(data: bytes, count: int) -> tuple[bytes, ...]:
     for _ in range(count):
         start = at + 2
         at = start + int.from_bytes(data[at:start], "big")
-        if start > len(data) or at > len(data):
+        if at > len(data):
             raise DecodeError(f"an entry bundle ends within entry {len(entries)} of {count}")
         entries.append(data[start:at])
     if at != len(data):

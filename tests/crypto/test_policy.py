@@ -176,9 +176,30 @@ def test_only_spaces_and_tabs_separate_words() -> None:
 
 
 def test_a_policy_is_bounded() -> None:
-    assert len(parse_policy("quorum none" + "\n" * 900).logs) == 0
-    with pytest.raises(DecodeError, match="at most"):
+    assert len(parse_policy("quorum none" + "\n" * 999).logs) == 0
+    with pytest.raises(DecodeError, match="at most 1000 lines, found 1001"):
         parse_policy("quorum none" + "\n" * 1000)
+
+
+def test_a_log_may_have_two_keys_and_one_of_them_suffices() -> None:
+    renewed = SigningKey(LOG.name, KeyType.ED25519, bytes([7]) * 32)
+    policy = parse_policy(f"log {LOG.verifier.text}\nlog {renewed.verifier.text}\nquorum none\n")
+    for key in (LOG, renewed):
+        assert verify_checkpoint(checkpoint_note(log=key), policy).origin == LOG.name
+
+
+def test_a_threshold_is_a_number_of_at_most_three_digits() -> None:
+    names = [f"W{i}" for i in range(100)]
+    lines = [
+        f"witness {name} {SigningKey('w', KeyType.COSIGNATURE, bytes([i]) * 32).verifier.text}"
+        for i, name in enumerate(names)
+    ]
+    policy = parse_policy("\n".join([*lines, f"group g 100 {' '.join(names)}", "quorum g"]))
+    assert policy.is_satisfied(set(names))
+    assert not policy.is_satisfied(set(names[1:]))
+    for threshold in ("0001", "0100", "00001", "1" * 5000):
+        with pytest.raises(DecodeError, match=r"threshold is any, all or 1\.\.100"):
+            parse_policy("\n".join([*lines, f"group g {threshold} {' '.join(names)}", "quorum g"]))
 
 
 @given(st.text(max_size=60))

@@ -24,7 +24,14 @@ from crypto.field64 import (
 )
 from crypto.mask_sum import MaskSum
 from crypto.replication import covers, subsets, subsets_with
-from crypto.sharing import MASK_USAGE, add_report_mask, mask_vector, unmask
+from crypto.sharing import (
+    MASK_USAGE,
+    _sum_streams,
+    add_report_mask,
+    add_report_masks,
+    mask_vector,
+    unmask,
+)
 from crypto.xof import XofHmacSha256Aes128, format_dst
 
 PAIRS = [(n, t) for n in range(1, 8) for t in range(1, n + 1)]
@@ -143,6 +150,46 @@ def test_a_seed_of_another_length_is_refused(length: int) -> None:
         mask_vector(np.zeros(2, np.int64), seeds, ROUND_ID, 4, 3)
 
 
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_seed_of_another_length_is_not_added(length: int) -> None:
+    acc = MaskSum(1)
+    with pytest.raises(ParameterError, match=f"32 bytes, found {length}"):
+        add_report_masks(acc, 3, [bytes(32), bytes(length)], ROUND_ID, 4, 3)
+    assert acc.value().tolist() == [0]
+
+
+class WrittenStream(XofHmacSha256Aes128):
+    """A stream of words that are written down instead of drawn."""
+
+    def __init__(self, words: list[int]) -> None:
+        self._data = b"".join(word.to_bytes(8, "little") for word in words)
+        self.next_into = self._write
+
+    def next(self, num_bytes: int) -> bytes:
+        taken, self._data = self._data[:num_bytes], self._data[num_bytes:]
+        return taken
+
+    def _write(self, zeros: memoryview, out: memoryview) -> int:
+        out[: len(zeros)] = self.next(len(zeros))
+        return len(zeros)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [[0, 0, 0], [0, 0, 0], [0, 0, 0]],
+        [[MODULUS - 1, 5, 1], [MODULUS - 1, MODULUS - 5, 2], [2**33 - 1, 0, 3]],  # wraps once more at the end
+        [[MODULUS, 5, 6, 7], [2**64 - 1, MODULUS, 8, 9, 10], [MODULUS - 1, 1, 2]],  # words that are dropped
+    ],
+    ids=["zeros", "the last carry", "words at and above the modulus"],
+)
+def test_streams_are_summed_exactly_at_the_edges_of_their_words(columns: list[list[int]]) -> None:
+    kept = [[word for word in words if word < MODULUS][:3] for words in columns]
+    [(start, total)] = _sum_streams([WrittenStream(words) for words in columns], 3, MODULUS)
+    assert start == 0
+    assert total.tolist() == [sum(words) % MODULUS for words in zip(*kept, strict=True)]
+
+
 def test_a_mask_of_an_unknown_subset_is_refused_and_not_added() -> None:
     acc = MaskSum(1)
     for subset in (0, 7, 16, 17):
@@ -157,10 +204,11 @@ def test_a_mask_of_an_unknown_subset_is_refused_and_not_added() -> None:
         np.zeros(2),
         np.zeros(2, np.int32),
         np.zeros((2, 2), np.int64),
+        np.array(5),
         np.zeros(0, np.int64),
         np.array([-(2**63)]),
     ],
-    ids=["float", "int32", "two dimensions", "no cells", "too large"],
+    ids=["float", "int32", "two dimensions", "no dimension", "no cells", "too large"],
 )
 def test_a_measurement_of_another_shape_or_range_is_refused(measurement: NDArray[Any]) -> None:
     with pytest.raises(CryptoError):

@@ -31,6 +31,8 @@ LEAVES = [leaf_hash(entry) for entry in ENTRIES]
         (1, 1000, 255, "tile/1/x001/000.p/255"),
         (63, 1234067, 256, "tile/63/x001/x234/067"),
         (10, 1_000_000_000, 7, "tile/10/x001/x000/x000/000.p/7"),
+        (9, 5, 99, "tile/9/005.p/99"),
+        (0, (1 << 63) - 1, 100, "tile/0/x009/x223/x372/x036/x854/x775/807.p/100"),
     ],
 )
 def test_paths_are_those_of_the_format(level: int, index: int, width: int, path: str) -> None:
@@ -52,6 +54,12 @@ def test_paths_round_trip(level: int, index: int, width: int) -> None:
         "tile/0/",
         "tile/0/0",
         "tile/0/0000",
+        "tile.0/000",
+        "tile/0.000",
+        "tile/0/x001.000",
+        "tile/0/000.p.1",
+        "tile/0/000xp/1",
+        "tile/0/000.p/1000",
         "tile/00/000",
         "tile/64/000",
         "tile/-1/000",
@@ -82,6 +90,12 @@ def test_a_malformed_tile_path_is_refused(path: str) -> None:
     if not path.startswith("tile/entries"):
         with pytest.raises(DecodeError):
             parse_entries_path(path.replace("tile/0", "tile/entries"))
+
+
+@pytest.mark.parametrize("path", ["tile.entries/000", "tile/entries.000", "tile/entries", "tile/0/000"])
+def test_a_malformed_path_of_a_bundle_is_refused(path: str) -> None:
+    with pytest.raises(DecodeError):
+        parse_entries_path(path)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +141,18 @@ def test_hostile_bundles_raise_only_decode_errors(data: bytes, count: int) -> No
     assert encode_entries(entries) == data
 
 
+def test_a_bundle_that_is_cut_short_or_too_long_says_where() -> None:
+    for data, reason in (
+        (b"\x00", "ends within entry 0 of 2"),
+        (b"\x00\x01", "ends within entry 0 of 2"),
+        (b"\x00\x01a\x00", "ends within entry 1 of 2"),
+        (b"\x00\x01a\x00\x02b", "ends within entry 1 of 2"),
+        (b"\x00\x01a\x00\x01bc", "2 entries has 1 bytes too many"),
+    ):
+        with pytest.raises(DecodeError, match=reason):
+            parse_entries(data, 2)
+
+
 def test_a_bundle_that_does_not_fit_is_refused() -> None:
     assert parse_entries(encode_entries([bytes(0xFFFF)]), 1) == (bytes(0xFFFF),)
     for entries in ([bytes(0x10000)], [b""] * 257):
@@ -138,6 +164,11 @@ def test_a_bundle_that_does_not_fit_is_refused() -> None:
 def test_a_tile_of_another_length_is_refused(length: int, width: int) -> None:
     with pytest.raises(DecodeError):
         parse_tile(bytes(length), width)
+
+
+def test_a_tile_is_the_list_of_its_hashes() -> None:
+    assert parse_tile(b"".join(LEAVES[:3]), 3) == tuple(LEAVES[:3])
+    assert parse_tile(b"", 0) == ()
 
 
 def test_a_tree_of_70000_has_the_tiles_that_the_format_names() -> None:
@@ -179,5 +210,6 @@ def test_a_log_that_does_not_grow_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("old", "new"), [(-1, 1), (2, 1), (0, 4)])
 def test_sizes_beyond_the_log_are_refused(old: int, new: int) -> None:
-    with pytest.raises(ParameterError):
-        list(changed_tiles(LEAVES[:3], ENTRIES[:3], old, new))
+    for leaves, entries in ((3, 3), (3, 5), (5, 3)):
+        with pytest.raises(ParameterError, match=f"cannot grow from {old} to {new}"):
+            list(changed_tiles(LEAVES[:leaves], ENTRIES[:entries], old, new))

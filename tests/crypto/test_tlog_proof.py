@@ -152,6 +152,8 @@ NOTE = checkpoint_note().decode()
         f"{HEAD}\nindex {1 << 63}\n\n{NOTE}",
         f"{HEAD}\nindex  0\n\n{NOTE}",
         f"{HEAD}\nIndex 0\n\n{NOTE}",
+        f"{HEAD}\n0\n\n{NOTE}",
+        f"{HEAD}\neHk=\nindex 0\n\n{NOTE}",
         f"{HEAD} \nindex 0\n\n{NOTE}",
         f"{HEAD}\r\nindex 0\n\n{NOTE}",
         f"{HEAD}\nindex 0\nAAAA\n\n{NOTE}",
@@ -170,9 +172,20 @@ def test_a_malformed_proof_is_refused(text: str) -> None:
         parse_proof(text.encode())
 
 
-def test_a_proof_that_is_too_long_is_refused() -> None:
-    with pytest.raises(DecodeError, match="at most"):
-        parse_proof(bytes((1 << 20) + 1))
+@pytest.mark.parametrize("text", ["", HEAD, f"{HEAD}\nindex 0\n{NOTE[:20]}", f"{HEAD}\nindex 0\né\n\n{NOTE}"])
+def test_what_is_not_three_parts_in_ascii_says_so(text: str) -> None:
+    with pytest.raises(DecodeError, match="ASCII lines, an empty line and a checkpoint"):
+        parse_proof(text.encode())
+
+
+def test_a_proof_has_at_most_a_mebibyte() -> None:
+    text, lines = checkpoint_note().split(b"\n\n")
+    padding = b"x" * ((1 << 20) - len(encode_proof(proof())) - 1)
+    data = encode_proof(proof(note=text + b"\n" + padding + b"\n\n" + lines))
+    assert len(data) == 1 << 20
+    assert encode_proof(parse_proof(data)) == data
+    with pytest.raises(DecodeError, match="at most 1048576 bytes, found 1048577"):
+        parse_proof(data + b"x")
 
 
 @given(st.binary(max_size=80))
@@ -191,6 +204,12 @@ def test_hostile_proofs_raise_only_decode_errors(data: bytes) -> None:
 def test_a_proof_is_built_valid(hashes: tuple[bytes, ...]) -> None:
     with pytest.raises(CryptoError):
         TlogProof(0, hashes, checkpoint_note())
+
+
+@pytest.mark.parametrize("index", [-1, 1 << 63])
+def test_a_proof_is_of_an_index_that_a_log_can_have(index: int) -> None:
+    with pytest.raises(DecodeError, match="decimal number below"):
+        TlogProof(index, (), checkpoint_note())
 
 
 def test_a_proof_of_the_largest_tree_fits() -> None:
