@@ -22,7 +22,6 @@ ALGORITHM_CLASS = 0  # section 6: a VDAF
 ALGORITHM_ID = 0xFFFF4653  # section 10.1: 0xFFFF0000 to 0xFFFFFFFF is private use
 MIN_BOUND = 1 << 62  # a smaller bound would discard most of the stream
 
-_BLOCK_BYTES = 16
 _KEY_BYTES = 16
 _SHA256_BLOCK_BYTES = 64
 _XOR_36 = bytes(byte ^ 0x36 for byte in range(256))  # RFC 2104 section 2: ipad

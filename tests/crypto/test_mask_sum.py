@@ -183,3 +183,105 @@ def test_too_many_masks_at_once_leave_the_sum_unchanged(monkeypatch: pytest.Monk
     assert acc.value().tolist() == [0, 0]
     with pytest.raises(ShapeMismatchError):
         acc.add_words(np.zeros(3, np.uint64))
+
+
+@pytest.mark.parametrize("chunk_cells", [4, 16, 64])
+@pytest.mark.parametrize("cells", [1, 8, 15, 16, 17, 33, 100])
+def test_words_and_masks_meet_in_every_chunk(
+    monkeypatch: pytest.MonkeyPatch, chunk_cells: int, cells: int
+) -> None:
+    monkeypatch.setattr(crypto.mask_sum, "CHUNK_CELLS", chunk_cells)
+    acc = MaskSum(cells)
+    words = np.arange(cells, dtype=np.uint64) - np.uint64(2)  # the first two lie at the end of the words
+    for _ in range(3):
+        acc.add_words(words)
+    acc.add_masks([seed(number) for number in range(5)], b"dst", b"binder")
+    expected = [(3 * int(w) + m) % MODULUS for w, m in zip(words, reference(5, cells), strict=True)]
+    assert acc.value().tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[2**64 - 1, 2**64 - 1, 1], [2**64 - 1, 1, 2**64 - 1], [2**64 - 1, 1], [2**64 - 1] * 4, [0, 0]],
+    ids=["wraps again", "wraps again in another order", "nothing is left", "four", "zeros"],
+)
+def test_the_carries_are_added_exactly_where_that_wraps_too(words: list[int]) -> None:
+    acc = MaskSum(2)
+    for word in words:
+        acc.add_words(np.array([word, 0], dtype=np.uint64))
+    assert acc.value().tolist() == [sum(words) % MODULUS, 0]
+
+
+@pytest.mark.parametrize("max_terms", [1, 2, 3, 4, 7])
+def test_every_vector_counts_as_one_term(monkeypatch: pytest.MonkeyPatch, max_terms: int) -> None:
+    monkeypatch.setattr(crypto.mask_sum, "_MAX_TERMS", max_terms)
+    acc = MaskSum(1)
+    for _ in range(max_terms - 1):
+        acc.add_words(np.ones(1, np.uint64))
+    for add in (lambda: acc.add_words(np.ones(1, np.uint64)), lambda: acc.add_mask(seed(0), b"", b"")):
+        with pytest.raises(ParameterError, match="fewer than 2\\^32 terms"):
+            add()
+    assert acc.value().tolist() == [max_terms - 1]
+
+
+def test_a_sum_has_fewer_than_2_to_the_32_terms() -> None:
+    acc = MaskSum(1)
+    acc._num_terms = 2**32 - 2
+    acc.add_words(np.ones(1, np.uint64))
+    with pytest.raises(ParameterError, match="terms"):
+        acc.add_words(np.ones(1, np.uint64))
+
+
+def test_carries_are_flushed_as_late_as_their_counter_allows() -> None:
+    acc = MaskSum(1)
+    largest = np.full(1, 2**64 - 1, np.uint64)
+    for num_flushed in (0, 254, 509):
+        for _ in range(255):  # the first word of all wraps nothing
+            acc.add_words(largest)
+            assert acc._flushed.tolist() == [num_flushed]
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (8, 32),
+        (1280, 32),
+        (1288, 16),
+        (2560, 16),
+        (2568, 8),
+        (5120, 8),
+        (10_240, 4),
+        (10_248, 1),
+        (40_960, 1),
+    ],
+)
+def test_a_tile_has_as_many_rows_as_stay_in_the_cache(
+    monkeypatch: pytest.MonkeyPatch, width: int, rows: int
+) -> None:
+    monkeypatch.setattr(crypto.mask_sum, "CHUNK_CELLS", 40_960)
+    assert crypto.mask_sum._tile_rows(width) == rows
+
+
+@pytest.mark.parametrize(
+    ("cells", "num_chunks", "width"),
+    [(1, 1, 8), (8, 1, 8), (9, 1, 16), (40_960, 1, 40_960), (40_961, 2, 20_488), (100_000, 3, 33_336)],
+)
+def test_a_vector_is_cut_into_equal_chunks_of_whole_cache_lines(
+    monkeypatch: pytest.MonkeyPatch, cells: int, num_chunks: int, width: int
+) -> None:
+    monkeypatch.setattr(crypto.mask_sum, "CHUNK_CELLS", 40_960)
+    acc = MaskSum(cells)
+    assert [chunk.start for chunk in acc._chunks] == [i * width for i in range(num_chunks)]
+    assert acc._chunks[-1].stop == cells
+    held = [chunk.total for chunk in acc._chunks] + [acc._carries, acc._tile, acc._wraps]
+    assert all(array.ctypes.data % 64 == 0 for array in held)
+    assert all(len(chunk.total) == len(chunk.carries) == width for chunk in acc._chunks)
+
+
+def test_streams_of_a_long_vector_are_advanced_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[int] = []
+    monkeypatch.setattr(crypto.mask_sum, "CHUNK_CELLS", 40_960)
+    monkeypatch.setattr(MaskSum, "_add_tiles", lambda self, chunk, streams: groups.append(len(streams)))
+    for cells in (40_961, 5_000):
+        MaskSum(cells).add_masks([seed(number) for number in range(20)], b"", b"")
+    assert groups == [8, 8, 8, 8, 4, 4, 8, 8, 4]  # two chunks, then one

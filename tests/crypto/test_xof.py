@@ -143,6 +143,7 @@ def test_dst_is_version_class_algorithm_usage_context() -> None:
     assert (VERSION, ALGORITHM_ID) == (18, 0xFFFF4653)
     assert format_dst(0x0102, b"ctx").hex() == "12" + "00" + "ffff4653" + "0102" + b"ctx".hex()
     assert format_dst(1, b"c", 0x01020304).hex() == "12" + "00" + "01020304" + "0001" + b"c".hex()
+    assert format_dst(1, b"", 0)[2:6] == bytes(4)
     assert format_dst(0, b"")[-2:] + format_dst(0xFFFF, b"")[-2:] == b"\x00\x00\xff\xff"
 
 
@@ -173,6 +174,21 @@ def test_inputs_that_do_not_fit_their_length_byte_are_refused() -> None:
 def test_a_bound_out_of_range_is_refused(bound: int) -> None:
     with pytest.raises(ParameterError):
         sample_vec(XofHmacSha256Aes128(SEED, b"", b""), 1, bound)
+
+
+def test_a_bound_is_at_least_2_to_the_62() -> None:
+    assert sample_vec(XofHmacSha256Aes128(SEED, b"", b""), 3, 1 << 62).max() < 1 << 62
+    with pytest.raises(ParameterError, match="2\\^62"):
+        sample_vec(XofHmacSha256Aes128(SEED, b"", b""), 3, (1 << 62) - 1)
+
+
+@pytest.mark.parametrize("xof_type", XOFS)
+def test_a_word_equal_to_the_bound_is_dropped(xof_type: type[XofHmacSha256Aes128 | XofTurboShake128]) -> None:
+    words = xof_type(SEED, b"dst", b"binder").next_vec(40).tolist()
+    bound = next(word for word in words if word >= MIN_BOUND)
+    kept = [word for word in words if word < bound][:3]
+    assert xof_type(SEED, b"dst", b"binder").next_vec(3, bound).tolist() == kept
+    assert sample_integers(xof_type(SEED, b"dst", b"binder"), 0, 257) == []
 
 
 def test_the_mask_streams_known_answer() -> None:
