@@ -11,6 +11,7 @@ from crypto.sealing import (
     BOX_OVERHEAD_BYTES,
     ROUND_PUBLIC_BYTES,
     ROUND_SECRET_BYTES,
+    _recipient,
     box_bytes,
     load_round_key,
     open_box,
@@ -136,3 +137,13 @@ def test_a_secret_of_another_length_is_refused(length: int) -> None:
         open_box(bytes(length), bytes(BOX_OVERHEAD_BYTES), b"")
     with pytest.raises(ParameterError):
         load_round_key(bytes(length))
+
+
+def test_the_keys_of_two_rounds_of_seven_auditors_are_parsed_once() -> None:
+    keys = [round_public_key(bytes([number]) * 96) for number in range(14)]
+    for key in keys:
+        verify_public_key(key)
+    parsed = _recipient.cache_info().misses
+    for key in keys:
+        seal(key, b"x", b"info")
+    assert _recipient.cache_info().misses == parsed

@@ -27,3 +27,7 @@ def test_a_value_is_frozen_unless_it_is_an_inner_one(value: Any) -> None:
 
 def test_the_values_are_found() -> None:
     assert {"Checkpoint", "Note", "SigningKey", "LogPolicy", "TlogProof"} <= {v.__name__ for v in VALUES}
+
+
+def test_the_room_says_which_distribution_it_belongs_to() -> None:
+    assert crypto.DISTRIBUTION == "fedscreen"
