@@ -134,11 +134,12 @@ class LogBook:
         self._now = now
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
+        self._transaction: Connection | None = None  # the lock holder's; it alone sees what is not committed
 
     @contextmanager
     def reading(self) -> Iterator[View]:
         """See the log as it is now."""
-        with self._lock, self.store.reading() as connection:
+        with self._lock, self.store.reading() as connection, self._using(connection):
             yield View(connection, self._now(), self._catch_up(connection))
 
     @contextmanager
@@ -152,13 +153,22 @@ class LogBook:
             view: View | None = None
             is_done = False
             try:
-                with self.store.writing(step) as connection:
+                with self.store.writing(step) as connection, self._using(connection):
                     view = View(connection, self._now(), self._catch_up(connection))
                     yield view
                 is_done = True
             finally:
                 if view is not None and view.is_changed:
                     self._ledger = view.ledger if is_done else None
+
+    @contextmanager
+    def _using(self, connection: Connection) -> Iterator[None]:
+        """Let the ledger read entries of this transaction; the caller holds the lock."""
+        outer, self._transaction = self._transaction, connection
+        try:
+            yield
+        finally:
+            self._transaction = outer
 
     def round_terms(self, round_id: bytes) -> RoundLog:
         """Find a round for what never changes in it: its plan and roster. No lock, and usually no look-up.
@@ -193,7 +203,7 @@ class LogBook:
         return encode_proof(TlogProof(position, hashes, self.checkpoint(ledger, size)))
 
     def read_entry(self, position: int) -> bytes:
-        """Read a committed entry.
+        """Read an entry that is committed, or appended in the transaction of this thread.
 
         Raises:
             StoreError: the database has none.
@@ -201,12 +211,16 @@ class LogBook:
         return self._read_column(_ENTRY, position)
 
     def read_body(self, position: int) -> bytes:
-        """Read the body of a committed entry, empty where it has none; errors as `read_entry`."""
+        """Read the body of an entry, empty where it has none; errors as `read_entry`."""
         return self._read_column(_BODY, position)
 
     def _read_column(self, sql: str, position: int) -> bytes:
-        with self.store.reading() as connection:
-            row = driver_of(connection).execute(sql, (position,)).fetchone()
+        with self._lock:
+            if self._transaction is None:
+                with self.store.reading() as connection:
+                    row = driver_of(connection).execute(sql, (position,)).fetchone()
+            else:
+                row = driver_of(self._transaction).execute(sql, (position,)).fetchone()
         if row is None:
             raise StoreError(phrase("database: the entries do not make the stored tree; restore the backup"))
         return bytes(row[0])

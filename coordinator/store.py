@@ -68,9 +68,12 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give one consistent view of the database."""
+        """Give one consistent view of the database.
+
+        The transaction begins here and not at the first statement: what `driver_of` runs would not begin one.
+        """
         try:
-            with self._engine.connect() as connection:
+            with self._engine.connect() as connection, connection.begin():
                 yield connection
         except _FAILURES as err:
             reason = getattr(err, "orig", err)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from coordinator import schema
 from coordinator.errors import SchemaVersionError, StoreError
-from coordinator.store import Store, insert_once, read_meta, upsert, write_meta
+from coordinator.store import Store, driver_of, insert_once, read_meta, upsert, write_meta
 
 
 @pytest.fixture
@@ -56,6 +56,20 @@ def test_a_commit_is_flushed(path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
     store.close()
+
+
+def test_a_reader_sees_one_moment_by_the_driver_too(path: Path) -> None:
+    store, other = Store(path), Store(path)
+    count = "SELECT count(*) FROM meta"
+    with store.reading() as connection:
+        before = driver_of(connection).execute(count).fetchone()
+        with other.writing("put") as writer:
+            write_meta(writer, "a", "1")
+        assert driver_of(connection).execute(count).fetchone() == before
+    with store.reading() as connection:
+        assert driver_of(connection).execute(count).fetchone() != before
+    store.close()
+    other.close()
 
 
 def test_deleted_rows_are_nowhere_on_disk(path: Path) -> None:
