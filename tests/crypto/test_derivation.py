@@ -191,6 +191,8 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: derivation.report_secret(MASTER, -1, TAG), INTEGER),
     (lambda: derivation.seed_commitment(BAD, NODE, 0, 3, MASTER), "a round id"),
     (lambda: derivation.seed_commitment(ROUND_ID, NODE, 0, 3, BAD), "a seed"),
+    (lambda: derivation.seed_commitments(BAD, NODE, 0, {3: MASTER}), "a round id"),
+    (lambda: derivation.seed_commitments(ROUND_ID, NODE, 0, {3: MASTER, 5: BAD}), "a seed"),
     (lambda: derivation.box_info(BAD, NODE, 0, "a", PUBLIC_KEY, Y, APR), "a round id"),
     (lambda: derivation.box_info(ROUND_ID, NODE, 0, "a", PUBLIC_KEY, BAD, APR), "a y digest"),
     (lambda: derivation.box_info(ROUND_ID, NODE, 0, "a", PUBLIC_KEY, Y, BAD), "a commitments digest"),
@@ -229,3 +231,11 @@ def test_commitments_of_several_seeds_are_those_of_each() -> None:
     assert derivation.seed_commitments(bytes(32), "s1", 2, seeds) == {
         subset: derivation.seed_commitment(bytes(32), "s1", 2, subset, seed) for subset, seed in seeds.items()
     }
+
+
+def test_the_round_keys_of_some_auditors_are_hashed_once() -> None:
+    keys = [bytes([number]) * 1216 for number in range(14)]
+    first = [derivation.box_info(ROUND_ID, NODE, 0, "a", key, Y, APR) for key in keys]
+    hashed = derivation._key_digest.cache_info().misses
+    assert [derivation.box_info(ROUND_ID, NODE, 0, "a", key, Y, APR) for key in keys] == first
+    assert derivation._key_digest.cache_info().misses == hashed
