@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from auditor.check_reports import open_seeds, read_boxes, round_key
+from auditor.check_reports import BoxOpener, read_boxes, round_key
 from auditor.context import Context
 from auditor.errors import CheckError, NotReadyError, RefusalError, StateError
 from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
@@ -117,7 +117,7 @@ def _seeds_of(
     context: Context, round_log: RoundLog, wanted: dict[bytes, str]
 ) -> Iterator[dict[int, list[bytes]]]:
     """Open the boxes of the reports wanted (digest → node); give seeds by subset, some reports at a time."""
-    key = round_key(context, round_log)
+    opener = BoxOpener(round_log, context.id, round_key(context, round_log))
     seeds: dict[int, list[bytes]] = {subset: [] for subset in round_log.subsets_of(context.id)}
     num_waiting = 0
     for report_digest, report, box in read_boxes(
@@ -126,7 +126,7 @@ def _seeds_of(
         if wanted.pop(report_digest, None) is None:
             continue
         try:
-            opened = open_seeds(round_log, context.id, key, report, box)
+            opened = opener.open_seeds(report, box)
         except RefusalError as err:
             raise StateError(
                 phrase("a report of S is not usable, although this auditor agreed (%(reason)s)", reason=err)

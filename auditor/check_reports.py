@@ -31,10 +31,9 @@ from auditor.signing import SignedEntry, sign_entry, store_entry
 from auditor.state import SecretKind, SlotKind
 from crypto.derivation import (
     SECRET_BYTES,
-    box_info,
-    commitments_digest,
+    BoxFrame,
+    encode_report,
     parse_box_plaintext,
-    seed_commitments,
 )
 from crypto.errors import DecodeError, OpenError
 from crypto.sealing import RoundKey, load_round_key, open_box
@@ -194,13 +193,13 @@ class _Opened:
 
 
 def _open_all(context: Context, round_log: RoundLog) -> _Opened:
-    key = round_key(context, round_log)
+    opener = BoxOpener(round_log, context.id, round_key(context, round_log))
     opened = _Opened(1 + len(round_log.subsets_of(context.id)))
     stream = context.link.get_boxes(round_log.round_id)
     for report_digest, report, box in read_boxes(round_log, context.id, stream):
         opened.arrived.add(report_digest)
         try:
-            seeds = open_seeds(round_log, context.id, key, report, box)
+            seeds = opener.open_seeds(report, box)
         except RefusalError as err:
             opened.codes[report_digest] = err.code
             continue
@@ -235,35 +234,40 @@ def copies(digests: Sequence[bytes], values: NDArray[np.uint8]) -> dict[bytes, s
     return codes
 
 
-def open_seeds(
-    round_log: RoundLog, auditor_id: str, key: RoundKey, report: Contents, box: bytes
-) -> dict[int, bytes]:
-    """Open one report's box: the seeds of this auditor's subsets, each as committed in the header.
+class BoxOpener:
+    """Opens this auditor's boxes of one round.
 
-    Raises:
-        RefusalError: the box does not open, or a seed is not the committed one.
+    Args:
+        round_log: the round, with this auditor's approval.
+        auditor_id: this auditor.
+        key: its HPKE key of the round.
     """
-    approval: Logged[Approval] = round_log.approvals[auditor_id]
-    commitments = dict(report.seeds)
-    info = box_info(
-        round_log.round_id,
-        report.node,
-        report.attempt,
-        auditor_id,
-        approval.statement.round_key,
-        report.vector,
-        commitments_digest([commitment for _, commitment in report.seeds]),
-    )
-    subsets = round_log.subsets_of(auditor_id)
-    try:
-        plaintext = open_box(key, box, info)
-        seeds = dict(zip(subsets, parse_box_plaintext(plaintext, len(subsets)), strict=True))
-    except (OpenError, DecodeError) as err:
-        raise _refuse(report, BOX_UNOPENABLE) from err
-    found = seed_commitments(round_log.round_id, report.node, report.attempt, seeds)
-    if any(found[subset] != commitments[subset] for subset in subsets):
-        raise _refuse(report, SEED_MISMATCH)
-    return seeds
+
+    def __init__(self, round_log: RoundLog, auditor_id: str, key: RoundKey) -> None:
+        """Encode what all boxes of the round share."""
+        approval: Logged[Approval] = round_log.approvals[auditor_id]
+        self._frame = BoxFrame(round_log.round_id, auditor_id, approval.statement.round_key)
+        self._subsets = round_log.subsets_of(auditor_id)
+        self._key = key
+
+    def open_seeds(self, report: Contents, box: bytes) -> dict[int, bytes]:
+        """Open one report's box: the seeds of this auditor's subsets, each as committed in the header.
+
+        Raises:
+            RefusalError: the box does not open, or a seed is not the committed one.
+        """
+        commitments = dict(report.seeds)
+        named = encode_report(report.node, report.attempt)
+        info = self._frame.info(named, report.vector, tuple(commitments.values()))
+        try:
+            plaintext = open_box(self._key, box, info)
+            seeds = dict(zip(self._subsets, parse_box_plaintext(plaintext, len(self._subsets)), strict=True))
+        except (OpenError, DecodeError) as err:
+            raise _refuse(report, BOX_UNOPENABLE) from err
+        found = self._frame.commitments(named, seeds)
+        if any(found[subset] != commitments[subset] for subset in self._subsets):
+            raise _refuse(report, SEED_MISMATCH)
+        return seeds
 
 
 def _refuse(report: Contents, code: str) -> RefusalError:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # whoever only reads the log gets by without numpy
     from numpy.typing import NDArray
 
 SECRET_BYTES = 32
+_DIGEST_LENGTH = SECRET_BYTES.to_bytes(4, "big")  # before a part of 32 bytes in E()
+_INTEGER_LENGTH = (8).to_bytes(4, "big")  # and before an integer
 KDF_LABEL = "fedscreen/v1"  # the protocol version; protocol.md
 
 
@@ -132,6 +134,51 @@ def box_info(
     )
 
 
+class BoxFrame:
+    """The infos and seed commitments of all boxes of one auditor in a round, what they share encoded once.
+
+    Gives what `box_info` and `seed_commitments` give; an auditor goes through every report of a round twice.
+
+    Args:
+        round_id: the plan's digest.
+        auditor_id: the auditor that opens.
+        public_key: its round key as it stands in its approval.
+    """
+
+    __slots__ = ("_auditor", "_box", "_seed")
+
+    def __init__(self, round_id: bytes, auditor_id: str, public_key: bytes) -> None:
+        """Encode what does not change from report to report."""
+        _check_length("a round id", round_id)
+        self._box = encode_parts("box", round_id)
+        self._auditor = encode_parts(auditor_id, _key_digest(public_key))
+        self._seed = encode_parts("seed", round_id)
+
+    def info(self, report: bytes, y_digest: bytes, commitments: Sequence[bytes]) -> bytes:
+        """HPKE info of a report's box.
+
+        Args:
+            report: E(node id, attempt), see `encode_report`.
+            y_digest: SHA-256 of the encoded report share.
+            commitments: all of the report's, in subset order.
+        """
+        digests = _encode_digests((y_digest, _sha256(_encode_digests(commitments))))
+        return b"".join((self._box, report, self._auditor, digests))
+
+    def commitments(self, report: bytes, seeds: Mapping[int, bytes]) -> dict[int, bytes]:
+        """com_A of a report's seeds, by subset."""
+        shared = self._seed + report
+        return {
+            subset: _sha256(shared + _INTEGER_LENGTH + subset.to_bytes(8, "big") + _encode_digests((seed,)))
+            for subset, seed in seeds.items()
+        }
+
+
+def encode_report(node_id: str, attempt: int) -> bytes:
+    """E(node id, attempt): how the derivations name a report within its round."""
+    return encode_parts(node_id, attempt)
+
+
 def box_plaintext(seeds: Sequence[bytes]) -> bytes:
     """What a box holds: E(seed_A for the A that contain the auditor, ascending)."""
     for value in seeds:
@@ -147,7 +194,7 @@ def parse_box_plaintext(data: bytes, count: int) -> tuple[bytes, ...]:
     """
     part_bytes = 4 + SECRET_BYTES
     parts = tuple(data[at + 4 : at + part_bytes] for at in range(0, len(data), part_bytes))
-    if len(data) != count * part_bytes or encode_parts(*parts) != data:
+    if len(data) != count * part_bytes or _encode_digests(parts) != data:
         raise DecodeError(f"a box of {count} seeds holds {count * part_bytes} bytes of length-prefixed seeds")
     return parts
 
@@ -184,6 +231,13 @@ def _measurement_view(x: NDArray[np.int64]) -> memoryview:
 def _key_digest(public_key: bytes) -> bytes:
     """Hash a round key; every box of a round binds one of the same few."""
     return _sha256(public_key)
+
+
+def _encode_digests(values: Sequence[bytes]) -> bytes:
+    """E() of values of 32 bytes."""
+    for value in values:
+        _check_length("a digest or seed", value)
+    return b"".join([_DIGEST_LENGTH + value for value in values])
 
 
 def _sha256(data: bytes) -> bytes:

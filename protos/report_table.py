@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Generic, TypeVar
 
 from protos.statements import MAX_ATTEMPT, Report, Statement
@@ -56,7 +57,17 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         digests: statement digests by position, where there is a `load`.
     """
 
-    __slots__ = ("_auditors", "_digests", "_kept", "_load", "_packed", "_positions", "_rows", "_subsets")
+    __slots__ = (
+        "_auditors",
+        "_digests",
+        "_kept",
+        "_load",
+        "_packed",
+        "_positions",
+        "_row",
+        "_rows",
+        "_subsets",
+    )
 
     def __init__(
         self, load: Callable[[int], Logged[Report]] | None = None, digests: Sequence[bytes] = ()
@@ -69,6 +80,7 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         self._subsets: tuple[int, ...] = ()
         self._auditors: tuple[str, ...] = ()
         self._kept: dict[Slot, Logged[Report]] = {}
+        self._row = Struct("")
 
     def __getitem__(self, slot: Slot) -> Logged[Report]:
         """Give a report; it is read and parsed now unless it was kept."""
@@ -109,6 +121,7 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         if not self._positions:
             self._subsets = tuple(subset for subset, _ in report.seeds)
             self._auditors = tuple(auditor for auditor, _ in report.boxes)
+            self._row = Struct(f"{DIGEST_BYTES}s" * (1 + len(report.seeds) + len(report.boxes)))
         self._rows[slot] = len(self._positions)
         self._positions.append(logged.index)
         parts = [report.vector, *(value for _, value in report.seeds), *(value for _, value in report.boxes)]
@@ -129,14 +142,10 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         kept = self._kept.get(slot)
         if kept is not None:
             return contents_of(kept.statement)
-        num_seeds = len(self._subsets)
-        row_bytes = DIGEST_BYTES * (1 + num_seeds + len(self._auditors))
-        start = self._rows[slot] * row_bytes
-        row = bytes(self._packed[start : start + row_bytes])
-        parts = [row[at : at + DIGEST_BYTES] for at in range(0, row_bytes, DIGEST_BYTES)]
-        seeds = tuple(zip(self._subsets, parts[1 : 1 + num_seeds], strict=True))
-        boxes = tuple(zip(self._auditors, parts[1 + num_seeds :], strict=True))
-        return Contents(*slot, parts[0], seeds, boxes)
+        vector, *digests = self._row.unpack_from(self._packed, self._rows[slot] * self._row.size)
+        seeds = tuple(zip(self._subsets, digests, strict=False))  # then come the boxes
+        boxes = tuple(zip(self._auditors, digests[len(seeds) :], strict=True))
+        return Contents(*slot, vector, seeds, boxes)
 
     def num_attempts(self, node: str) -> int:
         """Count the attempts of a node."""

@@ -9,13 +9,11 @@ import pytest
 from fakes_auditors import FakeCounty, replace_method, run_all
 from fakes_federation import fake_bytes
 
-from auditor import check_reports
-from auditor.check_reports import ENCAPSULATION_BYTES
+from auditor.check_reports import ENCAPSULATION_BYTES, BoxOpener
 from auditor.desk import Desk
 from crypto.replication import subsets
 from protos.bodies import parse_checked_body
-from protos.ledger import RoundLog
-from protos.statements import Report
+from protos.report_table import Contents
 
 
 def _refusals(county: FakeCounty, round_id: bytes, auditor: str) -> dict[tuple[str, int], str]:
@@ -182,9 +180,9 @@ def test_a_copied_encapsulation_is_refused_even_if_it_opens(
     county.fix_candidates(round_id)
     own = county.round(round_id).subsets_of("a1")
 
-    def open_seeds(_round: RoundLog, _id: str, _key: bytes, report: Report, _box: bytes) -> dict[int, bytes]:
+    def open_seeds(_opener: BoxOpener, report: Contents, _box: bytes) -> dict[int, bytes]:
         return {subset: county.seeds_of[report.node, report.attempt][subset] for subset in own}
 
-    monkeypatch.setattr(check_reports, "open_seeds", open_seeds)
+    monkeypatch.setattr(BoxOpener, "open_seeds", open_seeds)
     desks["a1"].step()
     assert _refusals(county, round_id, "a1") == {("s2", 0): "copied-encapsulation"}

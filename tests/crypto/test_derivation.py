@@ -239,3 +239,33 @@ def test_the_round_keys_of_some_auditors_are_hashed_once() -> None:
     hashed = derivation._key_digest.cache_info().misses
     assert [derivation.box_info(ROUND_ID, NODE, 0, "a", key, Y, APR) for key in keys] == first
     assert derivation._key_digest.cache_info().misses == hashed
+
+
+def test_a_frame_gives_what_the_functions_give() -> None:
+    frame = derivation.BoxFrame(ROUND_ID, "a1", b"public key")
+    commitments = [bytes([number]) * 32 for number in range(6)]
+    seeds = {subset: bytes([subset]) * 32 for subset in (3, 5, 9)}
+    for node, attempt in (("s1", 0), ("s-22.b", 3)):
+        named = derivation.encode_report(node, attempt)
+        digest = derivation.commitments_digest(commitments)
+        expected = derivation.box_info(ROUND_ID, node, attempt, "a1", b"public key", bytes(32), digest)
+        assert frame.info(named, bytes(32), commitments) == expected
+        assert frame.commitments(named, seeds) == derivation.seed_commitments(ROUND_ID, node, attempt, seeds)
+        for subset, seed in seeds.items():
+            assert frame.commitments(named, seeds)[subset] == derivation.seed_commitment(
+                ROUND_ID, node, attempt, subset, seed
+            )
+
+
+@pytest.mark.parametrize("wrong", [b"", bytes(31), bytes(33)])
+def test_a_frame_refuses_digests_of_another_length(wrong: bytes) -> None:
+    frame = derivation.BoxFrame(bytes(32), "a1", b"key")
+    named = derivation.encode_report("s1", 0)
+    for call in (
+        lambda: frame.info(named, wrong, [bytes(32)]),
+        lambda: frame.info(named, bytes(32), [bytes(32), wrong]),
+        lambda: frame.commitments(named, {3: wrong}),
+        lambda: derivation.BoxFrame(wrong, "a1", b"key"),
+    ):
+        with pytest.raises(ParameterError):
+            call()
