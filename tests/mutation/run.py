@@ -38,7 +38,7 @@ from mutation.mutants import Mutant, MutatedModule  # noqa: E402
 
 FLOOR_PERCENT = 90
 SURVIVORS = HERE / "survivors.toml"
-KINDS = ("equivalent", "speed", "unreachable", "text")
+KINDS = ("equivalent", "speed", "unreachable")
 TESTS = ROOT / "tests" / "crypto"
 VALUES = "test_values.py"  # of every module's dataclasses
 OWN_TESTS = {  # where they are not test_<module>.py alone
