@@ -89,6 +89,36 @@ def test_a_school_that_is_shown_the_other_approval_waits_and_comes_back(enrolled
     assert_released(county, round_id, county.node_ids)
 
 
+# --- silence ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("silent", ["a2", "a4"])
+def test_an_auditor_that_missed_the_close_takes_the_place_of_one_that_is_silent_after_it(
+    reported: Stage, silent: str
+) -> None:
+    """a1 is away for longer than the coordinator waits for its check; back, it checks late and agrees."""
+    county, round_id = reported
+    county.coordinator.tick()
+    county.absent = {"a1"}
+    for auditor_id in ALL[1:]:
+        county.auditors[auditor_id].step()
+    county.now += timedelta(minutes=5)
+    county.coordinator.tick()
+    county.absent = {"a1", silent}
+    county.work(max_passes=8)
+    status = county.coordinator.round_status(round_id)
+    assert (status["reason"], status["waiting_for"]) == ("waiting-for-agreements", ["a1", silent])
+    county.absent = {silent}
+    county.work(max_passes=8)
+    county.now += timedelta(minutes=5)  # the coordinator waits a while for the fourth
+    assert_released(county, round_id, county.node_ids)
+    row = county.round(round_id)
+    assert row.close is not None
+    assert [name for name, _ in row.close.statement.checked] == ["a2", "a3", "a4"]
+    assert set(row.agreements) == set(row.openings) == set(ALL) - {silent}
+    assert not row.abandons
+
+
 # --- wrong mask sums --------------------------------------------------------------------------
 
 

@@ -174,9 +174,26 @@ def test_the_round_goes_on_after_forged_candidates_and_closes(reported: Stage) -
     assert_released(county, round_id, county.node_ids)
 
 
-def test_an_auditor_whose_check_is_passed_over_abandons(checked: Stage) -> None:
-    """Its refusals would not be in S; the others go on, and it answers for nothing."""
+def test_an_auditor_whose_check_is_passed_over_can_answer_and_agrees(checked: Stage) -> None:
+    """It refuses nothing in S: leaving its check out of the close gains nothing."""
     county, round_id = checked
+    log_statement(county, *close_of(county.round(round_id), ALL[:3]))
+    assert_released(county, round_id, county.node_ids)
+    row = county.round(round_id)
+    assert set(row.agreements) == set(row.openings) == set(ALL)
+
+
+def test_an_auditor_whose_refusal_is_passed_over_abandons(collecting: Stage) -> None:
+    """It cannot answer for S; the others go on, and it answers for nothing."""
+    county, round_id = collecting
+    for node_id in county.node_ids[:-1]:
+        county.release(node_id, round_id)
+        county.serve_node(node_id)
+    liar = LyingSchool(county, "s06", round_id)
+    liar.send(liar.payload(boxes={"a4": bytes(len(liar.boxes["a4"]))}))
+    county.coordinator.tick()
+    for auditor in county.auditors.values():
+        auditor.step()
     log_statement(county, *close_of(county.round(round_id), ALL[:3]))
     county.work(max_passes=8)
     county.now += timedelta(minutes=5)

@@ -44,6 +44,7 @@ BOUNDS = {  # enough for the shortest counterexample
     Mutant.NO_CHECKED: Bounds(forks=False, losses=False),
     Mutant.LOW_QUORUM: ONE_CANDIDATES,
     Mutant.RESTORED_SIGNS: ONE_CANDIDATES._replace(losses=True),
+    Mutant.NAMED_ONLY: Bounds(forks=False, losses=False),
 }
 
 
@@ -81,7 +82,7 @@ def _attacks(max_auditors: int, wrong: list[str]) -> Iterator[tuple[int, int, in
 
 def check_mutant(mutant: Mutant) -> Result:
     """Explore a protocol with one reason left out, as far as its counterexample needs."""
-    stop_at = None if mutant is Mutant.NO_CHECKED else TWO_SETS
+    stop_at = None if mutant in (Mutant.NO_CHECKED, Mutant.NAMED_ONLY) else TWO_SETS
     return explore(mutant, BOUNDS[mutant], stop_at)
 
 

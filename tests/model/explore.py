@@ -170,11 +170,10 @@ class Explorer:
         yield from self._closes(state)
         checks_x, checks_y, votes_x, votes_y, *_ = self.totals(state)
         rules, forks = self.rules, self.bounds.forks
-        has_garbled = bool(state.closed) and GARBLER in self.sets[state.closed - 1]
         checks_of_y = checks_x if state.same_candidates else checks_y
         for place, number in enumerate(state.auditors):
             auditor = self.locals[number]
-            usable = not (auditor.garbled and has_garbled)
+            usable = self.is_usable(state, auditor)
             seen = Seen(
                 same_candidates=state.same_candidates or not forks,
                 closed=bool(state.closed),
@@ -188,6 +187,10 @@ class Explorer:
             for move, helps in self._steps_of(number, seen):
                 others = (*state.auditors[:place], *state.auditors[place + 1 :])
                 yield move, state._replace(auditors=tuple(sorted((*others, move.after)))), helps
+
+    def is_usable(self, state: State, auditor: Auditor) -> bool:
+        """Whether an auditor can open every box of X's set, as far as it is fixed."""
+        return not (auditor.garbled and state.closed and GARBLER in self.sets[state.closed - 1])
 
     def _steps_of(self, number: int, seen: Seen) -> list[tuple[Move, bool]]:
         found = self._steps.get((number, seen))
@@ -263,7 +266,8 @@ class Explorer:
 
     def num_present(self, state: State) -> int:
         """Count the honest auditors that take part in X."""
-        return sum(is_present(self.locals[i], bool(state.closed)) for i in state.auditors)
+        rows = [self.locals[i] for i in state.auditors]
+        return sum(is_present(row, bool(state.closed), self.is_usable(state, row)) for row in rows)
 
     def num_up(self, state: State) -> int:
         """Count the honest auditors that have their state."""
@@ -281,12 +285,12 @@ class Explorer:
             row = self.locals[number]
             if row.lost:
                 reasons.add("lost")
-            elif row.checked == Y or row.vote == Y:
+            elif row.vote == Y or (row.checked == Y and not state.closed):
                 reasons.add("signed for the fork")
+            elif not (row.named or self.is_usable(state, row)):
+                reasons.add("left out, with a garbled box in the set")
             elif row.vote == ABANDON or row.opening not in (NOTHING, X):
-                reasons.add("out of time or left out")
-            elif state.closed and not row.named:
-                reasons.add("left out")
+                reasons.add("out of time")
         return ", ".join(sorted(reasons)) or "none"
 
 

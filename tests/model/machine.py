@@ -33,6 +33,7 @@ class Mutant(Enum):
     NO_CHECKED = "no-checked"
     LOW_QUORUM = "low-quorum"
     RESTORED_SIGNS = "restored-signs"
+    NAMED_ONLY = "named-only"
 
 
 class Pending(NamedTuple):
@@ -71,7 +72,7 @@ class Seen(NamedTuple):
     Attributes:
         same_candidates: whether the fork has the candidates of X, so that one check serves both.
         closed: whether X has a close.
-        agrees: whether the product agrees to that close with this auditor's check.
+        agrees: whether the product agrees to that close with this auditor's check, made late if need be.
         usable: whether this auditor can open every box of X's set.
         open_x, open_y: whether agreements enough for an opening can be shown.
         open_alone: whether there are enough of X without the liar's.
@@ -143,12 +144,12 @@ def _votes(auditor: Auditor, seen: Seen, mutant: Mutant | None) -> list[Step]:
         return []
     found = []
     if seen.closed:
-        agrees = mutant is Mutant.NO_CHECKED or (seen.agrees and auditor.checked == X)
+        agrees = mutant is Mutant.NO_CHECKED or (
+            seen.agrees and (auditor.named or mutant is not Mutant.NAMED_ONLY)
+        )
         why = "" if agrees else "cannot agree to close X: "
         found.append(_sign(auditor, "vote", X if agrees else ABANDON, mutant, helps=True, why=why))
-    own = X if seen.same_candidates else Y
-    is_named = auditor.checked == own and auditor.checked_sent & own
-    if seen.closed_y and (is_named or mutant is Mutant.NO_CHECKED):
+    if seen.closed_y:
         found.append(_sign(auditor, "vote", Y, mutant, helps=False, why="is shown the fork with close Y: "))
     expired = _sign(auditor, "vote", ABANDON, mutant, helps=True)
     found.append(Step(f"is out of time: {expired.words}", expired.after, True, is_expiry=True))
@@ -240,7 +241,14 @@ def has_opened(auditor: Auditor, history: int) -> bool:
     return auditor.opening == history or bool(auditor.opening_sent & history)
 
 
-def is_present(auditor: Auditor, closed: bool) -> bool:
-    """Whether an auditor takes part in X: state kept, keys in time, slots for X, named once X is closed."""
-    follows = auditor.checked != Y and auditor.vote in (NOTHING, X) and auditor.opening in (NOTHING, X)
-    return not auditor.lost and follows and (auditor.named or not closed)
+def is_present(auditor: Auditor, closed: bool, usable: bool) -> bool:
+    """Whether an auditor takes part in X: state kept, keys in time, slots for X.
+
+    Args:
+        auditor: the auditor.
+        closed: whether X has a close; its check must then be named, or its boxes of the set all open.
+        usable: whether they do.
+    """
+    follows = auditor.vote in (NOTHING, X) and auditor.opening in (NOTHING, X)
+    able = (auditor.named or usable) if closed else auditor.checked != Y
+    return not auditor.lost and follows and able

@@ -27,7 +27,13 @@ from coordinator.errors import ReplicaMismatchError
 from coordinator.round import choose_openers
 from crypto.errors import ParameterError
 from crypto.replication import validate_parameters
-from protos.bodies import CloseBody, Refusal, encode_checked_body, encode_close_body
+from protos.bodies import (
+    CloseBody,
+    Refusal,
+    encode_checked_body,
+    encode_close_body,
+    parse_checked_body,
+)
 from protos.errors import LedgerError
 from protos.round_log import (
     Logged,
@@ -69,7 +75,8 @@ class Rules:
         is_allowed: whether the product allows (4, 3, 1, q).
         sets: (honest auditors with garbled boxes, auditors named, the liar's refusal) → S, where the log
             takes such a close; bit masks of auditors, names of schools.
-        agrees: the same key and an honest auditor → whether it agrees to that close.
+        agrees: the same key and an honest auditor → whether it agrees to that close; where it is not named,
+            the same with its check in its slot and with one made late.
         opens: whether an opening may follow k agreements, by k.
         is_over: whether k abandons end the round in the log, by k.
         is_refundable: whether k abandons give schools their charge back, by k.
@@ -121,6 +128,14 @@ def _is_allowed(quorum: int) -> bool:
     try:
         validate_parameters(N, T, F, quorum)
     except ParameterError:
+        return False
+    return True
+
+
+def _agrees(context: Any, round_log: RoundLog, checked: Any) -> bool:
+    try:
+        verify_close(context, round_log, checked)
+    except RefusalError:
         return False
     return True
 
@@ -202,7 +217,10 @@ class _Desk:
         )
 
     def agrees(self, round_log: RoundLog, auditor: int) -> bool:
-        """Whether an auditor agrees to the close, given the check that it has signed.
+        """Whether an auditor agrees to the close, given what it refuses.
+
+        Raises:
+            RuntimeError: it depends on whether its check was made before the close or late.
 
         The product refuses a whole plan with another quorum than its document's; groups do not depend on
         it, so for a mutant that one look into the document is taken as passed.
@@ -211,14 +229,16 @@ class _Desk:
         revoked: dict[str, int] = {}
         ledger = SimpleNamespace(candidates_for=lambda _id, size: candidates_for(round_log, size, revoked))
         context: Any = SimpleNamespace(id=name, ledger=ledger)
-        own: Any = SimpleNamespace(digest=round_log.checked[name].digest)
+        own: Any = round_log.checked[name]
+        late = patch("auditor.agree.find_refusals", return_value=parse_checked_body(own.body))
         groups = patch("auditor.agree.small_groups", return_value=()) if self.is_mutant else nullcontext()
-        try:
-            with groups:
-                verify_close(context, round_log, own)
-        except RefusalError:
-            return False
-        return True
+        with late, groups:
+            answers = {_agrees(context, round_log, own)}
+            if round_log.close and name not in dict(round_log.close.statement.checked):
+                answers.add(_agrees(context, round_log, None))
+        if len(answers) != 1:
+            raise RuntimeError(f"{name} decides otherwise after a late check")
+        return answers.pop()
 
     def _closed(self) -> RoundLog:
         round_log = self.close(0, (1 << N) - 1, "")

@@ -278,7 +278,7 @@ class Life:
         """Add to a history what the adversary could add now."""
         county, choice = history.county, self.random.random()
         if not history.closed:
-            if choice < (0.7 if self._own_check(history) else 0.03):
+            if choice < (0.7 if self._own_check(history) else 0.15):
                 self._close(history)
         elif choice < 0.7 and not history.is_dead:
             for name in COLLEAGUES[len(history.votes) : self.random.randint(2, 3)]:
@@ -301,7 +301,7 @@ class Life:
         value = X if self.same else history.which
         entry = self._own_check(history)
         names = list(COLLEAGUES)
-        if entry is not None and self.random.random() < 0.9:
+        if entry is not None and self.random.random() < 0.7:
             if ME not in county.round(self.round_id).checked:
                 body = self.bodies[value]
                 county.ledger.append(entry, body)
@@ -352,7 +352,7 @@ class Life:
             if now.checked != own:
                 return chain  # this log refuses a check of other candidates, and the round waits
         if history.closed and not now.vote:
-            write("vote", which if history.named and now.checked == own else ABANDON)
+            write("vote", which if self._can_answer(history) else ABANDON)
         send("vote")
         if now.vote != which:
             return chain
@@ -361,6 +361,11 @@ class Life:
         if now.opening != GIVEN_UP:
             send("opening")
         return chain
+
+    def _can_answer(self, history: History) -> bool:
+        """Whether a close leaves out the report whose box for this auditor is garbled, if one is."""
+        body = history.county.round(self.round_id).close_body()
+        return body is not None and not (self.model.garbled and GARBLER in {name.node for name in body.set})
 
     def _has_key(self) -> bool:
         name = f"{self.round_id.hex()}.round-key"
@@ -373,8 +378,8 @@ class Life:
         return Seen(
             same_candidates=self.same,
             closed=is_x and history.closed,
-            agrees=now.named,
-            usable=True,
+            agrees=self._can_answer(history),
+            usable=self._can_answer(history),
             open_x=is_x and enough,
             open_alone=False,
             open_y=not is_x and enough,

@@ -75,11 +75,13 @@ def test_a_lying_opening_is_never_chosen_and_is_settled_by_people() -> None:
     assert releases[0b011, "right"] == (True, True)
 
 
-def test_an_honest_auditor_agrees_exactly_to_a_close_that_names_it() -> None:
+def test_an_honest_auditor_agrees_exactly_to_a_set_that_it_can_answer_for() -> None:
     rules = product_rules()
-    assert {
-        (bool(named >> auditor & 1), agrees) for (_, named, _, auditor), agrees in rules.agrees.items()
-    } == {(True, True), (False, False)}
+    found = set()
+    for (garbled, named, refused, auditor), agrees in rules.agrees.items():
+        usable = not (garbled >> auditor & 1 and "s5" in rules.sets[garbled, named, refused])
+        found.add((bool(named >> auditor & 1), usable, agrees))
+    assert found == {(True, True, True), (False, True, True), (False, False, False)}
 
 
 # --- one auditor ------------------------------------------------------------------------------
@@ -107,6 +109,17 @@ def test_a_taken_slot_leaves_one_answer() -> None:
     assert words(voted._replace(opening=X, opening_sent=X), open_x=True, open_y=True) == []
     assert words(voted._replace(vote=ABANDON, vote_sent=ABANDON), closed=True, open_x=True) == []
     assert words(voted._replace(opening=GIVEN_UP), closed=True, open_x=True) == []
+
+
+def test_an_auditor_that_the_close_does_not_name_agrees_if_it_can_answer() -> None:
+    for checked in (0, X, Y):
+        auditor = Auditor(checked=checked, checked_sent=checked)
+        (step,) = [row for row in steps(auditor, SEEN._replace(closed=True, agrees=True), None) if row.helps][
+            :1
+        ]
+        assert step.words == "writes to the slot its agreement to close X"
+    (step,) = [row for row in steps(Auditor(), SEEN._replace(closed=True), None) if row.helps][:1]
+    assert step.words == "cannot agree to close X: writes to the slot its abandon"
 
 
 def test_an_opening_needs_a_quorum_and_the_agreement_to_the_same_close() -> None:
@@ -144,6 +157,7 @@ def test_everything_holds(bounds: Bounds) -> None:
         (Mutant.WRITE_AFTER_SEND, TWO_SETS, "opened X"),
         (Mutant.LOW_QUORUM, TWO_SETS, "opened X"),
         (Mutant.NO_CHECKED, NO_END, "a garbled box"),
+        (Mutant.NAMED_ONLY, NO_END, "undecided"),
     ],
     ids=lambda value: value.value if isinstance(value, Mutant) else "",
 )
@@ -155,12 +169,12 @@ def test_what_is_left_out_is_missed(mutant: Mutant, claim: str, ending: str) -> 
 
 def test_the_counterexample_of_a_late_write_has_the_crash_in_it() -> None:
     trace = check_mutant(Mutant.WRITE_AFTER_SEND).traces[TWO_SETS]
-    assert sum("dies before it writes to the slot its agreement" in row for row in trace) == 2
+    assert sum("dies before it writes to the slot its agreement" in row for row in trace) == 1
 
 
 def test_one_lying_auditor_is_in_both_quorums_when_q_is_lowered() -> None:
     trace = check_mutant(Mutant.LOW_QUORUM).traces[TWO_SETS]
-    assert trace[-1] == "a1: agreed to X, opened X; a2: agreed to Y, opened Y; a3: undecided"
+    assert trace[-1] == "a1: undecided; a2: agreed to X, opened X; a3: agreed to Y, opened Y"
 
 
 def test_a_restored_auditor_that_signs_answers_twice() -> None:
@@ -174,6 +188,12 @@ def test_without_checks_one_school_stops_the_round_for_ever() -> None:
     assert {NO_END, NO_RELEASE} <= set(result.traces)
     assert not {TWO_SETS, TWO_VOTES, REFUND} & set(result.traces)
     assert result.traces[NO_END][0].startswith("school s5 garbles")
+
+
+def test_if_only_named_auditors_agreed_a_silent_liar_would_stop_the_round() -> None:
+    result = check_mutant(Mutant.NAMED_ONLY)
+    assert set(result.traces) == {NO_END, NO_RELEASE}
+    assert result.traces[NO_END][-1] == "a1: agreed to X; a2: agreed to X; a3: undecided"
 
 
 def test_quick_figures_of_the_answers() -> None:
