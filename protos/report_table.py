@@ -8,10 +8,10 @@ ledger that cannot keeps the headers here.
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
-from struct import Struct
 from typing import Generic, TypeVar
 
 from protos.statements import MAX_ATTEMPT, Report, Statement
@@ -80,7 +80,7 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         self._subsets: tuple[int, ...] = ()
         self._auditors: tuple[str, ...] = ()
         self._kept: dict[Slot, Logged[Report]] = {}
-        self._row = Struct("")
+        self._row = ""
 
     def __getitem__(self, slot: Slot) -> Logged[Report]:
         """Give a report; it is read and parsed now unless it was kept."""
@@ -121,7 +121,7 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         if not self._positions:
             self._subsets = tuple(subset for subset, _ in report.seeds)
             self._auditors = tuple(auditor for auditor, _ in report.boxes)
-            self._row = Struct(f"{DIGEST_BYTES}s" * (1 + len(report.seeds) + len(report.boxes)))
+            self._row = f"{DIGEST_BYTES}s" * (1 + len(report.seeds) + len(report.boxes))
         self._rows[slot] = len(self._positions)
         self._positions.append(logged.index)
         parts = [report.vector, *(value for _, value in report.seeds), *(value for _, value in report.boxes)]
@@ -142,7 +142,8 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         kept = self._kept.get(slot)
         if kept is not None:
             return contents_of(kept.statement)
-        vector, *digests = self._row.unpack_from(self._packed, self._rows[slot] * self._row.size)
+        start = self._rows[slot] * struct.calcsize(self._row)
+        vector, *digests = struct.unpack_from(self._row, self._packed, start)
         seeds = tuple(zip(self._subsets, digests, strict=False))  # then come the boxes
         boxes = tuple(zip(self._auditors, digests[len(seeds) :], strict=True))
         return Contents(*slot, vector, seeds, boxes)
