@@ -170,6 +170,7 @@ class WrittenStream(XofHmacSha256Aes128):
         return taken
 
     def _write(self, zeros: memoryview, out: memoryview) -> int:
+        assert len(out) >= len(zeros) + 15  # what update_into asks for, of any cipher
         out[: len(zeros)] = self.next(len(zeros))
         return len(zeros)
 
@@ -188,6 +189,12 @@ def test_streams_are_summed_exactly_at_the_edges_of_their_words(columns: list[li
     [(start, total)] = _sum_streams([WrittenStream(words) for words in columns], 3, MODULUS)
     assert start == 0
     assert total.tolist() == [sum(words) % MODULUS for words in zip(*kept, strict=True)]
+
+
+def test_a_table_goes_through_in_pieces_that_stay_in_the_first_cache() -> None:
+    pieces = list(_sum_streams([WrittenStream([1] * 9000), WrittenStream([2] * 9000)], 9000, MODULUS))
+    assert [(start, len(total)) for start, total in pieces] == [(0, 4096), (4096, 4096), (8192, 808)]
+    assert all((total == 3).all() for _, total in pieces)
 
 
 def test_a_mask_of_an_unknown_subset_is_refused_and_not_added() -> None:
