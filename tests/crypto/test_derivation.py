@@ -261,11 +261,12 @@ def test_a_frame_gives_what_the_functions_give() -> None:
 def test_a_frame_refuses_digests_of_another_length(wrong: bytes) -> None:
     frame = derivation.BoxFrame(bytes(32), "a1", b"key")
     named = derivation.encode_report("s1", 0)
-    for call in (
-        lambda: frame.info(named, wrong, [bytes(32)]),
-        lambda: frame.info(named, bytes(32), [bytes(32), wrong]),
-        lambda: frame.commitments(named, {3: wrong}),
-        lambda: derivation.BoxFrame(wrong, "a1", b"key"),
-    ):
-        with pytest.raises(ParameterError):
+    calls: list[tuple[Callable[[], object], str]] = [
+        (lambda: frame.info(named, wrong, [bytes(32)]), "a digest or seed"),
+        (lambda: frame.info(named, bytes(32), [bytes(32), wrong]), "a digest or seed"),
+        (lambda: frame.commitments(named, {3: wrong}), "a digest or seed"),
+        (lambda: derivation.BoxFrame(wrong, "a1", b"key"), "a round id"),
+    ]
+    for call, what in calls:
+        with pytest.raises(ParameterError, match=f"^{what} has 32 bytes, found {len(wrong)}$"):
             call()
