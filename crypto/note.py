@@ -9,7 +9,7 @@ refuses small-order and non-canonical points.
 import hashlib
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -47,6 +47,7 @@ class VerifierKey:
     name: str
     key_type: KeyType
     public_key: bytes
+    _key_id: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the name's grammar and the key's length."""
@@ -55,11 +56,13 @@ class VerifierKey:
             raise DecodeError(f"key type {self.key_type} is not one of 1, 4")
         if len(self.public_key) != KEY_BYTES:
             raise DecodeError(f"a public key has {KEY_BYTES} bytes, found {len(self.public_key)}")
+        whole = hashlib.sha256(self.name.encode() + b"\n" + self._typed_key).digest()
+        object.__setattr__(self, "_key_id", whole[:KEY_ID_BYTES])
 
     @property
     def key_id(self) -> bytes:
         """The first four bytes of SHA-256(name ‖ LF ‖ type ‖ public key)."""
-        return hashlib.sha256(self.name.encode() + b"\n" + self._typed_key).digest()[:KEY_ID_BYTES]
+        return self._key_id
 
     @property
     def text(self) -> str:
@@ -95,19 +98,17 @@ class SigningKey:
     name: str
     key_type: KeyType
     seed: bytes = field(repr=False)
+    verifier: VerifierKey = field(init=False, repr=False, compare=False)
+    """The public half of this key."""
     _expanded: bytes = field(init=False, repr=False, compare=False)  # libsodium's form: seed ‖ public key
 
     def __post_init__(self) -> None:
         """Check the seed's length and, through the verifier, name and type."""
         if len(self.seed) != KEY_BYTES:
             raise ParameterError(f"a signing seed has {KEY_BYTES} bytes, found {len(self.seed)}")
-        object.__setattr__(self, "_expanded", crypto_sign_seed_keypair(self.seed)[1])
-        _ = self.verifier
-
-    @property
-    def verifier(self) -> VerifierKey:
-        """The public half of this key."""
-        return VerifierKey(self.name, self.key_type, self._expanded[KEY_BYTES:])
+        public_key, expanded = crypto_sign_seed_keypair(self.seed)
+        object.__setattr__(self, "_expanded", expanded)
+        object.__setattr__(self, "verifier", VerifierKey(self.name, self.key_type, public_key))
 
     def sign(self, text: str) -> str:
         """Sign a note's text; returns the signature line without its line feed.
@@ -138,7 +139,7 @@ class SigningKey:
         return crypto_sign(message, self._expanded)[:SIGNATURE_BYTES]
 
     def _line(self, blob: bytes) -> str:
-        return signature_line(Signature(self.name, self.verifier.key_id, blob))
+        return _line_of(self.name, self.verifier.key_id, blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,11 @@ def parse_vkey(text: str) -> VerifierKey:
 
 def signature_line(signature: Signature) -> str:
     """Encode a signature as its line, without the line feed."""
-    return f"{_EM_DASH_SPACE}{signature.name} {encode_base64(signature.key_id + signature.blob)}"
+    return _line_of(signature.name, signature.key_id, signature.blob)
+
+
+def _line_of(name: str, key_id: bytes, blob: bytes) -> str:
+    return f"{_EM_DASH_SPACE}{name} {encode_base64(key_id + blob)}"
 
 
 def parse_signature_line(line: str) -> Signature:
@@ -207,6 +212,11 @@ def encode_note(note: Note) -> bytes:
     """Encode a note: text, an empty line, signature lines."""
     lines = "".join(signature_line(signature) + "\n" for signature in note.signatures)
     return f"{note.text}\n{lines}".encode()
+
+
+def encode_signed(text: str, lines: Sequence[str]) -> bytes:
+    """Encode a note of a text and the signature lines that its signers have just made; see `encode_note`."""
+    return "".join([text, "\n", *(line + "\n" for line in lines)]).encode()
 
 
 def parse_note(data: bytes, max_bytes: int = 1 << 20) -> Note:
@@ -304,6 +314,8 @@ def _check_text(text: str, error: type[DecodeError | ParameterError]) -> None:
 
 
 def _check_utf8(text: str, error: type[DecodeError | ParameterError]) -> None:
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as err:

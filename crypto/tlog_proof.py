@@ -45,12 +45,17 @@ class TlogProof:
 
 def encode_proof(proof: TlogProof) -> bytes:
     """Encode a proof."""
-    lines = [HEADER]
-    if proof.extra is not None:
-        lines.append(f"extra {encode_base64(proof.extra)}")
-    lines.append(f"index {proof.index}")
-    lines += [encode_base64(value) for value in proof.hashes]
-    return "".join(line + "\n" for line in lines).encode() + b"\n" + proof.checkpoint_note
+    return write_proof(proof.index, proof.hashes, proof.checkpoint_note, proof.extra)
+
+
+def write_proof(
+    index: int, hashes: Iterable[bytes], checkpoint_note: bytes, extra: bytes | None = None
+) -> bytes:
+    """Encode a proof of parts that the log itself has just made; nothing is checked, see `TlogProof`."""
+    lines = [HEADER] if extra is None else [HEADER, f"extra {encode_base64(extra)}"]
+    lines.append(f"index {index}")
+    lines += map(encode_base64, hashes)
+    return "\n".join([*lines, "", ""]).encode() + checkpoint_note
 
 
 def parse_proof(data: bytes) -> TlogProof:

@@ -39,6 +39,8 @@ class Kind:
         parse: word to value; raises ValueError when it is no such word.
         words: a regular expression, without groups, for exactly the words that `encode` writes of
             values of any size; empty where there is none.
+        read: a word that matches `words` to its value, which passes `check`; raises ValueError when
+            it would not.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Kind:
     encode: Callable[[Any], str]
     parse: Callable[[str], Any]
     words: str = ""
+    read: Callable[[str], Any] = str
 
 
 def _pattern(name: str, pattern: re.Pattern[str]) -> Kind:
@@ -67,7 +70,8 @@ def hex_bytes(size: int) -> Kind:
     def check(value: object) -> bool:
         return isinstance(value, bytes) and len(value) == size
 
-    return Kind(f"{size} bytes in hex", check, bytes.hex, parse, f"[0-9a-f]{{{2 * size}}}")
+    words = f"[0-9a-f]{{{2 * size}}}"
+    return Kind(f"{size} bytes in hex", check, bytes.hex, parse, words, bytes.fromhex)
 
 
 def base64_bytes(size: int) -> Kind:
@@ -96,8 +100,14 @@ def number(low: int, high: int) -> Kind:
     def check(value: object) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
+    def read(word: str) -> int:
+        value = int(word)
+        if not low <= value <= high:
+            raise ValueError("out of range")
+        return value
+
     words = DECIMAL_PATTERN.pattern.removesuffix(r"\Z")
-    return Kind(f"a number from {low} to {high}", check, str, parse, words)
+    return Kind(f"a number from {low} to {high}", check, str, parse, words, read)
 
 
 def one_of(*words: str) -> Kind:

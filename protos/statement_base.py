@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from protos import fields
 from protos.errors import StatementError
@@ -55,6 +56,14 @@ class StatementBase:
     TYPE: ClassVar[str]
     FIELDS: ClassVar[tuple[Field, ...]]
     HAS_BODY: ClassVar[bool] = False
+
+    @classmethod
+    def of_checked(cls, values: Iterable[tuple[str, Any]]) -> Self:
+        """Build a statement of all its fields' values, which are known to pass the fields' checks."""
+        statement = cls.__new__(cls)
+        for attribute, value in values:
+            object.__setattr__(statement, attribute, value)
+        return statement
 
     def __post_init__(self) -> None:
         for field in self.FIELDS:

@@ -2,20 +2,48 @@
 
 Report headers come by the thousand. Where every word of a type has one spelling that an
 expression can say (`Kind.words`), a text that matches the type's expression is canonical as it
-stands, and need not be written again to be compared. A text that does not match, or a type with
-other words, is for the slow way in `protos.statements`, which says what is wrong with it.
+stands, need not be written again to be compared, and gives values that need no further check but
+their range. A text that does not match, or a type with other words, is for the slow way in
+`protos.statements`, which says what is wrong with it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from protos.fields import Field
+from protos.fields import Field, Kind
+
+_Read = Callable[[str], Any]
 
 
-def pattern_of(first_line: str, fields: tuple[Field, ...]) -> re.Pattern[str] | None:
+@dataclass(frozen=True, slots=True)
+class TextPattern:
+    """The expression of a type, one group a field, and what turns each group into the field's value."""
+
+    expression: re.Pattern[str]
+    readers: tuple[tuple[str, _Read], ...]
+
+    def read(self, text: str) -> list[tuple[str, Any]] | None:
+        """Read a text into (attribute, value) pairs, each value as a statement of the type may hold it.
+
+        None where the text does not match, or a number is out of range.
+        """
+        match = self.expression.fullmatch(text)
+        if match is None:
+            return None
+        try:
+            return [
+                (attribute, read(group))
+                for (attribute, read), group in zip(self.readers, match.groups(), strict=True)
+            ]
+        except ValueError:
+            return None
+
+
+def pattern_of(first_line: str, fields: tuple[Field, ...]) -> TextPattern | None:
     """Compile the expression of a type without body; None where a word of it has no `words`.
 
     A plain field is one group, its word; a repeated one is one group, its lines.
@@ -24,7 +52,8 @@ def pattern_of(first_line: str, fields: tuple[Field, ...]) -> re.Pattern[str] | 
         return None
     if any(len(field.kinds) != 1 and not field.repeated for field in fields):
         return None
-    return re.compile(re.escape(first_line) + "\n" + "".join(map(_lines_of, fields)))
+    expression = re.compile(re.escape(first_line) + "\n" + "".join(map(_lines_of, fields)))
+    return TextPattern(expression, tuple((field.attribute, _reader_of(field)) for field in fields))
 
 
 def _lines_of(field: Field) -> str:
@@ -33,22 +62,17 @@ def _lines_of(field: Field) -> str:
     return f"{field.key} ({field.kinds[0].words})\n"
 
 
-def read_groups(fields: Sequence[Field], groups: Sequence[str]) -> dict[str, Any]:
-    """Turn what an expression matched into the values of the fields.
-
-    Raises:
-        ValueError: a word has the right form and no value.
-    """
-    return {
-        field.attribute: _rows(field, group) if field.repeated else field.kinds[0].parse(group)
-        for field, group in zip(fields, groups, strict=True)
-    }
+def _reader_of(field: Field) -> _Read:
+    return _rows_reader(field.kinds) if field.repeated else field.kinds[0].read
 
 
-def _rows(field: Field, block: str) -> tuple[Any, ...]:
-    rows = [line.split(" ") for line in block.split("\n")[:-1]]
-    if len(field.kinds) == 1:
-        return tuple([field.kinds[0].parse(row[1]) for row in rows])
-    return tuple(
-        [tuple([kind.parse(word) for kind, word in zip(field.kinds, row[1:], strict=True)]) for row in rows]
-    )
+def _rows_reader(kinds: tuple[Kind, ...]) -> _Read:
+    """Read a block of lines column by column; every line has the key and a word of each kind."""
+    num_words = 1 + len(kinds)
+
+    def read(block: str) -> tuple[Any, ...]:
+        words = block.split()
+        columns = [map(kind.read, words[place::num_words]) for place, kind in enumerate(kinds, 1)]
+        return tuple(columns[0]) if len(columns) == 1 else tuple(zip(*columns, strict=True))
+
+    return read
