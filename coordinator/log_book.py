@@ -27,8 +27,8 @@ from coordinator import schema
 from coordinator.errors import NoGenesisError, StatementRefusedError, StoreError, UnknownRoundError
 from coordinator.store import Store, driver_of, read_meta
 from crypto.checkpoint import Checkpoint, encode_checkpoint
-from crypto.note import Note, SigningKey, encode_note, parse_signature_line
-from crypto.tlog_proof import TlogProof, encode_proof
+from crypto.note import SigningKey, encode_signed
+from crypto.tlog_proof import write_proof
 from plan.errors import phrase
 from protos.card import parse_card
 from protos.entry import Entry
@@ -190,8 +190,7 @@ class LogBook:
     def checkpoint(self, ledger: Ledger, size: int, cosignatures: tuple[str, ...] = ()) -> bytes:
         """Sign the checkpoint of a size, with the cosignature lines given; a C2SP note."""
         text = self.checkpoint_text(ledger, size)
-        lines = (self._log_key.sign(text), *cosignatures)
-        return encode_note(Note(text, tuple(parse_signature_line(line) for line in lines)))
+        return encode_signed(text, (self._log_key.sign(text), *cosignatures))
 
     def receipt(self, ledger: Ledger, position: int) -> bytes:
         """Make the log-signed tlog-proof of an entry, at the size right after it.
@@ -200,7 +199,7 @@ class LogBook:
         """
         size = position + 1
         hashes = ledger.tree.inclusion_proof(position, size)
-        return encode_proof(TlogProof(position, hashes, self.checkpoint(ledger, size)))
+        return write_proof(position, hashes, self.checkpoint(ledger, size))
 
     def read_entry(self, position: int) -> bytes:
         """Read an entry that is committed, or appended in the transaction of this thread.
@@ -279,4 +278,4 @@ class LogBook:
 
 def sign_entry(text: str, key: SigningKey) -> bytes:
     """Make a log entry of a statement that one key signs."""
-    return encode_note(Note(text, (parse_signature_line(key.sign(text)),)))
+    return encode_signed(text, (key.sign(text),))

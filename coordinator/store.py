@@ -15,6 +15,7 @@ and one fsync, and there is nothing to sweep up after a crash.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,13 +58,19 @@ class Store:
         )
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "begin", _begin)
-        self._writer = self._engine.execution_options(writes=True)
+        self._write_lock = threading.Lock()
+        self._writer: Connection | None = (
+            None  # of the lock's holder; to get one a call costs more than BEGIN
+        )
         if create:
             self._create()
         self._check_version(path)
 
     def close(self) -> None:
         """Close every connection."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         self._engine.dispose()
 
     @contextmanager
@@ -88,8 +95,10 @@ class Store:
         Args:
             step: a name for the durable hook, e.g. ``append report``.
         """
+        if not self._write_lock.acquire(timeout=BUSY_TIMEOUT_S):
+            raise StoreError(phrase("database: %(reason)s; is another program holding it?", reason="locked"))
         try:
-            with self._writer.connect() as connection, connection.begin():
+            with self._transaction() as connection:
                 before = _num_changes(connection)
                 yield connection
                 is_changed = _num_changes(connection) != before
@@ -100,8 +109,27 @@ class Store:
             raise StoreError(
                 phrase("database: %(reason)s; is another program holding it?", reason=reason)
             ) from err
+        finally:
+            self._write_lock.release()
         if is_changed:
             self._durable(f"after {step}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Begin and end a write by the driver; SQLAlchemy takes part if a statement of its own runs in it."""
+        if self._writer is None:
+            self._writer = self._engine.connect()
+        connection, driver = self._writer, driver_of(self._writer)
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            yield connection
+            driver.commit()
+        except BaseException:
+            driver.rollback()
+            raise
+        finally:
+            if connection.in_transaction():
+                connection.rollback()  # it is over; SQLAlchemy only has to know
 
     def empty_wal(self) -> None:
         """Copy the WAL into the database and cut it, so that deleted rows are nowhere on disk.
@@ -163,9 +191,10 @@ def _num_changes(connection: Connection) -> int:
 
 
 def _begin(connection: Connection) -> None:
+    """Begin a reader's transaction; a writer's has begun."""
     options = connection.get_execution_options()
-    if options.get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
+    if options.get("isolation_level") != "AUTOCOMMIT" and not driver_of(connection).in_transaction:
+        driver_of(connection).execute("BEGIN").close()
 
 
 def read_meta(connection: Connection, key: str) -> str | None:

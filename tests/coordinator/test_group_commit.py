@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
-from coordinator.group_commit import MAX_GROUP, GroupCommit
+from coordinator.group_commit import MAX_GROUP, GroupCommit, _Waiting
 
 
 class Slow:
@@ -81,3 +82,64 @@ def test_a_group_is_bounded_and_in_order_of_arrival() -> None:
         [10 * number for number in range(MAX_GROUP)],
         [10 * number for number in range(MAX_GROUP, MAX_GROUP + 5)],
     ]
+
+
+class Interrupted:
+    """A gate whose waiter is interrupted at the moment when it is to lead."""
+
+    def __init__(self) -> None:
+        self.is_open = threading.Event()
+
+    def acquire(self) -> None:
+        assert self.is_open.wait(10)
+        raise KeyboardInterrupt
+
+    def release(self) -> None:
+        self.is_open.set()
+
+
+def test_a_leader_that_is_interrupted_hands_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow()
+    commits: GroupCommit[int, int] = GroupCommit(slow)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(commits.submit, 0)
+        while not slow.groups:
+            pass
+        with monkeypatch.context() as patch:
+            patch.setattr("coordinator.group_commit._Waiting", partial(_Waiting, gate=Interrupted()))
+            interrupted = pool.submit(commits.submit, 10)
+            while len(commits._queue) < 1:
+                pass
+        other = pool.submit(commits.submit, 20)
+        while len(commits._queue) < 2:
+            pass
+        slow.may_go.set()
+        assert first.result(10) == 0
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.result(10)
+        assert other.result(10) == 40
+    assert slow.groups == [[0], [20]]
+
+
+def test_an_answer_does_not_wait_for_the_next_commit() -> None:
+    may_go = [threading.Event(), threading.Event()]
+    groups: list[list[int]] = []
+
+    def commit(items: Sequence[int]) -> list[int | Exception]:
+        groups.append(list(items))
+        assert may_go[len(groups) - 1].wait(10)
+        return list(items)
+
+    commits: GroupCommit[int, int] = GroupCommit(commit)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(commits.submit, 1)
+        while not groups:
+            pass
+        second = pool.submit(commits.submit, 2)
+        while not commits._queue:
+            pass
+        may_go[0].set()
+        assert first.result(10) == 1
+        assert not second.done()
+        may_go[1].set()
+        assert second.result(10) == 2

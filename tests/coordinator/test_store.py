@@ -146,3 +146,35 @@ def test_create_and_open_are_not_confused(path: Path, create: bool) -> None:
     target = path if create else path.with_name("missing.db")
     with pytest.raises(StoreError):
         Store(target, create=create)
+
+
+def test_a_write_by_either_way_of_running_statements_is_one(path: Path) -> None:
+    store = Store(path)
+
+    def write(name: str, failure: Exception | None) -> None:
+        with store.writing("x") as connection:
+            driver_of(connection).execute("INSERT INTO meta VALUES (?, 'driver')", (f"{name} 1",))
+            write_meta(connection, f"{name} 2", "composed")
+            if failure is not None:
+                raise failure
+
+    with pytest.raises(KeyError):
+        write("a", KeyError("stop"))
+    write("b", None)
+    other = sqlite3.connect(path)
+    names = [row[0] for row in other.execute("SELECT key FROM meta WHERE key != 'schema_version'")]
+    assert names == ["b 1", "b 2"]
+    other.close()
+    store.close()
+
+
+def test_writers_of_one_process_wait_for_each_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coordinator.store.BUSY_TIMEOUT_S", 0.01)
+    store = Store(path)
+    with store.writing("first") as connection:
+        write_meta(connection, "a", "1")
+        with pytest.raises(StoreError, match="locked"), store.writing("second"):
+            pass
+    with store.reading() as connection:
+        assert read_meta(connection, "a") == "1"
+    store.close()
