@@ -26,6 +26,9 @@ from pathlib import Path
 if str(Path(__file__).resolve().parent.parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import grpc
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from auditor.client import GrpcLink
 from auditor.config import AuditorConfig
 from auditor.desk import Desk as AuditorDesk
@@ -125,12 +128,11 @@ def _send(home: Home, port: int, round_log: RoundLog, places: range) -> None:
     drive([partial(_send_one, home, port, round_log, node_name(place), key) for place in places], IN_FLIGHT)
 
 
-def _send_one(
-    home: Home, port: int, round_log: RoundLog, name: str, key: ca.ec.EllipticCurvePrivateKey
-) -> None:
+def _send_one(home: Home, port: int, round_log: RoundLog, name: str, key: ec.EllipticCurvePrivateKey) -> None:
     payload = make_report(round_log, name)
     with connect(port, home, client_credentials(home, "node", name, key)) as channel:
-        channel.unary_unary(SUBMIT)(pb.SubmitReportRequest(payload=payload).SerializeToString(), timeout=60)
+        submit: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(SUBMIT)
+        submit(pb.SubmitReportRequest(payload=payload).SerializeToString(), timeout=60)
 
 
 def _finish(folder: Path, round_id: bytes, auditors: list[subprocess.Popen[str]]) -> None:

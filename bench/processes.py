@@ -58,7 +58,7 @@ def connect(port: int, home: Home, tls: tuple[bytes, bytes]) -> grpc.Channel:
     return grpc.secure_channel(f"127.0.0.1:{port}", credentials, options=options)
 
 
-def drive(tasks: Sequence[Callable[[], None]], num_threads: int) -> None:
+def drive(tasks: Sequence[Callable[[], object]], num_threads: int) -> None:
     """Run tasks in some threads, each its share in order; the first failure is raised."""
     failures: list[BaseException] = []
 

@@ -32,6 +32,7 @@ if str(ROOT) not in sys.path:
 import grpc
 
 from bench.processes import connect, cpu_seconds, drive, running
+from bench.row import Row, make_row
 from bench.served_county import client_credentials, make_county, make_report, node_name
 from coordinator import ca
 from coordinator.desk import Desk
@@ -66,7 +67,7 @@ def main(*words: str) -> int:
     return 0
 
 
-def rows(quick: bool) -> list[dict[str, object]]:
+def rows(quick: bool) -> list[Row]:
     """Measure puts with and without fsync against the echo; the best of some passes for each."""
     passes = QUICK_PASSES if quick else PASSES
     with tempfile.TemporaryDirectory(prefix="bench-receive-") as name:
@@ -76,7 +77,14 @@ def rows(quick: bool) -> list[dict[str, object]]:
         best = _measure_all(folder, round_id, passes)
     reference = best.pop("echo")
     return [
-        _row(f"report put / bare echo ({name})", value, reference, TARGETS[name])
+        make_row(
+            f"report put / bare echo ({name})",
+            NODES_A_PASS * ATTEMPTS,
+            CELLS,
+            value,
+            reference,
+            TARGETS[name],
+        )
         for name, value in best.items()
     ]
 
@@ -99,20 +107,6 @@ def _measure_all(folder: Path, round_id: bytes, passes: int) -> dict[str, float]
             for name, server in servers.items():
                 best[name] = min(best[name], _measure(server, home, tls, requests, is_echo=name == "echo"))
     return best
-
-
-def _row(name: str, ours: float, reference: float, target: float) -> dict[str, object]:
-    ratio = ours / reference
-    return {
-        "name": name,
-        "n": NODES_A_PASS * ATTEMPTS,
-        "d": CELLS,
-        "ours": round(ours, 7),
-        "reference": round(reference, 7),
-        "ratio": round(ratio, 2),
-        "target": target,
-        "ok": ratio <= target,
-    }
 
 
 def _round_of(folder: Path, round_id: bytes) -> RoundLog:
@@ -148,9 +142,9 @@ def _measure(
     channels = [connect(port, home, pair) for pair in tls]
     messages = requests if is_echo else [[_message(item) for item in row] for row in requests]
     hello = b"x" if is_echo else pb.GetLogRequest(start=0, max_entries=1).SerializeToString()
-    calls = [channel.unary_unary(ECHO if is_echo else WARM_UP) for channel in channels]
+    calls = _calls(channels, ECHO if is_echo else WARM_UP)
     drive([partial(call, hello) for call in calls], IN_FLIGHT)
-    puts = [channel.unary_unary(ECHO if is_echo else SUBMIT) for channel in channels]
+    puts = _calls(channels, ECHO if is_echo else SUBMIT)
     tasks = [
         partial(put, row[attempt])
         for attempt in range(ATTEMPTS)
@@ -164,6 +158,10 @@ def _measure(
     return spent / len(tasks)
 
 
+def _calls(channels: list[grpc.Channel], method: str) -> list[grpc.UnaryUnaryMultiCallable[bytes, bytes]]:
+    return [channel.unary_unary(method) for channel in channels]
+
+
 def _message(payload: bytes) -> bytes:
     return pb.SubmitReportRequest(payload=payload).SerializeToString()
 
@@ -173,6 +171,7 @@ def serve_echo(home: Home) -> int:
     certificate, key = ca.issue_server(
         home.authority, home.config.federation, home.config.server_name, (), datetime.now(UTC)
     )
+    handler: grpc.RpcMethodHandler[bytes, bytes]
     handler = grpc.unary_unary_rpc_method_handler(lambda request, _context: request)
     server = grpc.server(ThreadPoolExecutor(home.config.threads))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench", {"Echo": handler}),))

@@ -310,8 +310,8 @@ def leave_out_fsync() -> None:
     """Open every database of this process with ``synchronous=OFF``, to see what the disk costs."""
     configure = store_module._configure
 
-    def configure_without(connection: sqlite3.Connection, record: object) -> None:
-        configure(connection, record)
+    def configure_without(connection: sqlite3.Connection, _record: object) -> None:
+        configure(connection, _record)
         connection.execute("PRAGMA synchronous=OFF").close()
 
     store_module._configure = configure_without
