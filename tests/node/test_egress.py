@@ -205,8 +205,8 @@ def test_no_answer_is_tried_again(served: tuple[LogServer, int], tmp_path: Path)
     with egress(make_folder(tmp_path / "node", fake), port) as running:
         running.send(Kind.START)
         running.send(Kind.REPORT, report())
-        running.wait(lambda: running.of(Kind.RECEIPT))
-        running.wait(lambda: running.of(Kind.LOG))
+        running.wait(lambda: running.of(Kind.RECEIPT) and running.of(Kind.LOG))
+        running.wait(lambda: ("report", 0) in running.links())  # told after the receipt
     assert fake.reports == [report()]
     assert [link for link in running.links() if link[0] == "report"] == [
         ("report", UNAVAILABLE),
