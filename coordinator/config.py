@@ -45,7 +45,7 @@ class Config(BaseModel):
         open_grace_s: how long the combination waits for more than t openings.
         school_bound: pupils a school may have at most where the roster gives no ``pupils``
             attribute; only the corruption check of the opened sum uses it.
-        threads: gRPC worker threads.
+        threads: gRPC worker threads; so many reports can at most share one flush to disk.
         drain_s: how long calls in flight may finish on SIGTERM.
     """
 
@@ -62,7 +62,7 @@ class Config(BaseModel):
     check_grace_s: Seconds = 3600.0
     open_grace_s: Seconds = 3600.0
     school_bound: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
-    threads: Annotated[int, Field(ge=1, le=256)] = 8
+    threads: Annotated[int, Field(ge=1, le=256)] = 16
     drain_s: Seconds = 10.0
     max_connection_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
 

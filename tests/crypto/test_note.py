@@ -15,6 +15,7 @@ from crypto.note import (
     VerifierKey,
     cosignature_time,
     encode_note,
+    encode_signed,
     parse_note,
     parse_signature_line,
     parse_vkey,
@@ -277,6 +278,13 @@ def test_keys_and_signatures_of_another_length_are_refused() -> None:
     ):
         with pytest.raises(CryptoError):
             make()
+
+
+def test_a_note_of_fresh_lines_is_the_one_that_is_encoded_from_its_parts() -> None:
+    note = signed(TEXT, ALICE, BOB)
+    lines = [ALICE.sign(TEXT), BOB.sign(TEXT)]
+    assert encode_signed(TEXT, lines) == encode_note(note)
+    assert parse_note(encode_signed(TEXT, lines)) == note
 
 
 def test_two_keys_with_one_name_and_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

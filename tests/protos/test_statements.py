@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
@@ -168,6 +169,20 @@ def test_the_fast_way_reads_what_the_slow_way_reads(
     fast = [outcome_of(row) for row in [text, *changed]]
     monkeypatch.setattr("protos.statements._PATTERNS", {})
     assert fast == [outcome_of(row) for row in [text, *changed]]
+
+
+def test_the_fast_way_keeps_ranges_and_length() -> None:
+    text = encode_statement(EXAMPLES["report"])
+    cells = re.search("\ncells ([0-9]+)\n", text)
+    seed = re.search("\nseed ([0-9]+) [0-9a-f]{64}\n", text)
+    assert cells is not None
+    assert seed is not None
+    with pytest.raises(StatementError, match=r"^cells: expected a number"):
+        parse_statement(text.replace(cells[0], "\ncells 1000001\n"))
+    with pytest.raises(StatementError, match=r"^seed: expected a number"):
+        parse_statement(text.replace(seed[0], seed[0].replace(f"seed {seed[1]} ", "seed 128 ")))
+    with pytest.raises(StatementError, match="at most"):
+        parse_statement(text.replace(seed[0], seed[0] + seed[0][1:] * 250))
 
 
 def outcome_of(text: str) -> Statement | str:
