@@ -101,23 +101,30 @@ class Interrupted:
 def test_a_leader_that_is_interrupted_hands_on(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow()
     commits: GroupCommit[int, int] = GroupCommit(slow)
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(commits.submit, 0)
-        while not slow.groups:
+    outcomes: dict[int, int | str] = {}
+
+    def submit(item: int) -> None:
+        try:
+            outcomes[item] = commits.submit(item)
+        except KeyboardInterrupt:
+            outcomes[item] = "interrupted"
+
+    def start(item: int) -> threading.Thread:
+        thread = threading.Thread(target=submit, args=(item,), daemon=True)  # one that hangs must not hang us
+        thread.start()
+        while [item] not in slow.groups and item not in [row.item for row in list(commits._queue)]:
             pass
-        with monkeypatch.context() as patch:
-            patch.setattr("coordinator.group_commit._Waiting", partial(_Waiting, gate=Interrupted()))
-            interrupted = pool.submit(commits.submit, 10)
-            while len(commits._queue) < 1:
-                pass
-        other = pool.submit(commits.submit, 20)
-        while len(commits._queue) < 2:
-            pass
-        slow.may_go.set()
-        assert first.result(10) == 0
-        with pytest.raises(KeyboardInterrupt):
-            interrupted.result(10)
-        assert other.result(10) == 40
+        return thread
+
+    threads = [start(0)]
+    with monkeypatch.context() as patch:
+        patch.setattr("coordinator.group_commit._Waiting", partial(_Waiting, gate=Interrupted()))
+        threads.append(start(10))
+    threads.append(start(20))
+    slow.may_go.set()
+    for thread in threads:
+        thread.join(10)
+    assert outcomes == {0: 0, 10: "interrupted", 20: 40}
     assert slow.groups == [[0], [20]]
 
 

@@ -158,8 +158,15 @@ def test_a_write_by_either_way_of_running_statements_is_one(path: Path) -> None:
             if failure is not None:
                 raise failure
 
+    def write_by_driver(name: str, failure: Exception) -> None:
+        with store.writing("x") as connection:
+            driver_of(connection).execute("INSERT INTO meta VALUES (?, 'driver')", (name,))
+            raise failure
+
     with pytest.raises(KeyError):
         write("a", KeyError("stop"))
+    with pytest.raises(KeyError):
+        write_by_driver("c", KeyError("stop"))
     write("b", None)
     other = sqlite3.connect(path)
     names = [row[0] for row in other.execute("SELECT key FROM meta WHERE key != 'schema_version'")]
