@@ -62,7 +62,7 @@ class Config(BaseModel):
     check_grace_s: Seconds = 3600.0
     open_grace_s: Seconds = 3600.0
     school_bound: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
-    threads: Annotated[int, Field(ge=1, le=256)] = 16
+    threads: Annotated[int, Field(ge=1, le=256)] = 8
     drain_s: Seconds = 10.0
     max_connection_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
 
