@@ -91,6 +91,7 @@ class MaskSum:
         memory = _aligned(self._max_rows * self._width * ELEMENT_BYTES + _CTR_SLACK_BYTES)
         self._tile = memory[:-_CTR_SLACK_BYTES].view(np.uint64).reshape(self._max_rows, self._width)
         self._chunks = tuple(self._cut(start, memory.data) for start in range(0, cells, self._width))
+        self._pieces = tuple(self._piece(chunk) for chunk in self._chunks)
         folds = {1 << j: self._fold(1 << j) for j in range(self._max_rows.bit_length())}
         self._folds = {k: folds[1 << (k - 1).bit_length()] for k in range(1, self._max_rows + 1)}
 
@@ -115,13 +116,11 @@ class MaskSum:
         check_shape(v, self._cells)
         self._check_terms(1)
         self._begin_terms(1)
-        wraps = self._folds[1].last_wraps
-        for chunk in self._chunks:
-            words, size = v[chunk.start : chunk.stop], chunk.stop - chunk.start
-            total, carries = chunk.total[:size], chunk.carries[:size]
-            np.add(total, words, total)
-            np.less(total, words, wraps[:size])
-            np.add(carries, wraps[:size].view(np.uint8), carries)
+        for cells, total, carries, has_wrapped, wraps in self._pieces:
+            words = v[cells]
+            _add(total, words, total)
+            _less(total, words, has_wrapped)
+            _add(carries, wraps, carries)
 
     def add_mask(self, seed: bytes, dst: bytes, binder: bytes) -> None:
         """Add the vector that `XofHmacSha256Aes128(seed, dst, binder).next_vec(cells)` gives.
@@ -204,6 +203,13 @@ class MaskSum:
         total = self._wrapped[start : start + self._width]
         carries = self._carries[start : start + self._width]
         return _Chunk(start, stop, total, carries, self._zeros[:size_bytes], rows)
+
+    def _piece(self, chunk: _Chunk) -> tuple[slice, FieldVector, Bytes, Flags, Bytes]:
+        """The cells of a chunk without what lies behind them, for vectors that end where the sum ends."""
+        size = chunk.stop - chunk.start
+        wraps = self._wraps[0, :size]
+        cells = slice(chunk.start, chunk.stop)
+        return cells, chunk.total[:size], chunk.carries[:size], wraps.view(np.bool_), wraps
 
     def _fold(self, num_rows: int) -> _Fold:
         tile, wraps = self._tile, self._wraps
