@@ -296,6 +296,7 @@ def test_two_keys_with_one_name_and_id_are_refused(monkeypatch: pytest.MonkeyPat
 
 def test_of_a_signing_key_only_name_and_type_are_printed() -> None:
     assert repr(ALICE) == "SigningKey(name='county/a', key_type=<KeyType.ED25519: 1>)"
+    assert "key_id" not in repr(ALICE.verifier)
 
 
 def test_key_types_are_those_of_the_format() -> None:
