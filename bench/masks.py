@@ -27,7 +27,7 @@ from crypto.field64 import MODULUS
 from crypto.mask_sum import MaskSum
 from crypto.xof import format_dst
 
-EXPANSIONS = ((300, 1_000), (100, 10_000), (50, 100_000))
+EXPANSIONS = ((300, 1_000), (100, 10_000), (100, 100_000))
 ADDITIONS = (
     (1_000, 10_000),
     (200, 100_000),

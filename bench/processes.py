@@ -25,10 +25,11 @@ def cpu_seconds(pid: int) -> float:
     return sum(int((task / "schedstat").read_text("ascii").split()[0]) for task in tasks) / 1e9
 
 
-def peak_bytes(pid: int) -> int:
-    """Largest resident set that a process has had so far."""
+def resident_bytes(pid: int) -> dict[str, int]:
+    """Resident set of a process: `now`, and the largest so far, its `peak`."""
     lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    found = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.startswith("Vm")}
+    return {"now": found["VmRSS"], "peak": found["VmHWM"]}
 
 
 @contextmanager
