@@ -30,6 +30,7 @@ from auditor.keys import AuditorKeys
 from auditor.mirror import Mirror
 from auditor.policy import default_policy, parse_auditor_policy
 from auditor.state import SecretKind, State
+from bench.row import Row, make_row
 from bench.served_county import (
     AUDITORS,
     FEDERATION,
@@ -79,7 +80,7 @@ def main(*words: str) -> int:
     return 0
 
 
-def rows(quick: bool) -> list[dict[str, object]]:
+def rows(quick: bool) -> list[Row]:
     """Measure one auditor of a round of 300 reports."""
     with tempfile.TemporaryDirectory(prefix="bench-auditor-") as name:
         folder = Path(name)
@@ -90,19 +91,8 @@ def rows(quick: bool) -> list[dict[str, object]]:
             ours, reference = _measure(context, round_id, QUICK_REPEATS if quick else REPEATS)
         finally:
             desk.close()
-    ratio = ours / reference
-    return [
-        {
-            "name": "auditor check and answer / opens and expansions",
-            "n": N,
-            "d": D,
-            "ours": round(ours, 6),
-            "reference": round(reference, 6),
-            "ratio": round(ratio, 2),
-            "target": TARGET,
-            "ok": ratio <= TARGET,
-        }
-    ]
+    name = "auditor check and answer / opens and expansions"
+    return [make_row(name, N, D, ours / N, reference / N, TARGET)]
 
 
 def _closed_round(desk: Desk, folder: Path, round_id: bytes) -> Context:
