@@ -89,17 +89,6 @@ def seed_commitment(round_id: bytes, node_id: str, attempt: int, subset: int, se
     return _sha256(encode_parts("seed", round_id, node_id, attempt, subset, seed))
 
 
-def seed_commitments(
-    round_id: bytes, node_id: str, attempt: int, seeds: Mapping[int, bytes]
-) -> dict[int, bytes]:
-    """com_A of several seeds of one report; what they share is encoded once."""
-    _check_length("a round id", round_id)
-    for seed in seeds.values():
-        _check_length("a seed", seed)
-    shared = encode_parts("seed", round_id, node_id, attempt)
-    return {subset: _sha256(shared + encode_parts(subset, seed)) for subset, seed in seeds.items()}
-
-
 def commitments_digest(commitments: Sequence[bytes]) -> bytes:
     """SHA-256(E(com_A for all A ascending)): what a box binds of them."""
     return _sha256(encode_parts(*commitments))
@@ -137,7 +126,7 @@ def box_info(
 class BoxFrame:
     """The infos and seed commitments of all boxes of one auditor in a round, what they share encoded once.
 
-    Gives what `box_info` and `seed_commitments` give; an auditor goes through every report of a round twice.
+    Gives what `box_info` and `seed_commitment` give; an auditor goes through every report of a round twice.
 
     Args:
         round_id: the plan's digest.

@@ -191,8 +191,6 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: derivation.report_secret(MASTER, -1, TAG), INTEGER),
     (lambda: derivation.seed_commitment(BAD, NODE, 0, 3, MASTER), "a round id"),
     (lambda: derivation.seed_commitment(ROUND_ID, NODE, 0, 3, BAD), "a seed"),
-    (lambda: derivation.seed_commitments(BAD, NODE, 0, {3: MASTER}), "a round id"),
-    (lambda: derivation.seed_commitments(ROUND_ID, NODE, 0, {3: MASTER, 5: BAD}), "a seed"),
     (lambda: derivation.box_info(BAD, NODE, 0, "a", PUBLIC_KEY, Y, APR), "a round id"),
     (lambda: derivation.box_info(ROUND_ID, NODE, 0, "a", PUBLIC_KEY, BAD, APR), "a y digest"),
     (lambda: derivation.box_info(ROUND_ID, NODE, 0, "a", PUBLIC_KEY, Y, BAD), "a commitments digest"),
@@ -226,13 +224,6 @@ def test_a_table_that_lies_scattered_in_memory_is_encoded_by_its_values() -> Non
         assert derivation.input_commitment(bytes(32), ATTEMPT, ROWS, view) == expected
 
 
-def test_commitments_of_several_seeds_are_those_of_each() -> None:
-    seeds = {3: bytes([3]) * 32, 5: bytes([5]) * 32}
-    assert derivation.seed_commitments(bytes(32), "s1", 2, seeds) == {
-        subset: derivation.seed_commitment(bytes(32), "s1", 2, subset, seed) for subset, seed in seeds.items()
-    }
-
-
 def test_the_round_keys_of_some_auditors_are_hashed_once() -> None:
     keys = [bytes([number]) * 1216 for number in range(14)]
     first = [derivation.box_info(ROUND_ID, NODE, 0, "a", key, Y, APR) for key in keys]
@@ -250,11 +241,10 @@ def test_a_frame_gives_what_the_functions_give() -> None:
         digest = derivation.commitments_digest(commitments)
         expected = derivation.box_info(ROUND_ID, node, attempt, "a1", b"public key", bytes(32), digest)
         assert frame.info(named, bytes(32), commitments) == expected
-        assert frame.commitments(named, seeds) == derivation.seed_commitments(ROUND_ID, node, attempt, seeds)
-        for subset, seed in seeds.items():
-            assert frame.commitments(named, seeds)[subset] == derivation.seed_commitment(
-                ROUND_ID, node, attempt, subset, seed
-            )
+        assert frame.commitments(named, seeds) == {
+            subset: derivation.seed_commitment(ROUND_ID, node, attempt, subset, seed)
+            for subset, seed in seeds.items()
+        }
 
 
 @pytest.mark.parametrize("wrong", [b"", bytes(31), bytes(33)])
