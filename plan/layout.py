@@ -67,6 +67,14 @@ class TableLayout:
         """What its cost depends on."""
         return ClaimInput(self.delta_sq, self.delta_1, self.noise.scale, self.noise.s2, self.cells)
 
+    def released_variance(self, reports_in: int) -> Fraction:
+        """Return the variance of the noise in one released cell, in counts squared, exactly.
+
+        Args:
+            reports_in: |S|, the schools whose noise is in the sum.
+        """
+        return Fraction(reports_in * self.noise.s2, self.noise.scale**2)
+
     def keys(self, index: int) -> dict[str, str]:
         """Return the codes of a cell by dimension; `index` counts from 0 within the table.
 

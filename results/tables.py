@@ -64,9 +64,8 @@ class NoisyTable:
 
     @property
     def cell_variance(self) -> Fraction:
-        """Variance of the noise in one cell, in counts squared: |S| s2 / scale^2, exactly."""
-        noise = self.layout.noise
-        return Fraction(self.reports_in * noise.s2, noise.scale**2)
+        """Variance of the noise in one cell, in counts squared, exactly."""
+        return self.layout.released_variance(self.reports_in)
 
     @property
     def se(self) -> float:
