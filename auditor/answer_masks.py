@@ -5,7 +5,8 @@ Order, and why:
 1. This auditor's own slot holds an agreement to the logged close, and at least q agreements to it
    lie under a checkpoint that a quorum of witnesses has cosigned: there is one S, and everybody
    sees it.
-2. Every box of S is opened again and compared with its commitments; one running sum a subset.
+2. Every box of S is opened again: the one that the header names by its digest, whose seeds this
+   auditor compared with their commitments before it agreed. One running sum a subset.
 3. The sums are written and synced, then the opening that names their digests is signed into its
    slot, then the round's key is destroyed. Only then is anything sent: whatever happens later,
    this auditor can neither answer for another set nor be made to.
@@ -31,7 +32,7 @@ from plan.errors import phrase
 from protos.ledger import RoundLog
 from protos.statements import Agreement, Opening
 
-GROUP_REPORTS = 64  # seeds opened before their masks are added: many streams at once are faster
+GROUP_REPORTS = 256  # seeds opened before their masks are added: many streams at once are faster
 
 
 def sign_opening(context: Context, round_log: RoundLog) -> SignedEntry:
@@ -126,7 +127,7 @@ def _seeds_of(
         if wanted.pop(report_digest, None) is None:
             continue
         try:
-            opened = opener.open_seeds(report, box)
+            opened = opener.reopen_seeds(report, box)
         except RefusalError as err:
             raise StateError(
                 phrase("a report of S is not usable, although this auditor agreed (%(reason)s)", reason=err)

@@ -256,18 +256,29 @@ class BoxOpener:
         Raises:
             RefusalError: the box does not open, or a seed is not the committed one.
         """
-        commitments = dict(report.seeds)
         named = encode_report(report.node, report.attempt)
-        info = self._frame.info(named, report.vector, tuple(commitments.values()))
-        try:
-            plaintext = open_box(self._key, box, info)
-            seeds = dict(zip(self._subsets, parse_box_plaintext(plaintext, len(self._subsets)), strict=True))
-        except (OpenError, DecodeError) as err:
-            raise _refuse(report, BOX_UNOPENABLE) from err
+        seeds = self._open(named, report, box)
+        commitments = dict(report.seeds)
         found = self._frame.commitments(named, seeds)
         if any(found[subset] != commitments[subset] for subset in self._subsets):
             raise _refuse(report, SEED_MISMATCH)
         return seeds
+
+    def reopen_seeds(self, report: Contents, box: bytes) -> dict[int, bytes]:
+        """Open the box of a report that `open_seeds` has found good: the same bytes hold the same seeds.
+
+        Raises:
+            RefusalError: the box does not open.
+        """
+        return self._open(encode_report(report.node, report.attempt), report, box)
+
+    def _open(self, named: bytes, report: Contents, box: bytes) -> dict[int, bytes]:
+        info = self._frame.info(named, report.vector, [commitment for _subset, commitment in report.seeds])
+        try:
+            plaintext = open_box(self._key, box, info)
+            return dict(zip(self._subsets, parse_box_plaintext(plaintext, len(self._subsets)), strict=True))
+        except (OpenError, DecodeError) as err:
+            raise _refuse(report, BOX_UNOPENABLE) from err
 
 
 def _refuse(report: Contents, code: str) -> RefusalError:

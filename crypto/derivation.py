@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # whoever only reads the log gets by without numpy
 
 SECRET_BYTES = 32
 _DIGEST_LENGTH = SECRET_BYTES.to_bytes(4, "big")  # before a part of 32 bytes in E()
-_INTEGER_LENGTH = (8).to_bytes(4, "big")  # and before an integer
+_SECRET_LENGTHS = frozenset((SECRET_BYTES,))
 KDF_LABEL = "fedscreen/v1"  # the protocol version; protocol.md
 
 
@@ -158,7 +158,7 @@ class BoxFrame:
         """com_A of a report's seeds, by subset."""
         shared = self._seed + report
         return {
-            subset: _sha256(shared + _INTEGER_LENGTH + subset.to_bytes(8, "big") + _encode_digests((seed,)))
+            subset: _sha256(b"".join((shared, _encode_subset(subset), _encode_digests((seed,)))))
             for subset, seed in seeds.items()
         }
 
@@ -216,6 +216,12 @@ def _measurement_view(x: NDArray[np.int64]) -> memoryview:
     return x.astype("<i8", order="C", copy=False).data.cast("B")
 
 
+@lru_cache(maxsize=256)
+def _encode_subset(subset: int) -> bytes:
+    """E(A): a round has few subsets and many reports."""
+    return encode_parts(subset)
+
+
 @lru_cache(maxsize=64)
 def _key_digest(public_key: bytes) -> bytes:
     """Hash a round key; every box of a round binds one of the same few."""
@@ -224,9 +230,10 @@ def _key_digest(public_key: bytes) -> bytes:
 
 def _encode_digests(values: Sequence[bytes]) -> bytes:
     """E() of values of 32 bytes."""
-    for value in values:
-        _check_length("a digest or seed", value)
-    return b"".join([_DIGEST_LENGTH + value for value in values])
+    if not _SECRET_LENGTHS.issuperset(map(len, values)):
+        for value in values:
+            _check_length("a digest or seed", value)
+    return _DIGEST_LENGTH.join((b"", *values))
 
 
 def _sha256(data: bytes) -> bytes:

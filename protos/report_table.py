@@ -65,6 +65,7 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         "_packed",
         "_positions",
         "_row",
+        "_row_bytes",
         "_rows",
         "_subsets",
     )
@@ -80,7 +81,7 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         self._subsets: tuple[int, ...] = ()
         self._auditors: tuple[str, ...] = ()
         self._kept: dict[Slot, Logged[Report]] = {}
-        self._row = ""
+        self._row, self._row_bytes = "", 0
 
     def __getitem__(self, slot: Slot) -> Logged[Report]:
         """Give a report; it is read and parsed now unless it was kept."""
@@ -121,7 +122,8 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         if not self._positions:
             self._subsets = tuple(subset for subset, _ in report.seeds)
             self._auditors = tuple(auditor for auditor, _ in report.boxes)
-            self._row = f"{DIGEST_BYTES}s" * (1 + len(report.seeds) + len(report.boxes))
+            num_digests = 1 + len(report.seeds) + len(report.boxes)
+            self._row, self._row_bytes = f"{DIGEST_BYTES}s" * num_digests, DIGEST_BYTES * num_digests
         self._rows[slot] = len(self._positions)
         self._positions.append(logged.index)
         parts = [report.vector, *(value for _, value in report.seeds), *(value for _, value in report.boxes)]
@@ -142,10 +144,10 @@ class ReportTable(MutableMapping[Slot, Logged[Report]]):
         kept = self._kept.get(slot)
         if kept is not None:
             return contents_of(kept.statement)
-        start = self._rows[slot] * struct.calcsize(self._row)
-        vector, *digests = struct.unpack_from(self._row, self._packed, start)
-        seeds = tuple(zip(self._subsets, digests, strict=False))  # then come the boxes
-        boxes = tuple(zip(self._auditors, digests[len(seeds) :], strict=True))
+        vector, *digests = struct.unpack_from(self._row, self._packed, self._rows[slot] * self._row_bytes)
+        num_seeds = len(self._subsets)
+        seeds = tuple(zip(self._subsets, digests[:num_seeds], strict=True))
+        boxes = tuple(zip(self._auditors, digests[num_seeds:], strict=True))
         return Contents(*slot, vector, seeds, boxes)
 
     def num_attempts(self, node: str) -> int:
