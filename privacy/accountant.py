@@ -10,6 +10,9 @@ h = min_reports - colluding_schools honest schools each add an independent discr
 counts multiplied by `scale`. More honest schools only add noise, which is post-processing. Everything that is
 charged or compared is an exact rational, rounded up; floats appear only in what is shown.
 
+With a turnout ladder (`privacy.ladder`) a school's noise is a sum of components, and the more schools report
+the more components are taken out of the sum. What is charged is the most that any tier costs.
+
 Spec: privacy.md, "Noise"; Kairouz, Liu, Steinke 2021 (arXiv 2102.06387), Theorem 1; Canonne, Kamath, Steinke
 2020 (arXiv 2004.00010), Proposition 12.
 """
@@ -17,11 +20,30 @@ Spec: privacy.md, "Noise"; Kairouz, Liu, Steinke 2021 (arXiv 2102.06387), Theore
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from fractions import Fraction
-from functools import lru_cache
 
 from privacy.errors import NoiseParameterError
+from privacy.ladder import component_variances, left_at, terms_at, verify_tiers
+from privacy.sum_of_noises import MAX_SCHOOLS, Terms, tau, tau_of, variance_of
+
+__all__ = [
+    "DEFAULT_SCALE",
+    "MAX_CELLS",
+    "MAX_S2",
+    "MAX_SCALE",
+    "MAX_SCHOOLS",
+    "MIN_S2",
+    "RHO_GRID",
+    "ClaimInput",
+    "TableNoise",
+    "claimed_rho",
+    "compose",
+    "epsilon",
+    "size_noise",
+    "table_rho",
+    "tau",
+    "total_delta",
+]
 
 DEFAULT_SCALE = 64
 """Counts are multiplied by this before noise is added: lossless, and fine enough for s >= 3."""
@@ -30,7 +52,8 @@ MAX_SCALE = 1 << 20
 """Largest scale; keeps scale * counts * schools far inside Field64."""
 
 MIN_S2 = 3**2
-"""Smallest variance per school and cell (scaled units): below s = 3 the tau term stops being negligible."""
+"""Smallest variance of a school's noise in a cell, and of each component of it (scaled units): below s = 3
+the tau term stops being negligible."""
 
 MAX_S2 = 4096**2
 """Largest variance per school and cell: the sampler's table has 28 s entries."""
@@ -38,17 +61,10 @@ MAX_S2 = 4096**2
 MAX_CELLS = 1 << 20
 """Most cells of one table; `size_noise` reserves the tau term of that many."""
 
-MAX_SCHOOLS = 1 << 18
-"""Most honest schools whose sum is accounted; all of China's screened schools fit."""
-
 RHO_GRID = 10**15
 """The cost of a table is rounded up to a multiple of 1 / RHO_GRID, so that it prints as a short decimal."""
 
-_TAU_GRID = 1 << 256  # tau is rounded up to a multiple of 2^-256: smaller values only make large fractions
-_PI_SQUARED_FLOOR = Decimal(
-    "9.869604401089358618834490999876151135313699407240790626413349376220044822419205243"
-)
-_EXP = Context(prec=110, Emin=-(10**17), Emax=10**17)
+_FINE_S2 = 100  # z_0 of a ladder has this many units a component, so that rounding them up adds below 1 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +73,39 @@ class TableNoise:
 
     Attributes:
         scale: counts are multiplied by this power of two first.
-        s2: variance of the discrete Gaussian in scaled units, `MIN_S2` to `MAX_S2`.
+        s2: variance of all that a school adds to a cell, in scaled units, `MIN_S2` to `MAX_S2`.
         rho: the share of the plan's rho that the table was given; its real cost is at most that.
+        steps: variances of w_1 .. w_L of a turnout ladder; the rest of s2 is z_0's. Empty without a ladder.
     """
 
     scale: int
     s2: int
     rho: Fraction
+    steps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_int("scale", self.scale, 1, MAX_SCALE)
         if self.scale & (self.scale - 1):
             raise NoiseParameterError(f"scale: expected a power of two, found {self.scale}")
-        _check_int("s2", self.s2, MIN_S2, MAX_S2)
+        _check_components(self.s2, self.steps)
         _check_rho("rho", self.rho)
 
-    def standard_error(self, reports: int, cells: int = 1) -> float:
+    @property
+    def components(self) -> tuple[int, ...]:
+        """Variances of z_0, w_1, .., w_L: what a school draws, each for itself. (s2,) without a ladder."""
+        return (self.s2 - sum(self.steps), *self.steps)
+
+    def left_at(self, tier: int) -> int:
+        """Return the variance that one school leaves in an opened cell at a tier, in scaled units.
+
+        Raises:
+            NoiseParameterError: there is no such tier.
+        """
+        return left_at(self.components, tier)
+
+    def standard_error(self, reports: int, cells: int = 1, tier: int = 0) -> float:
         """Return the standard error, in counts, of a sum of `cells` cells over `reports` schools."""
-        return math.sqrt(Fraction(self.s2 * reports * cells, self.scale**2))
+        return math.sqrt(Fraction(self.left_at(tier) * reports * cells, self.scale**2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +114,9 @@ class ClaimInput:
 
     Attributes:
         delta_sq, delta_1: squared L2 and L1 sensitivity in counts, before scaling.
-        scale, s2: as in `TableNoise`.
+        scale, s2, steps: as in `TableNoise`.
         cells: number of cells of the table.
+        tiers: h, m_1, .., m_L of the ladder; empty without one.
     """
 
     delta_sq: int
@@ -92,13 +124,30 @@ class ClaimInput:
     scale: int
     s2: int
     cells: int
+    steps: tuple[int, ...] = ()
+    tiers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_int("delta_sq", self.delta_sq, 1, 1 << 60)
         _check_int("delta_1", self.delta_1, 1, 1 << 60)
         _check_int("scale", self.scale, 1, MAX_SCALE)
-        _check_int("s2", self.s2, MIN_S2, MAX_S2)
+        _check_components(self.s2, self.steps)
         _check_int("cells", self.cells, 1, MAX_CELLS)
+        if len(self.tiers) != (len(self.steps) + 1 if self.steps else 0):
+            raise NoiseParameterError(
+                f"tiers: expected one more than the {len(self.steps)} steps of a ladder, found {self.tiers}"
+            )
+
+    def terms(self, h: int) -> tuple[Terms, ...]:
+        """Return what honest schools leave in an opened cell, for each tier: the noise that is counted on.
+
+        Raises:
+            NoiseParameterError: the ladder is not one over h schools.
+        """
+        tiers = self.tiers or (h,)
+        verify_tiers(self.tiers, h)
+        components = (self.s2 - sum(self.steps), *self.steps)
+        return tuple(terms_at(components, tiers, tier) for tier in range(len(tiers)))
 
 
 def _check_int(name: str, value: int, low: int, high: int) -> None:
@@ -106,50 +155,21 @@ def _check_int(name: str, value: int, low: int, high: int) -> None:
         raise NoiseParameterError(f"{name}: expected an integer from {low} to {high}, found {value!r}")
 
 
+def _check_components(s2: int, steps: tuple[int, ...]) -> None:
+    """Check a school's variance and each component of it."""
+    _check_int("s2", s2, MIN_S2, MAX_S2)
+    for step in steps:
+        _check_int("a step's s2", step, MIN_S2, MAX_S2)
+    if steps:
+        _check_int("z_0's s2", s2 - sum(steps), MIN_S2, MAX_S2)
+
+
 def _check_rho(name: str, value: Fraction) -> None:
     if not isinstance(value, Fraction) or value <= 0:
         raise NoiseParameterError(f"{name}: expected a positive Fraction, found {value!r}")
 
 
-@lru_cache(maxsize=256, typed=True)
-def tau(s2: int, h: int) -> Fraction:
-    """Bound how far a sum of h discrete Gaussians is from one discrete Gaussian.
-
-    Args:
-        s2: variance of each term in scaled units, at least 1.
-        h: number of terms, 1 to `MAX_SCHOOLS`.
-
-    Returns:
-        10 * sum over k = 1 .. h-1 of exp(-2 pi^2 s2 k/(k+1)), rounded up to a multiple of 2^-256.
-        0 for h = 1.
-
-    Raises:
-        NoiseParameterError: an argument is out of range.
-    """
-    _check_int("s2", s2, 1, MAX_S2)
-    _check_int("h", h, 1, MAX_SCHOOLS)
-    total = 0
-    for k in range(1, h):
-        term = _tau_term(s2, k)
-        if term == 1:  # the terms fall with k: every later one rounds up to the same single step
-            total += h - k
-            break
-        total += term
-    return Fraction(10 * total, _TAU_GRID)
-
-
-def _tau_term(s2: int, k: int) -> int:
-    """Return exp(-2 pi^2 s2 k/(k+1)) in steps of 2^-256, rounded up."""
-    # pi^2 is cut at 80 digits and the exponent stays below 1e9: a relative error below 1e-70, which the
-    # factor covers
-    exponent = _EXP.divide(_EXP.multiply(_PI_SQUARED_FLOOR, Decimal(2 * s2 * k)), Decimal(k + 1))
-    bound = _EXP.multiply(_EXP.exp(_EXP.minus(exponent)), Decimal("1.000000000001"))
-    if bound < Decimal("1e-78"):  # below 2^-257, without building a number of millions of digits
-        return 1
-    return int(_EXP.multiply(bound, Decimal(_TAU_GRID))) + 1
-
-
-def size_noise(delta_sq: int, rho_table: Fraction, h: int) -> TableNoise:
+def size_noise(delta_sq: int, rho_table: Fraction, h: int, tiers: tuple[int, ...] = ()) -> TableNoise:
     """Choose scale and variance per school so that a table costs at most its share of rho.
 
     The target is sigma^2 = delta_sq / (2 rho) for the sum over h schools. The scale is 64, doubled until s >=
@@ -157,10 +177,14 @@ def size_noise(delta_sq: int, rho_table: Fraction, h: int) -> TableNoise:
     little that the tau term of a table of `MAX_CELLS` cells needs. So the claims of a plan's tables never add
     up to more than its rho.
 
+    With a ladder every component is at least 3, and the scale is doubled until rounding the components up
+    adds less than 1 %; what the tau term needs is added to z_0, which is in every tier.
+
     Args:
         delta_sq: squared L2 sensitivity in counts.
         rho_table: the table's share of the round's rho.
         h: honest schools that are assumed to add noise.
+        tiers: h, m_1, .., m_L of a turnout ladder; empty for none.
 
     Returns:
         The noise; a pure function of the arguments.
@@ -171,39 +195,52 @@ def size_noise(delta_sq: int, rho_table: Fraction, h: int) -> TableNoise:
     _check_int("delta_sq", delta_sq, 1, 1 << 60)
     _check_rho("rho_table", rho_table)
     _check_int("h", h, 1, MAX_SCHOOLS)
+    verify_tiers(tiers, h)
+    steps = tiers or (h,)
     scale = DEFAULT_SCALE
-    while scale < MAX_SCALE and _variance(delta_sq, rho_table, h, scale) < MIN_S2:
+    while scale < MAX_SCALE and not _is_fine(_components(delta_sq, rho_table, steps, scale)):
         scale *= 2
-    while scale > 1 and _variance(delta_sq, rho_table, h, scale) > MAX_S2:
+    while scale > 1 and sum(_components(delta_sq, rho_table, steps, scale)) > MAX_S2:
         scale //= 2
-    s2 = _variance(delta_sq, rho_table, h, scale)
-    if not MIN_S2 <= s2 <= MAX_S2:
+    components = _components(delta_sq, rho_table, steps, scale)
+    if min(components) < MIN_S2 or sum(components) > MAX_S2:
         raise NoiseParameterError(
             f"a table of squared sensitivity {delta_sq} with rho {rho_table} over {h} schools needs "
-            f"s2 = {s2} at scale {scale}, allowed is {MIN_S2} to {MAX_S2}; "
+            f"s2 = {' + '.join(map(str, components))} at scale {scale}, allowed is {MIN_S2} to {MAX_S2}; "
             "change the table's weight or the plan's rho"
         )
-    return TableNoise(scale, s2, rho_table)
+    return TableNoise(scale, sum(components), rho_table, components[1:])
 
 
-def _variance(delta_sq: int, rho_table: Fraction, h: int, scale: int) -> int:
-    """Return the smallest s2 from ceil(scale^2 sigma^2 / h) on whose claim is at most `rho_table`."""
-    s2 = math.ceil(Fraction(delta_sq * scale**2) / (2 * rho_table * h))
-    if not MIN_S2 <= s2 <= MAX_S2:
-        return s2
+def _is_fine(components: tuple[int, ...]) -> bool:
+    """Say whether a scale gives components that are large enough."""
+    is_ladder = len(components) > 1
+    return min(components) >= MIN_S2 and (not is_ladder or components[0] >= _FINE_S2 * len(components))
+
+
+def _components(delta_sq: int, rho_table: Fraction, tiers: tuple[int, ...], scale: int) -> tuple[int, ...]:
+    """Return the components whose claim is at most `rho_table` in each tier; the least z_0 that does it."""
+    variance = Fraction(delta_sq * scale**2) / (2 * rho_table)
+    z_0, *steps = component_variances(variance, tiers)
+    if min((z_0, *steps)) < MIN_S2 or z_0 + sum(steps) > MAX_S2:
+        return (z_0, *steps)
     # only form 1, so that Delta_1 is not needed; its tau term is below 1e-30 and matters for exact quotients
-    while _round_up(_form_linear(delta_sq * scale**2, s2, h, MAX_CELLS) / 2) > rho_table:
-        s2 += 1
-    return s2
+    while any(
+        _round_up(_form_linear(delta_sq * scale**2, terms_at((z_0, *steps), tiers, tier), MAX_CELLS) / 2)
+        > rho_table
+        for tier in range(len(tiers))
+    ):
+        z_0 += 1
+    return (z_0, *steps)
 
 
 def _round_up(rho: Fraction) -> Fraction:
     return Fraction(math.ceil(rho * RHO_GRID), RHO_GRID)
 
 
-def _form_linear(delta_sq: int, s2: int, h: int, cells: int) -> Fraction:
-    """Return Delta^2/(h s^2) + 2 tau d, in scaled units."""
-    return Fraction(delta_sq, h * s2) + 2 * tau(s2, h) * cells
+def _form_linear(delta_sq: int, terms: Terms, cells: int) -> Fraction:
+    """Return Delta^2/V + 2 tau d, in scaled units; V is the variance of all terms."""
+    return Fraction(delta_sq, variance_of(terms)) + 2 * tau_of(terms) * cells
 
 
 def _sqrt_up(value: Fraction) -> Fraction:
@@ -215,8 +252,9 @@ def _sqrt_up(value: Fraction) -> Fraction:
 def table_rho(table: ClaimInput, h: int) -> Fraction:
     """Compute what one table costs in zCDP.
 
-    e^2 is the least of Delta^2/(h s^2) + 2 tau d, Delta^2/(h s^2) + 2 tau Delta_1/(sqrt(h) s) + tau^2 d and
-    (Delta/(sqrt(h) s) + tau sqrt(d))^2; each is a valid bound, so taking the least is free.
+    With V = h s^2, e^2 is the least of Delta^2/V + 2 tau d, Delta^2/V + 2 tau Delta_1/sqrt(V) + tau^2 d and
+    (Delta/sqrt(V) + tau sqrt(d))^2; each is a valid bound, so taking the least is free. With a ladder V and
+    tau are those of what is left at a tier, and the cost is that of the dearest tier.
 
     Args:
         table: sensitivities in counts, scale, variance and cells.
@@ -226,15 +264,20 @@ def table_rho(table: ClaimInput, h: int) -> Fraction:
         e^2 / 2, rounded up to a multiple of 1 / `RHO_GRID`.
 
     Raises:
-        NoiseParameterError: h is out of range.
+        NoiseParameterError: h is out of range, or the ladder does not begin with it.
     """
-    gap = tau(table.s2, h)
-    spread_up = _sqrt_up(Fraction(1, h * table.s2))  # 1 / (sqrt(h) s)
+    return max(_sum_rho(table, terms) for terms in table.terms(h))
+
+
+def _sum_rho(table: ClaimInput, terms: Terms) -> Fraction:
+    """What a table costs if the sum of these terms is all the noise."""
+    gap, variance = tau_of(terms), variance_of(terms)
+    spread_up = _sqrt_up(Fraction(1, variance))
     delta_sq = table.delta_sq * table.scale**2
     delta_1 = table.delta_1 * table.scale
-    exact = Fraction(delta_sq, h * table.s2)
+    exact = Fraction(delta_sq, variance)
     forms = (
-        _form_linear(delta_sq, table.s2, h, table.cells),
+        _form_linear(delta_sq, terms, table.cells),
         exact + 2 * gap * delta_1 * spread_up + gap**2 * table.cells,
         exact + 2 * gap * _sqrt_up(exact * table.cells) + gap**2 * table.cells,
     )

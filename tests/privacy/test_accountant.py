@@ -215,7 +215,7 @@ def test_every_claim_is_at_least_each_part_of_the_formula(table, h):
 
 def test_the_tau_term_is_really_charged(monkeypatch):
     """With a large tau (the sum of very narrow Gaussians) all three forms differ, and the least is taken."""
-    monkeypatch.setattr("privacy.accountant.tau", lambda s2, h: Fraction(1, 100))
+    monkeypatch.setattr("privacy.accountant.tau_of", lambda terms: Fraction(1, 100))
     narrow = ClaimInput(2, 2, 1, 9, 4)
     e, t, d = Fraction(2, 18), Fraction(1, 100), 4
     first = e + 2 * t * d
