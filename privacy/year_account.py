@@ -119,6 +119,56 @@ def _costs(charges: Iterable[Charge], school_year: str, refunded: Collection[byt
     return costs
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One round in the account of a school year.
+
+    Attributes:
+        round_id: the digest of the plan statement.
+        rho: the larger of the costs that the two sources tell.
+        is_local: charged in the vault.
+        is_logged: this node or a predecessor has a report of it in the log.
+        is_refunded: given back, so that it does not count.
+    """
+
+    round_id: bytes
+    rho: Fraction
+    is_local: bool
+    is_logged: bool
+    is_refunded: bool
+
+
+def items(
+    local: Iterable[Charge], logged: Iterable[Charge], school_year: str, refunded: Collection[bytes] = ()
+) -> tuple[Item, ...]:
+    """List the rounds of a school year by id, those given back too; arguments as in `spent`.
+
+    The costs of the items that are not refunded add up to `spent`.
+    """
+    here, there = _costs(local, school_year, ()), _costs(logged, school_year, ())
+    return tuple(
+        Item(
+            round_id,
+            max(here.get(round_id, Fraction(0)), there.get(round_id, Fraction(0))),
+            is_local=round_id in here,
+            is_logged=round_id in there,
+            is_refunded=round_id in refunded,
+        )
+        for round_id in sorted({*here, *there})
+    )
+
+
+def rounds_that_fit(left: Fraction, rho: Fraction) -> int:
+    """Say how many more rounds of one cost the rest of an account carries.
+
+    Raises:
+        PrivacyError: a round that costs nothing is none.
+    """
+    if rho <= 0:
+        raise PrivacyError(f"rho of a round: expected a positive Fraction, found {rho!r}")
+    return max(0, left // rho)
+
+
 def spent(
     local: Iterable[Charge], logged: Iterable[Charge], school_year: str, refunded: Collection[bytes] = ()
 ) -> Fraction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
 
 from auditor.plan_view import view_plan
@@ -12,8 +13,9 @@ from auditor.verify.outcome import CheckFailed, CheckSkipped
 from auditor.verify.round import name_of, released
 from plan.errors import Phrase, phrase
 from plan.published import thresholds_sha256
-from protos.bodies import RosterBody
-from protos.ledger import RoundLog
+from privacy.year_account import Charge, spent
+from protos.ledger import Ledger, RoundLog
+from protos.lineage import lineage, successions
 
 
 def _rounds(log: BundleLog) -> list[RoundLog]:
@@ -78,22 +80,17 @@ def check_rho(log: BundleLog) -> Phrase:
 
 
 def check_account(log: BundleLog) -> Phrase:
-    """Add up what every node's reports cost in each school year, its predecessors' included."""
+    """Recompute the account of every node and school year from the log, as the node's vault does.
+
+    A node's account is the sum over the *union by round id* of its own reports' rounds and of those of every
+    node that it succeeds by any roster of the chain: a pupil is in one report of a round, so a round counts
+    once for those who moved. Several attempts are one round, and an abandoned round costs nothing.
+    """
     policy = log.required_policy()
-    rounds = _rounds(log)
-    latest = log.whole_ledger().roster.body
-    spent: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
-    for row in rounds:
-        if row.is_refundable:
-            continue
-        view = view_plan(row.terms, row.plan.body)
-        for node in {node for node, _ in row.reports}:
-            spent[(node, view.document.school_year)] += view.rho
-    if not spent:
+    accounts = year_accounts(log.whole_ledger(), _rounds(log))
+    if not accounts:
         raise CheckSkipped(phrase("no reports to account for"))
-    for node, year in spent:
-        lineage = predecessors(latest, node)
-        total = sum((spent.get((name, year), Fraction(0)) for name in lineage), Fraction(0))
+    for (node, year), total in accounts.items():
         if total > policy.max_rho_year:
             raise CheckFailed(
                 phrase(
@@ -104,25 +101,30 @@ def check_account(log: BundleLog) -> Phrase:
                     max_rho_year=policy.max_rho_year,
                 )
             )
-    most = max(spent.values())
     return phrase(
         "%(num_spent)s accounts, at most rho %(most)s of %(max_rho_year)s",
-        num_spent=len(spent),
-        most=f"{float(most):.6g}",
+        num_spent=len(accounts),
+        most=f"{float(max(accounts.values())):.6g}",
         max_rho_year=policy.max_rho_year,
     )
 
 
-def predecessors(roster: RosterBody, node_id: str) -> set[str]:
-    """Return a node and every node that it succeeds, directly or not."""
-    found, waiting = set(), [node_id]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            node = roster.node(name)
-            waiting += node.succeeds if node else ()
-    return found
+def year_accounts(ledger: Ledger, rounds: Sequence[RoundLog]) -> dict[tuple[str, str], Fraction]:
+    """Compute what each school year has cost each node's pupils, by (node, school year), sorted."""
+    charges: dict[str, list[Charge]] = defaultdict(list)
+    for row in rounds:
+        if not row.is_refundable:
+            view = view_plan(row.terms, row.plan.body)
+            charge = Charge(row.round_id, view.document.school_year, view.rho)
+            for node in {node for node, _ in row.reports}:
+                charges[node].append(charge)
+    succeeds = successions(state.body for state in ledger.roster_chain)
+    accounts: dict[tuple[str, str], Fraction] = {}
+    for node in sorted({*charges, *succeeds}):
+        known = [charge for name in lineage(succeeds, node) for charge in charges.get(name, ())]
+        for year in sorted({charge.school_year for charge in known}):
+            accounts[node, year] = spent((), known, year)
+    return accounts
 
 
 def check_results(log: BundleLog) -> Phrase:

@@ -25,7 +25,8 @@ from node.vault.mirror import Mirror
 from node.vault.published import PublishedRounds
 from node.vault.store import VaultStore
 from privacy.errors import BudgetExceededError
-from privacy.year_account import Charge, spent, verify_affordable
+from privacy.year_account import Charge, Item, items, spent, verify_affordable
+from protos.lineage import lineage, successions
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class YearAccount:
     def spent(self) -> Fraction:
         """What the year has cost so far."""
         return spent(self.local, self.logged, self.school_year, self.refunded)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The rounds of the year, and which source knows each; those given back too."""
+        return items(self.local, self.logged, self.school_year, self.refunded)
 
     def after(self, charge: Charge) -> Fraction:
         """Compute what is spent once a round is charged; unchanged if it has been.
@@ -109,26 +115,16 @@ class Account:
         return tuple(Charge(bytes(row[0]), row[1], Fraction(row[2])) for row in rows)
 
     def _logged(self, mirror: Mirror) -> Iterable[Charge]:
-        names = self._names(mirror)
+        names = self.lineage(mirror)
         for round_log in mirror.ledger.rounds.values():
             if not names.isdisjoint(node for node, _attempt in round_log.reports):
                 published = self._published.read(round_log)
                 yield Charge(round_log.round_id, published.document.school_year, published.rho)
 
-    def _names(self, mirror: Mirror) -> set[str]:
+    def lineage(self, mirror: Mirror) -> frozenset[str]:
         """Name this node and, through every roster, all its predecessors."""
-        succeeds: dict[str, set[str]] = {}
-        for roster in mirror.ledger.roster_chain:
-            for node in roster.body.nodes:
-                succeeds.setdefault(node.id, set()).update(node.succeeds)
-        names: set[str] = set()
-        waiting = [self._identity.node]
-        while waiting:
-            name = waiting.pop()
-            if name not in names:
-                names.add(name)
-                waiting.extend(succeeds.get(name, ()))
-        return names
+        succeeds = successions(roster.body for roster in mirror.ledger.roster_chain)
+        return lineage(succeeds, self._identity.node)
 
 
 def _refunded(mirror: Mirror) -> Iterable[bytes]:

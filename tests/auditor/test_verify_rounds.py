@@ -247,17 +247,80 @@ def test_another_sum_in_the_release_is_found(log: BundleLog) -> None:
         rounds.check_arithmetic(log, MANIFEST)
 
 
-def test_the_year_counts_predecessors(log: BundleLog) -> None:
-    """s2 succeeds s1: what both cost counts for the pupils who moved."""
+def _succeed(log: BundleLog, **succeeds: tuple[str, ...]) -> None:
+    """Let schools of the newest roster take over others."""
     ledger = log.whole_ledger()
     state = ledger.roster
-    nodes = tuple(replace(row, succeeds=("s1", "s3")) if row.id == "s2" else row for row in state.body.nodes)
-    body = replace(state.body, nodes=nodes)
-    ledger._chain[-1] = replace(state, body=body)
-    assert privacy.predecessors(body, "s2") == {"s1", "s2", "s3"}
-    assert privacy.predecessors(body, "s1") == {"s1"}
+    nodes = tuple(replace(row, succeeds=succeeds.get(row.id, ())) for row in state.body.nodes)
+    ledger._chain[-1] = replace(state, body=replace(state.body, nodes=nodes))
+
+
+def _report_only(log: BundleLog, *schools: str) -> None:
+    """Make as many rounds of the one that is there, in each of which only one school has reported."""
+    rounds_there = log.whole_ledger().rounds
+    row = _round(log)
+    rounds_there.clear()
+    for number, school in enumerate(schools):
+        reports = {name: entry for name, entry in row.reports.items() if name[0] == school}
+        round_id = bytes([number]) * 32
+        rounds_there[round_id] = replace(row, round_id=round_id, reports=reports)  # type: ignore[arg-type]
+
+
+def _accounts(log: BundleLog) -> dict[tuple[str, str], Fraction]:
+    ledger = log.whole_ledger()
+    return privacy.year_accounts(ledger, list(ledger.rounds.values()))
+
+
+def test_the_rounds_of_a_year_add_up_per_school(log: BundleLog) -> None:
+    cost = next(iter(_accounts(log).values()))
+    _report_only(log, "s1", "s1", "s2")
+    assert _accounts(log) == {("s1", "2026-2027"): 2 * cost, ("s2", "2026-2027"): cost}
+    assert "2 accounts" in str(privacy.check_account(log))
+    _report_only(log, "s1", "s1", "s1")
+    with pytest.raises(CheckFailed, match="s1: rho"):
+        privacy.check_account(log)
+
+
+def test_the_year_counts_predecessors(log: BundleLog) -> None:
+    """s2 succeeds s1 and s3: what all of them cost counts for the pupils who moved."""
+    _report_only(log, "s1", "s2", "s3")
+    privacy.check_account(log)
+    _succeed(log, s2=("s1", "s3"))
     with pytest.raises(CheckFailed, match="s2: rho"):
         privacy.check_account(log)
+
+
+def test_a_round_counts_once_for_schools_that_have_become_one(log: BundleLog) -> None:
+    """A pupil was in one of the reports; the node's own vault counts the union by round too."""
+    before = set(_accounts(log).values())
+    _succeed(log, s2=("s1", "s3"))
+    assert set(_accounts(log).values()) == before
+    privacy.check_account(log)
+
+
+def test_a_predecessor_that_has_left_the_roster_still_counts(log: BundleLog) -> None:
+    """s2 took over s3, which had taken over s1 and has gone; s1 is linked by an older roster alone."""
+    ledger = log.whole_ledger()
+    _report_only(log, "s1", "s2", "s3")
+    _succeed(log, s3=("s1",))
+    state = ledger.roster
+    nodes = tuple(replace(row, succeeds=("s3",)) for row in state.body.nodes if row.id == "s2")
+    ledger._chain.append(replace(state, body=replace(state.body, nodes=nodes)))
+    with pytest.raises(CheckFailed, match="s2: rho"):
+        privacy.check_account(log)
+
+
+def test_a_successor_without_reports_of_its_own_has_an_account(log: BundleLog) -> None:
+    _report_only(log, "s1", "s3")
+    _succeed(log, s2=("s1", "s3"))
+    accounts = _accounts(log)
+    assert accounts["s2", "2026-2027"] == accounts["s1", "2026-2027"] + accounts["s3", "2026-2027"]
+
+
+def test_several_attempts_are_one_round(log: BundleLog) -> None:
+    row, before = _round(log), _accounts(log)
+    row.reports[("s1", 1)] = _change(row.reports[("s1", 0)], attempt=1)
+    assert _accounts(log) == before
 
 
 def test_an_abandoned_round_costs_nothing(log: BundleLog) -> None:

@@ -11,8 +11,11 @@ from privacy.errors import BudgetExceededError, PrivacyError
 from privacy.year_account import (
     DEFAULT_CAP,
     Charge,
+    Item,
     first_year,
+    items,
     lowered_cap,
+    rounds_that_fit,
     school_year_of,
     spent,
     verify_affordable,
@@ -41,6 +44,38 @@ def test_a_restored_backup_cannot_reset_the_account():
 
 def test_the_larger_of_two_costs_of_one_round_counts():
     assert spent([_charge(1, "1/10")], [A], YEAR) == spent([A], [_charge(1, "1/10")], YEAR) == Fraction(1, 5)
+
+
+def test_items_say_where_each_round_is_known_from():
+    found = items([B, A], [C, _charge(1, "1/4")], YEAR, refunded={C.round_id})
+    assert found == (
+        Item(A.round_id, Fraction(1, 4), is_local=True, is_logged=True, is_refunded=False),
+        Item(B.round_id, Fraction(1, 20), is_local=True, is_logged=False, is_refunded=False),
+        Item(C.round_id, Fraction(1, 10), is_local=False, is_logged=True, is_refunded=True),
+    )
+    assert items([A], [B], "2024-2025") == ()
+
+
+@given(
+    st.lists(st.builds(_charge, st.integers(0, 5), st.sampled_from(["1/5", "1/20"]))),
+    st.lists(st.builds(_charge, st.integers(0, 5), st.sampled_from(["1/5", "1/10"]))),
+    st.sets(st.integers(0, 5).map(lambda number: number.to_bytes(32, "big"))),
+)
+def test_items_that_are_not_given_back_add_up_to_what_is_spent(local, logged, refunded):
+    kept = [item.rho for item in items(local, logged, YEAR, refunded) if not item.is_refunded]
+    assert sum(kept, Fraction(0)) == spent(local, logged, YEAR, refunded)
+
+
+@pytest.mark.parametrize(
+    ("left", "rho", "times"), [("3/10", "1/10", 3), ("0.29", "1/10", 2), ("0", "1/5", 0), ("-1/5", "1/5", 0)]
+)
+def test_rounds_that_fit_are_whole(left, rho, times):
+    assert rounds_that_fit(Fraction(left), Fraction(rho)) == times
+
+
+def test_a_round_that_costs_nothing_is_none():
+    with pytest.raises(PrivacyError, match="rho"):
+        rounds_that_fit(Fraction(1, 2), Fraction(0))
 
 
 def test_other_years_do_not_count():
