@@ -138,6 +138,7 @@ FIELD_CODES: Final[Mapping[str, Codes]] = MappingProxyType(
         "validity": VALIDITY,
         "critical": CRITICAL,
         "level1": LEVEL,
+        "level_before": LEVEL,
         "found_by": FOUND_BY,
         "recheck": RECHECK,
         "recheck_by": RECHECK_BY,

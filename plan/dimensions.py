@@ -1,12 +1,14 @@
 """The dimensions that a plan's tables may be built from.
 
 A single-valued dimension puts a pupil into exactly one of its codes (9, unknown, is a category); a set-valued
-one (`is_set`) into none, one or several. `stage`, `level`, `alert`, `review`, `band` and `factor` are derived
-from the record. Only what stands here can be counted: class, school and dates cannot.
+one (`is_set`) into none, one or several. `stage`, `level`, `alert`, `review`, `groups_held`, `band` and
+`factor` are derived from the record. Only what stands here can be counted: class, school and dates cannot.
+`NUMBERS` are the fields that a table may sum instead of counting pupils.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
@@ -41,6 +43,9 @@ ALERT: Final[Codes] = MappingProxyType({"low": "0–1 级", "high": "2–3 级",
 REVIEW: Final[Codes] = MappingProxyType({"3": "≤ 3 天", "14": "4–14 天", "15": "≥ 15 天或未复核"})
 """Days from the alert to its review, as plan D counts them."""
 
+GROUPS_HELD: Final[Codes] = MappingProxyType({"3": "0–3 类", "4": "4 类及以上"})
+"""How many of the groups a pupil is in, for those whom the cap of a table over groups cuts short."""
+
 BAND: Final[Codes] = MappingProxyType({str(band): f"第 {band + 1} 段" for band in range(NUM_BANDS)})
 """Tenths of the total score's range."""
 
@@ -56,6 +61,7 @@ _FIELD_TITLES = {
     "found_by": "发现渠道",
     "recheck": "复测结果",
     "level2": "复核等级",
+    "level_before": "上次预警等级",
     "file_built": "一生一策建档",
     "carer_assigned": "专人包案",
     "pool": "预警库变动",
@@ -74,6 +80,7 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = MappingProxyType(
             Dimension("level", "预警等级", LEVEL),
             Dimension("alert", "预警分类", ALERT),
             Dimension("review", "预警到复核", REVIEW),
+            Dimension("groups_held", "重点群体数", GROUPS_HELD),
             Dimension("band", "分数段", BAND, is_scored=True),
             Dimension("factor", "因子偏高", MappingProxyType({}), is_set=True, is_scored=True),
             Dimension("group", "重点群体", codes.GROUP, is_set=True),
@@ -82,6 +89,14 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = MappingProxyType(
     }
 )
 """Every dimension by name."""
+
+NUMBERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"total": "总分", "days_to_review": "预警到复核天数", "duration_s": "用时(秒)"}
+)
+"""Numeric fields of the record that a table may sum, with their zh titles; `total` is an instrument's."""
+
+SCORED_NUMBERS: Final = frozenset({"total"})
+"""Those of `NUMBERS` that depend on an instrument."""
 
 
 def code_of(record: Record, name: str) -> str:
@@ -95,6 +110,8 @@ def code_of(record: Record, name: str) -> str:
             return "high" if record.level1 in ("2", "3") else "low"
         case "review":
             return _review_of(record.days_to_review)
+        case "groups_held":
+            return "4" if len(record.groups) >= 4 else "3"
     value = getattr(record, name)
     return str(value)
 
@@ -104,6 +121,12 @@ def codes_of(record: Record, name: str) -> frozenset[str]:
     if name == "factor":
         return record.factors_high
     return record.groups if name == "group" else record.flags
+
+
+def number_of(record: Record, name: str) -> Decimal | None:
+    """Return a record's value in one of `NUMBERS`; None where it has none."""
+    value = getattr(record, name)
+    return None if value is None else Decimal(value)
 
 
 def _review_of(days: int | None) -> str:

@@ -19,7 +19,9 @@ from typing import Any, Final
 from crypto.canonical import encode_json, parse_json
 from crypto.errors import CryptoError
 from plan import rules
+from plan.attributes import Attributes, attributes_json, attributes_problems, read_attributes
 from plan.codes import GRADE, SYSTEM, WAVE
+from plan.dimensions import DIMENSIONS
 from plan.errors import DocumentError, Problem, phrase, raise_if
 from plan.instrument import (
     INSTRUMENT_KEYS,
@@ -38,6 +40,7 @@ from plan.table_spec import (
     table_json,
     tables_problems,
 )
+from privacy.ladder import MAX_STEPS
 from privacy.sensitivity import Neighbouring
 
 PLAN_FORMAT: Final = "fedscreen/plan/v1"
@@ -68,6 +71,7 @@ _BODY_KEYS = (
     "floors",
     "instruments",
     "tables",
+    "attributes",
 )
 _WINDOW_KEYS = ("opens", "closes")
 _TRUST_KEYS = (
@@ -78,7 +82,9 @@ _TRUST_KEYS = (
     "min_reports",
     "colluding_schools",
     "min_group",
+    "ladder",
 )
+OFF: Final = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +98,7 @@ class Terms:
         min_group: fewest schools behind each combination of roster attributes that a table uses.
         rho: what the round may cost, in zCDP.
         opens, closes: the window for reports; UTC, whole seconds.
+        tiers: m_1 .. m_L of a turnout ladder, honest schools above h; empty without one.
     """
 
     num_auditors: int
@@ -104,6 +111,7 @@ class Terms:
     rho: Fraction
     opens: datetime
     closes: datetime
+    tiers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +131,9 @@ class PlanDocument:
         display_floor, denominator_floor: smallest value shown, and smallest base of a rate.
         instruments: allowed instruments.
         tables: in the order of the vector.
+        attributes: roster attributes that tables may use as columns, with their values.
         min_reports: None in a draft that says `auto`.
+        tiers: as in `Terms`; None in a draft whose `ladder` is `auto`.
         (the others): as in `Terms`.
 
     Raises:
@@ -158,6 +168,7 @@ class PlanDocument:
     rho: Fraction
     opens: datetime
     closes: datetime
+    attributes: Attributes = ()
 
     def __post_init__(self) -> None:
         raise_if(
@@ -166,8 +177,10 @@ class PlanDocument:
                 *_terms_problems(self),
                 *rules.trust_problems(self.num_auditors, self.threshold, self.collude, self.quorum),
                 *rules.reports_problems(self.min_reports, self.colluding_schools),
+                *rules.ladder_problems(self.tiers or (), self.min_reports, self.colluding_schools),
                 *rules.window_problems(self.school_year, self.census_date, self.opens, self.closes),
                 *_instruments_problems(self.instruments),
+                *attributes_problems(self.attributes, DIMENSIONS),
                 *tables_problems(self.tables, self.scope),
             ],
         )
@@ -175,7 +188,7 @@ class PlanDocument:
     @property
     def scope(self) -> Scope:
         """What the tables' codes depend on."""
-        return Scope(self.grades, self.systems, self.instruments, self.has_critical_items)
+        return Scope(self.grades, self.systems, self.instruments, self.has_critical_items, self.attributes)
 
     @property
     def noise_schools(self) -> int:
@@ -263,18 +276,22 @@ def terms_of(plan: PlanDocument) -> Terms:
     """Return the part of a plan that stands in its statement's text.
 
     Raises:
-        DocumentError: `min_reports` is still `auto`.
+        DocumentError: `min_reports` or `ladder` is still `auto`.
     """
+    advice = phrase("resolve the plan for the number of schools first")
     if plan.min_reports is None:
-        advice = phrase("resolve the plan for the number of schools first")
         raise DocumentError(Problem("trust.min_reports", phrase("'auto'"), _REPORTS_ALLOWED, advice))
+    if plan.tiers is None:
+        raise DocumentError(Problem("trust.ladder", phrase("'auto'"), _LADDER_ALLOWED, advice))
     return Terms(**{name: getattr(plan, name) for name in _TERMS_FIELDS})
 
 
 def encode_body(plan: PlanDocument) -> bytes:
     """Return everything of a plan that is not in its `Terms`, as canonical JSON (RFC 8785)."""
+    used = {"attributes": attributes_json(plan.attributes)} if plan.attributes else {}
     return encode_json(
         {
+            **used,
             "format": PLAN_FORMAT,
             "id": plan.id,
             "title": plan.title,
@@ -301,6 +318,7 @@ def _read_body(top: Section) -> dict[str, Any]:
     """Read the keys of the body; the values are complete only if no problem was noted."""
     top.choice("format", (PLAN_FORMAT,))
     floors = top.subsection("floors", _FLOOR_KEYS, is_required=False)
+    attributes = read_attributes(top)
     return {
         "id": top.word("id", ID_PATTERN, phrase("a short name of a-z 0-9 . _ -")),
         "title": top.text("title", 80),
@@ -319,7 +337,8 @@ def _read_body(top: Section) -> dict[str, Any]:
         "display_floor": floors.integer("display", 11, 10_000, default=11),
         "denominator_floor": floors.integer("denominator", 30, 100_000, default=30),
         "instruments": _read_instruments(top),
-        "tables": _read_tables(top),
+        "tables": _read_tables(top, attributes),
+        "attributes": attributes,
     }
 
 
@@ -335,11 +354,11 @@ def _read_instruments(top: Section) -> tuple[Instrument, ...]:
     return top.complete("instruments", found)
 
 
-def _read_tables(top: Section) -> tuple[TableSpec, ...]:
+def _read_tables(top: Section, attributes: Attributes) -> tuple[TableSpec, ...]:
     found = []
     for place, values in enumerate(top.tables("tables", MAX_TABLES), start=1):
         path = _item_path("tables", values, place)
-        found.append(read_table(Section(values, TABLE_KEYS, top.problems, path)))
+        found.append(read_table(Section(values, TABLE_KEYS, top.problems, path), attributes))
     return top.complete("tables", found)
 
 
@@ -366,6 +385,7 @@ def _read_terms(top: Section) -> dict[str, Any]:
         "min_reports": _read_min_reports(trust),
         "colluding_schools": trust.integer("colluding_schools", 1, rules.MAX_REPORTS),
         "min_group": trust.integer("min_group", rules.MIN_GROUP_FLOOR, rules.MAX_REPORTS, default=5),
+        "tiers": _read_ladder(trust),
     }
     for key, section in (("window", window), ("trust", trust)):
         if section.has_problems:
@@ -388,6 +408,26 @@ def _read_min_reports(trust: Section) -> int | None:
     return trust.take("min_reports", read, allowed, 0) or None
 
 
+def _read_ladder(trust: Section) -> tuple[int, ...] | None:
+    def read(value: object) -> tuple[int, ...] | None:
+        if value in (OFF, AUTO):
+            return () if value == OFF else _AUTO_TIERS
+        if not isinstance(value, list) or not 1 <= len(value) <= MAX_STEPS:
+            return None
+        numbers = tuple(item for item in value if type(item) is int and 1 <= item <= rules.MAX_REPORTS)
+        return numbers if len(numbers) == len(value) else None
+
+    nothing: tuple[int, ...] = ()
+    tiers = trust.take("ladder", read, _LADDER_ALLOWED, nothing, nothing)
+    return None if tiers == _AUTO_TIERS else tiers
+
+
+_AUTO_TIERS = (0,)
+_LADDER_ALLOWED = phrase(
+    '"off", "auto", or a list of at most %(most)s rising numbers of honest schools', most=MAX_STEPS
+)
+
+
 def _partial_problems(top: Section, body: dict[str, Any], terms: dict[str, Any]) -> list[Problem]:
     """Check the rules between keys that could be read, in a file where others could not."""
     problems: list[Problem] = []
@@ -395,11 +435,14 @@ def _partial_problems(top: Section, body: dict[str, Any], terms: dict[str, Any])
         names = ("num_auditors", "threshold", "collude", "quorum")
         problems += rules.trust_problems(*(terms[name] for name in names))
         problems += rules.reports_problems(terms["min_reports"], terms["colluding_schools"])
+        problems += rules.ladder_problems(
+            terms["tiers"] or (), terms["min_reports"], terms["colluding_schools"]
+        )
     if not top.failed("window", "school_year", "census_date"):
         problems += rules.window_problems(
             body["school_year"], body["census_date"], terms["opens"], terms["closes"]
         )
-    if not top.failed("instruments", "tables", "grades", "systems", "critical_items"):
-        names = ("grades", "systems", "instruments", "has_critical_items")
-        problems += tables_problems(body["tables"], Scope(*(body[name] for name in names)))
+    if not top.failed("instruments", "tables", "grades", "systems", "critical_items", "attributes"):
+        scope = ("grades", "systems", "instruments", "has_critical_items", "attributes")
+        problems += tables_problems(body["tables"], Scope(*(body[name] for name in scope)))
     return problems

@@ -11,14 +11,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
-from plan.dimensions import DIMENSIONS
 from plan.document import PlanDocument
 from plan.errors import LayoutError, Problem, phrase
 from plan.instrument import Instrument
-from plan.table_spec import Scope, TableSpec, Where
+from plan.table_spec import Range, Scope, TableSpec, Where
 from privacy.accountant import ClaimInput, TableNoise, claimed_rho, size_noise, table_rho
 from privacy.errors import NoiseParameterError
-from privacy.sensitivity import Neighbouring, count_table_l1_sensitivity, count_table_sensitivity
+from privacy.sensitivity import (
+    Neighbouring,
+    count_table_l1_sensitivity,
+    count_table_sensitivity,
+    numeric_sum_l1_sensitivity,
+    numeric_sum_sensitivity,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,13 @@ class TableLayout:
         shape: number of codes of each dimension.
         offset: position of its first cell in the vector.
         cells: number of its cells, the product of `shape`.
-        delta_sq, delta_1: squared L2 and L1 sensitivity in counts, before scaling.
-        touch: most of its cells that one pupil adds 1 to.
+        delta_sq, delta_1: squared L2 and L1 sensitivity in counts (or units of the sum), before scaling.
+        touch: most of its cells that one pupil adds to.
         where: filters on the pupils, as in the plan.
         multi: its set-valued dimension, or "".
         instrument: the instrument that it counts, or None for all.
         noise: scale, variance per school and its share of rho.
+        sum, range: the number of the record that its cells add up and its clamp; "" and None for counts.
     """
 
     id: str
@@ -56,11 +62,18 @@ class TableLayout:
     multi: str
     instrument: Instrument | None
     noise: TableNoise
+    sum: str = ""
+    range: Range | None = None
 
     @property
     def end(self) -> int:
         """Position behind its last cell in the vector."""
         return self.offset + self.cells
+
+    @property
+    def per_pupil(self) -> int:
+        """Most that one pupil adds to one of its cells: 1 to a count, hi - lo to a sum."""
+        return 1 if self.range is None else self.range[1] - self.range[0]
 
     @property
     def claim(self) -> ClaimInput:
@@ -180,7 +193,7 @@ def build_layout(plan: PlanDocument) -> Layout:
 
 def _size(plan: PlanDocument, spec: TableSpec, rho: Fraction) -> TableNoise:
     try:
-        return size_noise(count_table_sensitivity(spec.touch, plan.neighbouring), rho, plan.noise_schools)
+        return size_noise(_sensitivities(spec, plan.neighbouring)[0], rho, plan.noise_schools)
     except NoiseParameterError as err:
         found = phrase("a share of rho of %(rho)s", rho=str(rho))
         advice = phrase("change its weight, or the plan's rho or min_reports")
@@ -188,25 +201,39 @@ def _size(plan: PlanDocument, spec: TableSpec, rho: Fraction) -> TableNoise:
         raise LayoutError(Problem(f"tables.{spec.id}.weight", found, allowed, advice)) from err
 
 
+def _sensitivities(spec: TableSpec, neighbouring: Neighbouring) -> tuple[int, int]:
+    """Return the squared L2 and the L1 sensitivity of a table, before scaling."""
+    if spec.range is None:
+        cap = spec.touch
+        return count_table_sensitivity(cap, neighbouring), count_table_l1_sensitivity(cap, neighbouring)
+    return (
+        numeric_sum_sensitivity(*spec.range, neighbouring),
+        numeric_sum_l1_sensitivity(*spec.range, neighbouring),
+    )
+
+
 def _lay_out(plan: PlanDocument, spec: TableSpec, offset: int, noise: TableNoise) -> TableLayout:
     scope = plan.scope
     sets = [scope.codes_for(spec, name) for name in spec.dims]
     shape = tuple(len(codes) for codes in sets)
+    delta_sq, delta_1 = _sensitivities(spec, plan.neighbouring)
     return TableLayout(
         id=spec.id,
         title=spec.title,
         dims=spec.dims,
-        dim_titles=tuple(DIMENSIONS[name].title for name in spec.dims),
+        dim_titles=tuple(scope.dimension(name).title for name in spec.dims),
         codes=tuple(tuple(codes) for codes in sets),
         labels=tuple(tuple(codes.values()) for codes in sets),
         shape=shape,
         offset=offset,
         cells=prod(shape),
-        delta_sq=count_table_sensitivity(spec.touch, plan.neighbouring),
-        delta_1=count_table_l1_sensitivity(spec.touch, plan.neighbouring),
+        delta_sq=delta_sq,
+        delta_1=delta_1,
         touch=spec.touch,
         where=spec.where,
         multi=spec.multi,
         instrument=scope.instrument_for(spec) if spec.instrument or spec.is_scored else None,
         noise=noise,
+        sum=spec.sum,
+        range=spec.range,
     )

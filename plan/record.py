@@ -64,6 +64,7 @@ TEST_FIELDS: Final = (
 """Fields that only a tested pupil has."""
 
 FOLLOW_UP_FIELDS: Final = (
+    "level_before",
     "found_by",
     "file_built",
     "carer_assigned",
@@ -88,7 +89,8 @@ class Record:
 
     Attributes not named like their field: `sitting` is 测次 (pass), `codebook` the SHA-256 (hex) of the
     codebook that coded the record, `factors_high` the ids of the factors that its comparators call high,
-    `total` the score as it came, `system` the school system that the stage derives from.
+    `total` the score as it came, `system` the school system that the stage derives from, `level_before` the
+    level of the latest earlier wave of the same school year, by the vault's own records (9 without one).
 
     Raises:
         RecordError: a code outside of its set, or fields that do not go together (module docstring).
@@ -117,6 +119,7 @@ class Record:
     factors_high: frozenset[str] = frozenset()
     critical: str = UNKNOWN
     level1: str = UNKNOWN
+    level_before: str = UNKNOWN
     found_by: str = UNKNOWN
     recheck: str = UNKNOWN
     recheck_by: str = UNKNOWN

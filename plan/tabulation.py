@@ -5,19 +5,24 @@ This is where the bounds of privacy.md are enforced, on the records and whatever
 1. A pupil is one record: a repeated `rec_key` is refused.
 2. The plan's consent policy is applied first; a grade that is not eligible is not counted at all.
 3. In each table a pupil adds 1 to at most one cell, or, over a set-valued dimension, 1 to each of at most
-   `touch` different cells: the first ones in cell order.
+   `touch` different cells: the first ones in cell order. In a table of sums a pupil adds a number from 0 to
+   hi - lo to at most one cell, whatever stands in the record (`amount_of`).
 4. A record that another codebook coded, or whose code the plan has no cell for, is refused, not left out.
+5. A roster attribute is the school's, from its entry in the plan's roster, never a pupil's.
 
 The counts are exact and never leave the vault; `scaled` is what noise is added to.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plan.dimensions import code_of, codes_of
+from plan.attributes import own_codes
+from plan.dimensions import code_of, codes_of, number_of
 from plan.errors import LayoutError, Problem, RecordError, phrase
 from plan.layout import Layout, TableLayout
 from plan.record import Record, apply_consent
@@ -25,20 +30,27 @@ from plan.scores import ScoreRange
 
 Counts = NDArray[np.int64]
 
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
-def tabulate(layout: Layout, records: Iterable[Record]) -> Counts:
+
+def tabulate(
+    layout: Layout, records: Iterable[Record], attributes: Mapping[str, str] = _NO_ATTRIBUTES
+) -> Counts:
     """Count records into the cells of a layout.
 
     Args:
         records: all pupils of one school and wave, in any order; the result does not depend on it.
+        attributes: of the school's entry in the plan's roster; the plan may use some of them.
 
     Returns:
-        Exact counts, shape (layout.cells,), int64, each 0 or more.
+        Exact counts (in a table of sums the exact sums), shape (layout.cells,), int64, each 0 or more.
 
     Raises:
         RecordError: rules 1 and 4 of the module; names the field, never the value or the pupil.
+        LayoutError: the school's value of an attribute is none that the plan lists.
     """
-    counters = [_Counter.of(table) for table in layout.tables]
+    own = own_codes(layout.scope.attributes, attributes)
+    counters = [_Counter.of(table, own) for table in layout.tables]
     counts = np.zeros(layout.cells, dtype=np.int64)
     seen: set[bytes] = set()
     for record in records:
@@ -52,8 +64,9 @@ def tabulate(layout: Layout, records: Iterable[Record]) -> Counts:
         counted = apply_consent(record, layout.consent)
         _check_record(layout, counted)
         for counter in counters:
+            amount = counter.amount_of(counted)
             for cell in counter.cells_of(counted):
-                counts[cell] += 1
+                counts[cell] += amount
     return counts
 
 
@@ -97,28 +110,37 @@ def _check_record(layout: Layout, record: Record) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """One table, ready for counting: for each dimension the offset of each code."""
+    """One table, ready for counting: for each dimension the offset of each code; `own` as in `own_codes`."""
 
     table: TableLayout
+    own: Mapping[str, str]
     filters: Mapping[str, frozenset[str]]
     steps: tuple[tuple[str, Mapping[str, int]], ...]
 
     @classmethod
-    def of(cls, table: TableLayout) -> "_Counter":
+    def of(cls, table: TableLayout, own: Mapping[str, str]) -> "_Counter":
         filters = {name: frozenset(kept) for name, kept in table.where if name != table.multi}
         steps = []
         stride = table.cells
         for name, codes in zip(table.dims, table.codes, strict=True):
             stride //= len(codes)
             steps.append((name, {code: at * stride for at, code in enumerate(codes)}))
-        return cls(table, filters, tuple(steps))
+        return cls(table, own, filters, tuple(steps))
+
+    def amount_of(self, record: Record) -> int:
+        """Return what a record adds to its cells: 1, or in a table of sums 0 to hi - lo."""
+        if self.table.range is None:
+            return 1
+        value = number_of(record, self.table.sum)
+        low, high = self.table.range
+        return 0 if value is None else min(max(_rounded(value), low), high) - low
 
     def cells_of(self, record: Record) -> list[int]:
-        """Return the different cells, in order, that a record adds 1 to; at most `touch`."""
+        """Return the different cells, in order, that a record adds to; at most `touch`."""
         instrument = self.table.instrument
         if instrument is not None and record.instrument != instrument.id:
             return []
-        if any(code_of(record, name) not in kept for name, kept in self.filters.items()):
+        if any(self._single(record, name) not in kept for name, kept in self.filters.items()):
             return []
         base = self.table.offset
         spread: list[int] = [0]
@@ -141,10 +163,18 @@ class _Counter:
     def _code_of(self, record: Record, name: str) -> str | None:
         """Return the record's code; None for a band without a score (then the identities do not hold)."""
         if name != "band":
-            return code_of(record, name)
+            return self._single(record, name)
         if self.table.instrument is None or record.total is None:
             return None
         return _band_of(self.table.instrument.total, record)
+
+    def _single(self, record: Record, name: str) -> str:
+        return self.own[name] if name in self.own else code_of(record, name)
+
+
+def _rounded(value: Decimal) -> int:
+    """Round half up, that is towards the higher number also below zero."""
+    return int((value + Decimal("0.5")).to_integral_value(ROUND_FLOOR))
 
 
 def _band_of(total: ScoreRange, record: Record) -> str:
