@@ -78,7 +78,7 @@ def asks_the_same(view: Published, other: Published) -> bool:
 
 def _overlap(table: TableLayout, other: TableLayout) -> bool:
     instruments = {row.instrument.id for row in (table, other) if row.instrument is not None}
-    if set(table.dims) != set(other.dims) or len(instruments) > 1:
+    if set(table.dims) != set(other.dims) or len(instruments) > 1 or table.sum != other.sum:
         return False
     kept, kept_there = _kept(table), _kept(other)
     return all(kept[name] & kept_there[name] for name in kept.keys() & kept_there.keys())

@@ -5,13 +5,13 @@
 2. One mask sum per subset of auditors, each compared with the digest in its opening. Which
    openings are used was decided by comparing all replicas (``round.choose_openers``).
 3. Unmask and centre-lift: exact signed integers in scaled units.
-4. Every cell v satisfies −z ≤ v ≤ scale·Σ bound_i + z with z = isqrt(196·s²·|S|) + 1, that is 14
-   standard deviations (false alarm < 2^-139). Otherwise the round is corrupt.
+4. Every cell v satisfies −z ≤ v ≤ scale·a·Σ bound_i + z with z = isqrt(196·s²·|S|) + 1, that is 14
+   standard deviations (false alarm < 2^-139), and a what one pupil adds to a cell at most: 1 in a
+   table of counts, hi − lo in one of sums. Otherwise the round is corrupt.
 
-``bound_i`` is a public upper bound of the pupils of school i, since a pupil adds at most 1 to a
-cell: the roster attribute ``pupils`` where a school has it, else ``school_bound`` of
-coordinator.toml (100,000: more than any school). It catches garbage, which is uniform over 64
-bits, not a school that lies within its size. Spec: docs/protocol.md "Combining".
+``bound_i`` is a public upper bound of the pupils of school i: the roster attribute ``pupils`` where
+a school has it, else ``school_bound`` of coordinator.toml (100,000: more than any school). It catches
+garbage, which is uniform over 64 bits, not a school that lies within its size. Spec: docs/protocol.md "Combining".
 """
 
 from __future__ import annotations
@@ -173,6 +173,7 @@ def tables_outside(
     for table in layout.tables:
         cells = values[table.offset : table.offset + table.cells]
         z = isqrt(_TAIL_SQ * table.noise.s2 * num_reports) + 1
-        if int(cells.min()) < -z or int(cells.max()) > table.noise.scale * pupils + z:
+        most = table.noise.scale * table.per_pupil * pupils
+        if int(cells.min()) < -z or int(cells.max()) > most + z:
             outside.append(table.id)
     return tuple(outside)
