@@ -11,7 +11,8 @@
 
 ``bound_i`` is a public upper bound of the pupils of school i: the roster attribute ``pupils`` where
 a school has it, else ``school_bound`` of coordinator.toml (100,000: more than any school). It catches
-garbage, which is uniform over 64 bits, not a school that lies within its size. Spec: docs/protocol.md "Combining".
+garbage, which is uniform over 64 bits, not a school that lies within its size.
+Spec: docs/protocol.md "Combining".
 """
 
 from __future__ import annotations
