@@ -26,8 +26,14 @@ class Neighbouring(StrEnum):
     ADD_REMOVE = "add-remove"
 
 
-def _sides(neighbouring: Neighbouring) -> int:
-    """Return how many contributions differ between neighbours: the old one, and the new one."""
+def sides(neighbouring: Neighbouring) -> int:
+    """Return how many contributions differ between neighbours: the old one, and the new one.
+
+    Every squared and absolute bound of this room is that number times what one contribution can be.
+
+    Raises:
+        SensitivityError: the relation is unknown.
+    """
     if not isinstance(neighbouring, Neighbouring):
         raise SensitivityError(
             f"neighbouring relation: found {neighbouring!r}, allowed are "
@@ -59,13 +65,13 @@ def count_table_sensitivity(cap: int, neighbouring: Neighbouring) -> int:
         16
     """
     _check_int("cap", cap, 1, MAX_CAP)
-    return _sides(neighbouring) * cap
+    return sides(neighbouring) * cap
 
 
 def count_table_l1_sensitivity(cap: int, neighbouring: Neighbouring) -> int:
     """Bound Delta_1 of a count table, in counts; arguments and errors as `count_table_sensitivity`."""
     _check_int("cap", cap, 1, MAX_CAP)
-    return _sides(neighbouring) * cap
+    return sides(neighbouring) * cap
 
 
 def numeric_sum_sensitivity(low: int, high: int, neighbouring: Neighbouring) -> int:
@@ -85,12 +91,12 @@ def numeric_sum_sensitivity(low: int, high: int, neighbouring: Neighbouring) -> 
     Raises:
         SensitivityError: the range is empty, reversed or wider than `MAX_RANGE`.
     """
-    return _sides(neighbouring) * _numeric_range(low, high) ** 2
+    return sides(neighbouring) * _numeric_range(low, high) ** 2
 
 
 def numeric_sum_l1_sensitivity(low: int, high: int, neighbouring: Neighbouring) -> int:
     """Bound Delta_1 of a table of numeric sums; arguments and errors as `numeric_sum_sensitivity`."""
-    return _sides(neighbouring) * _numeric_range(low, high)
+    return sides(neighbouring) * _numeric_range(low, high)
 
 
 def _numeric_range(low: int, high: int) -> int:
