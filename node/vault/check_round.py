@@ -13,7 +13,9 @@ Order; the first check that fails refuses the round, and nothing has been charge
 9.  cells and noise of the plan are what its tables make them, thresholds included; its codebooks are named
     by digest, except in a demo;
 10. what it really costs is at most what it says, and at most what the school allows for one round;
-11. its school year is that of its census date and has begun.
+11. its school year is that of its census date and has begun;
+12. it lists this node's own value of every roster attribute that it uses, and no table shows a group of fewer
+    than ``min_group`` schools of its roster.
 
 The account (``account.py``), the records and their identities (``tabulate.py``) come after this.
 Spec: docs/protocol.md "Checks elsewhere".
@@ -21,6 +23,7 @@ Spec: docs/protocol.md "Checks elsewhere".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,10 +32,14 @@ from crypto.sealing import verify_public_key
 from node.errors import Detail
 from node.vault.account import YearAccount
 from node.vault.enrol import Floors, load_floors
-from node.vault.errors import RoundRefusedError, _
+from node.vault.errors import RoundRefusedError, _, shown_as
 from node.vault.mirror import Mirror, Trusted
 from node.vault.parts import Parts
+from plan.attributes import own_codes
+from plan.errors import LayoutError
+from plan.groups import small_groups
 from plan.published import Published
+from plan.rules import MIN_GROUP_FLOOR
 from privacy.errors import PrivacyError
 from privacy.year_account import Charge, verify_year
 from protos.ledger import RoundLog
@@ -50,6 +57,7 @@ class CheckedRound:
         charge: what a release costs.
         account: the account of its school year, before it.
         now: the vault's clock at the check.
+        attributes: of this node's own entry in the plan's roster.
     """
 
     round_log: RoundLog
@@ -57,6 +65,7 @@ class CheckedRound:
     charge: Charge
     account: YearAccount
     now: datetime
+    attributes: Mapping[str, str]
 
 
 def check_round(parts: Parts, round_id: bytes) -> CheckedRound:
@@ -70,7 +79,7 @@ def check_round(parts: Parts, round_id: bytes) -> CheckedRound:
     round_log = find_round(parts.mirror, round_id)
     _check_cosigned(round_log, trusted)
     _check_pins(parts, round_log)
-    _check_own_entry(parts, round_log)
+    own = _check_own_entry(parts, round_log)
     _check_window(round_log, now)
     floors = load_floors(parts.store)
     _check_floors(floors, round_log)
@@ -79,10 +88,12 @@ def check_round(parts: Parts, round_id: bytes) -> CheckedRound:
     _check_codebooks(parts, published)
     _check_cost(floors, round_log, published)
     _check_year(published, now)
+    _check_attributes(published, own)
+    _check_groups(parts, round_log, published)
     document = published.document
     charge = Charge(round_id, document.school_year, published.rho)
     account = parts.account.read(document.school_year, floors.rho_year, parts.mirror)
-    return CheckedRound(round_log, published, charge, account, now)
+    return CheckedRound(round_log, published, charge, account, now, own)
 
 
 def find_round(mirror: Mirror, round_id: bytes) -> RoundLog:
@@ -180,7 +191,8 @@ def _check_pins(parts: Parts, round_log: RoundLog) -> None:
             )
 
 
-def _check_own_entry(parts: Parts, round_log: RoundLog) -> None:
+def _check_own_entry(parts: Parts, round_log: RoundLog) -> dict[str, str]:
+    """Check this node's entry in the plan's roster; give its attributes."""
     identity = parts.identity
     own = round_log.roster.node(identity.node)
     if own is None:
@@ -204,6 +216,7 @@ def _check_own_entry(parts: Parts, round_log: RoundLog) -> None:
             _("Ask the county for the reason."),
             node=identity.node,
         )
+    return dict(own.attributes)
 
 
 def _check_window(round_log: RoundLog, now: datetime) -> None:
@@ -320,6 +333,34 @@ def _check_year(published: Published, now: datetime) -> None:
             _("Check this computer's date, or ask the county."),
             reason=str(err),
         ) from None
+
+
+def _check_attributes(published: Published, own: Mapping[str, str]) -> None:
+    try:
+        own_codes(published.layout.scope.attributes, own)
+    except LayoutError as err:
+        raise RoundRefusedError(
+            _("the plan has no cells for this school (%(reason)s)"),
+            _("Tell the county: the roster's entry of this school, or the plan's list, has to be corrected."),
+            code="attribute-not-listed",
+            details={**shown_as("reason", err.phrase)},
+        ) from None
+
+
+def _check_groups(parts: Parts, round_log: RoundLog, published: Published) -> None:
+    schools = {node.id: dict(node.attributes) for node in round_log.roster.nodes}
+    least = max(round_log.terms.min_group, MIN_GROUP_FLOOR)
+    present = schools.keys() - parts.mirror.ledger.revoked_nodes
+    small = small_groups(published.layout, schools, present, least)
+    if small:
+        group = ", ".join(f"{key} = {value or '—'}" for key, value in min(small))
+        raise _refuse(
+            "group-too-small",
+            _("a table shows the schools with %(group)s, and the roster has fewer than %(least)d of them"),
+            _("Ask the county to leave this group out of the plan's tables."),
+            group=group,
+            least=least,
+        )
 
 
 def _refuse(code: str, message: str, advice: str, **details: Detail) -> RoundRefusedError:

@@ -31,7 +31,7 @@ def preview_round(parts: Parts, round_id: bytes) -> dict[str, Any]:
         VaultError: the same refusals as a release.
     """
     checked = check_round(parts, round_id)
-    exact = count_round(parts.store, checked.published)
+    exact = count_round(parts.store, checked.published, checked.attributes)
     after = checked.account.after(checked.charge)
     document, terms = checked.published.document, checked.round_log.terms
     return {

@@ -42,6 +42,7 @@ from node.vault.reports import (
     waiting_report,
 )
 from node.vault.tabulate import ExactTables, count_round
+from plan.attributes import own_codes
 from plan.published import Published
 from protos.fields import ZERO_DIGEST
 from protos.ledger import RoundLog
@@ -126,7 +127,7 @@ def _decide(
     """Count, and say whether the stored report stands or a new attempt may be made."""
     parts.mirror.catch_up()
     node, round_log = parts.identity.node, checked.round_log
-    exact = count_round(parts.store, checked.published, known)
+    exact = count_round(parts.store, checked.published, checked.attributes, known)
     if records and records != exact.record_set.digest.hex():
         raise RecordsError(
             _("the records have changed since the preview"),
@@ -292,8 +293,9 @@ def _report_record(
     checked: CheckedRound, draft: _Draft, header: str, commitment: bytes, by: str
 ) -> JournalRecord:
     """Everything that a replay needs, so that it does not depend on the mirror of the log."""
-    round_log = checked.round_log
+    round_log, listed = checked.round_log, checked.published.layout.scope.attributes
     counts = derivation.encode_measurement(draft.exact.counts)
+    used: dict[str, JsonInput] = {"attributes": {**own_codes(listed, checked.attributes)}} if listed else {}
     return JournalRecord(
         time=checked.now,
         subject=by,
@@ -310,5 +312,6 @@ def _report_record(
             "plan_body": encode_base64(round_log.plan.body),
             "rows": draft.exact.record_set.digest.hex(),
             "set": draft.exact.record_set.set_id,
+            **used,
         },
     )

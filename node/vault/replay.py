@@ -8,7 +8,7 @@ count, no key, no pupil. Every check reads its inputs anew:
 3.  ``master``       K is the one that the plan's roster commits to
 4.  ``approvals``    the journaled approvals give the digest in the header
 5.  ``records``      the stored rows are those of the journal
-6.  ``tables``       counted again, the rows give the journaled counts
+6.  ``tables``       counted again, with this node's roster attributes, the rows give the journaled counts
 7.  ``vector``       noise and masks drawn again give the vector in the header
 8.  ``seeds``        the seed commitments are the header's
 9.  ``input``        the input commitment is the header's
@@ -185,7 +185,13 @@ def _check_records(evidence: _Evidence) -> bool:
 def _check_tables(evidence: _Evidence) -> bool:
     journal, store = _require(evidence.journal), evidence.parts.store
     published = _require(evidence.published)
-    counts = count_records(published, read_records(store, read_set(store, evidence.stored.set_id)))
+    attributes = {str(name): str(value) for name, value in dict(journal.get("attributes", {})).items()}
+    round_log = evidence.parts.mirror.ledger.rounds.get(evidence.stored.round_id)
+    own = round_log.roster.node(evidence.parts.identity.node) if round_log else None
+    if own is not None and not attributes.items() <= dict(own.attributes).items():
+        return False
+    records = read_records(store, read_set(store, evidence.stored.set_id))
+    counts = count_records(published, records, attributes)
     evidence.counts = counts
     return encode_measurement(counts) == decode_base64(str(journal["counts"]))
 

@@ -1,12 +1,14 @@
 """From stored records to a round's exact tables, which exist nowhere but here.
 
 1. The current records of the plan's school year and wave, taken at its census date.
-2. Counted by the plan's layout; caps are enforced on the records, not on the plan's word.
+2. Counted by the plan's layout; caps and ranges are enforced on the records, not on the plan's word, and a
+   roster attribute is the one in this node's own entry.
 3. Every identity of the tables must hold, or nothing goes out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,12 +39,18 @@ class ExactTables:
     x: NDArray[np.int64] = field(repr=False)
 
 
-def count_round(store: VaultStore, published: Published, known: ExactTables | None = None) -> ExactTables:
+def count_round(
+    store: VaultStore,
+    published: Published,
+    attributes: Mapping[str, str],
+    known: ExactTables | None = None,
+) -> ExactTables:
     """Count the current records by a round's plan.
 
     Args:
         store: the record file.
         published: the round's plan.
+        attributes: of this node's entry in the plan's roster.
         known: what was counted just before by the same plan; given back if the current set is still that one.
 
     Raises:
@@ -70,18 +78,20 @@ def count_round(store: VaultStore, published: Published, known: ExactTables | No
         )
     if known is not None and known.record_set == record_set:
         return known
-    counts = count_records(published, read_records(store, record_set))
+    counts = count_records(published, read_records(store, record_set), attributes)
     return ExactTables(record_set, counts, scaled(published.layout, counts))
 
 
-def count_records(published: Published, records: tuple[Record, ...]) -> NDArray[np.int64]:
-    """Count records by a plan and check every identity; int64, shape (cells,).
+def count_records(
+    published: Published, records: tuple[Record, ...], attributes: Mapping[str, str]
+) -> NDArray[np.int64]:
+    """Count records by a plan and check every identity; int64, shape (cells,); arguments as `count_round`.
 
     Raises:
         RecordsError: a record does not fit the plan, or an identity does not hold.
     """
     try:
-        counts = tabulate(published.layout, records)
+        counts = tabulate(published.layout, records, attributes)
         broken = violated(published.layout, counts)
     except PlanError as err:
         raise RecordsError(
