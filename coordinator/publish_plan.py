@@ -2,11 +2,11 @@
 
 Rules:
 1. ``min_reports = auto`` becomes max(5, ⌈0.8 · independent operators⌉); a plan that needs more
-   than there are is refused.
+   than there are is refused. ``ladder = auto`` becomes the tiers for as many operators.
 2. (n, t, f, q) is one of the roster's tuples; its n auditors are named, or the first n of the
    roster in its order.
-3. Noise (scale, s², digest of the thresholds) is computed here from the plan's ρ, and recomputed
-   by every node and auditor.
+3. Noise (scale, s², digest of the thresholds; of each component of a ladder) is computed here
+   from the plan's ρ, and recomputed by every node and auditor.
 4. Publishing the same plan again while its round is unfinished gives the same round.
 
 The round's id is the digest of the plan statement.
@@ -23,8 +23,8 @@ from plan.document import PlanDocument, encode_body, terms_of
 from plan.errors import PlanError, phrase
 from plan.groups import small_groups
 from plan.layout import Layout, build_layout
+from plan.published import noise_rows, step_rows
 from plan.publishing import check_publishable, resolve
-from privacy.discrete_gaussian import Sampler
 from privacy.errors import PrivacyError
 from protos.bodies import RosterBody
 from protos.errors import ProtocolError
@@ -73,10 +73,7 @@ def _statement(view: View, home: Home, draft: PlanDocument, auditors: Sequence[s
         document = resolve(draft, _num_operators(ledger))
         check_publishable(document, is_demo=home.config.kind == "demo")
         layout, terms, body = build_layout(document), terms_of(document), encode_body(document)
-        noise = tuple(
-            (table.id, table.noise.scale, table.noise.s2, Sampler(table.noise.s2).digest)
-            for table in layout.tables
-        )
+        noise, steps = noise_rows(layout), step_rows(layout)
     except (PlanError, PrivacyError) as err:
         raise PlanRefusedError(err) from err
     row = (terms.num_auditors, terms.threshold, terms.collude, terms.quorum)
@@ -99,6 +96,8 @@ def _statement(view: View, home: Home, draft: PlanDocument, auditors: Sequence[s
             closes=terms.closes,
             cells=layout.cells,
             noise=noise,
+            tiers=terms.tiers,
+            steps=steps,
             body=body_ref(body),
         )
     except ProtocolError as err:

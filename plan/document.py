@@ -163,6 +163,7 @@ class PlanDocument:
     collude: int
     quorum: int
     min_reports: int | None
+    tiers: tuple[int, ...] | None = ()
     colluding_schools: int
     min_group: int
     rho: Fraction

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
-from plan.document import PlanDocument
+from plan.document import PlanDocument, terms_of
 from plan.errors import LayoutError, Problem, phrase
 from plan.instrument import Instrument
 from plan.table_spec import Range, Scope, TableSpec, Where
 from privacy.accountant import ClaimInput, TableNoise, claimed_rho, size_noise, table_rho
 from privacy.errors import NoiseParameterError
+from privacy.ladder import tier_of
 from privacy.sensitivity import (
     Neighbouring,
     count_table_l1_sensitivity,
@@ -42,7 +43,9 @@ class TableLayout:
         where: filters on the pupils, as in the plan.
         multi: its set-valued dimension, or "".
         instrument: the instrument that it counts, or None for all.
-        noise: scale, variance per school and its share of rho.
+        noise: scale, variance per school (with a turnout ladder: of each component) and its share of rho.
+        tiers: h, m_1 .. m_L of the turnout ladder; empty without one.
+        colluding_schools: schools that are not counted on for the tiers.
         sum, range: the number of the record that its cells add up and its clamp; "" and None for counts.
     """
 
@@ -62,6 +65,8 @@ class TableLayout:
     multi: str
     instrument: Instrument | None
     noise: TableNoise
+    tiers: tuple[int, ...] = ()
+    colluding_schools: int = 0
     sum: str = ""
     range: Range | None = None
 
@@ -78,15 +83,27 @@ class TableLayout:
     @property
     def claim(self) -> ClaimInput:
         """What its cost depends on."""
-        return ClaimInput(self.delta_sq, self.delta_1, self.noise.scale, self.noise.s2, self.cells)
+        noise = self.noise
+        return ClaimInput(
+            self.delta_sq, self.delta_1, noise.scale, noise.s2, self.cells, noise.steps, self.tiers
+        )
 
-    def released_variance(self, reports_in: int) -> Fraction:
+    def tier(self, operators: int) -> int:
+        """Return the tier that the reports of so many independent operators give; 0 without a ladder."""
+        return tier_of(self.tiers, operators - self.colluding_schools)
+
+    def released_variance(self, reports_in: int, tier: int | None = None) -> Fraction:
         """Return the variance of the noise in one released cell, in counts squared, exactly.
 
         Args:
             reports_in: |S|, the schools whose noise is in the sum.
+            tier: of the round's close; None for what `reports_in` schools of as many operators give.
+
+        Raises:
+            NoiseParameterError: the plan's ladder has no such tier.
         """
-        return Fraction(reports_in * self.noise.s2, self.noise.scale**2)
+        at = self.tier(reports_in) if tier is None else tier
+        return Fraction(reports_in * self.noise.left_at(at), self.noise.scale**2)
 
     def keys(self, index: int) -> dict[str, str]:
         """Return the codes of a cell by dimension; `index` counts from 0 within the table.
@@ -141,6 +158,8 @@ class Layout:
         neighbouring: the relation that the sensitivities hold for.
         consent: the plan's consent policy, applied to every record before it is counted.
         scope: eligible grades, school systems and instruments.
+        tiers: h, m_1 .. m_L of the turnout ladder, in honest schools; empty without one.
+        colluding_schools: how many more operators than m_k must be in S for tier k.
     """
 
     cells: int
@@ -149,6 +168,21 @@ class Layout:
     neighbouring: Neighbouring
     consent: str
     scope: Scope
+    tiers: tuple[int, ...] = ()
+    colluding_schools: int = 0
+
+    @property
+    def num_vectors(self) -> int:
+        """Vectors of a report: y, and with a ladder one for each step w_1 .. w_L."""
+        return max(len(self.tiers), 1)
+
+    def tier(self, operators: int) -> int:
+        """Return the tier of a round that so many independent operators are in; 0 without a ladder.
+
+        It is the highest k with m_k <= operators - colluding_schools: an operator of several schools is
+        counted once, as it is for `min_reports`.
+        """
+        return tier_of(self.tiers, operators - self.colluding_schools)
 
     def table(self, table_id: str) -> TableLayout:
         """Return a table by its id; LayoutError when there is none."""
@@ -177,7 +211,7 @@ def build_layout(plan: PlanDocument) -> Layout:
     """Compute the layout of a plan.
 
     Raises:
-        DocumentError: `min_reports` is still `auto`.
+        DocumentError: `min_reports` or `ladder` is still `auto`.
         LayoutError: a table's share of rho needs noise that the mechanism does not cover.
     """
     total_weight = sum((table.weight for table in plan.tables), Fraction(0))
@@ -188,16 +222,35 @@ def build_layout(plan: PlanDocument) -> Layout:
         table = _lay_out(plan, spec, offset, noise)
         tables.append(table)
         offset = table.end
-    return Layout(offset, tuple(tables), plan.noise_schools, plan.neighbouring, plan.consent, plan.scope)
+    return Layout(
+        offset,
+        tuple(tables),
+        plan.noise_schools,
+        plan.neighbouring,
+        plan.consent,
+        plan.scope,
+        _tiers(plan),
+        plan.colluding_schools,
+    )
+
+
+def _tiers(plan: PlanDocument) -> tuple[int, ...]:
+    """Return h, m_1 .. m_L, or nothing without a ladder."""
+    tiers = terms_of(plan).tiers
+    return (plan.noise_schools, *tiers) if tiers else ()
 
 
 def _size(plan: PlanDocument, spec: TableSpec, rho: Fraction) -> TableNoise:
     try:
-        return size_noise(_sensitivities(spec, plan.neighbouring)[0], rho, plan.noise_schools)
+        return size_noise(_sensitivities(spec, plan.neighbouring)[0], rho, plan.noise_schools, _tiers(plan))
     except NoiseParameterError as err:
         found = phrase("a share of rho of %(rho)s", rho=str(rho))
         advice = phrase("change its weight, or the plan's rho or min_reports")
         allowed = phrase("a share that gives 3 <= s <= 4096 per school")
+        if plan.tiers:
+            advice = phrase(
+                "change its weight, the plan's rho or min_reports, or take tiers out of the ladder"
+            )
         raise LayoutError(Problem(f"tables.{spec.id}.weight", found, allowed, advice)) from err
 
 
@@ -234,6 +287,8 @@ def _lay_out(plan: PlanDocument, spec: TableSpec, offset: int, noise: TableNoise
         multi=spec.multi,
         instrument=scope.instrument_for(spec) if spec.instrument or spec.is_scored else None,
         noise=noise,
+        tiers=_tiers(plan),
+        colluding_schools=plan.colluding_schools,
         sum=spec.sum,
         range=spec.range,
     )

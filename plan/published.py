@@ -16,7 +16,10 @@ from plan.layout import Layout, build_layout
 from privacy.discrete_gaussian import Sampler
 
 NoiseRow = tuple[str, int, int, bytes]
-"""Table, scale, variance in scaled units, SHA-256 of the sampler's thresholds."""
+"""Table, scale, variance in scaled units, SHA-256 of the sampler's thresholds; with a ladder those of z_0."""
+
+StepRow = tuple[str, int, int, bytes]
+"""Table, step k of the ladder from 1, variance of w_k in scaled units, SHA-256 of its thresholds."""
 
 
 class PlanStatement(Protocol):
@@ -70,6 +73,14 @@ class PlanStatement(Protocol):
     def noise(self) -> Sequence[NoiseRow]:
         """Noise lines stated."""
 
+    @property
+    def tiers(self) -> tuple[int, ...]:
+        """m_1 .. m_L of a turnout ladder."""
+
+    @property
+    def steps(self) -> Sequence[StepRow]:
+        """Noise lines of the ladder's steps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -80,12 +91,14 @@ class Published:
         layout: where each table stands in the vector, and its noise.
         noise: the noise line that each table must have, in order.
         rho: what the round really costs a pupil (zCDP), recomputed, rounded up.
+        steps: the lines of the ladder's steps, table by table; none without a ladder.
     """
 
     document: PlanDocument
     layout: Layout
     noise: tuple[NoiseRow, ...]
     rho: Fraction
+    steps: tuple[StepRow, ...] = ()
 
 
 def terms_of_statement(statement: PlanStatement) -> Terms:
@@ -101,6 +114,7 @@ def terms_of_statement(statement: PlanStatement) -> Terms:
         rho=statement.rho,
         opens=statement.opens,
         closes=statement.closes,
+        tiers=statement.tiers,
     )
 
 
@@ -118,18 +132,28 @@ def read_published(statement: PlanStatement, body: bytes) -> Published:
 def _read(terms: Terms, body: bytes) -> Published:
     document = from_published(body, terms)
     layout = build_layout(document)
-    return Published(document, layout, noise_rows(layout), layout.claimed_rho)
+    return Published(document, layout, noise_rows(layout), layout.claimed_rho, step_rows(layout))
 
 
 def noise_rows(layout: Layout) -> tuple[NoiseRow, ...]:
     """Compute the noise lines that a plan with this layout must state."""
     return tuple(
-        (table.id, table.noise.scale, table.noise.s2, thresholds_sha256(table.noise.s2))
+        (table.id, table.noise.scale, z_0, thresholds_sha256(z_0))
         for table in layout.tables
+        for z_0 in table.noise.components[:1]
     )
 
 
-@lru_cache(maxsize=64)
+def step_rows(layout: Layout) -> tuple[StepRow, ...]:
+    """Compute the lines of the steps that a plan with this layout must state; none without a ladder."""
+    return tuple(
+        (table.id, place, s2, thresholds_sha256(s2))
+        for table in layout.tables
+        for place, s2 in enumerate(table.noise.steps, start=1)
+    )
+
+
+@lru_cache(maxsize=1024)
 def thresholds_sha256(s2: int) -> bytes:
     """Recompute the digest of the sampler's thresholds for one variance (scaled units)."""
     return Sampler(s2).digest
@@ -154,6 +178,13 @@ def disagreement(statement: PlanStatement, published: Published) -> tuple[str, s
                 f"table {expected[0]}: scale {expected[1]} and s2 {expected[2]} with their thresholds follow "
                 f"from the plan, it says {found[0]} {found[1]} {found[2]}",
             )
+    if tuple(statement.steps) != published.steps:
+        missing = next((row for row in published.steps if row not in statement.steps), None)
+        return "wrong-noise", (
+            f"table {missing[0]}, step {missing[1]}: s2 {missing[2]} with its thresholds follows from the plan"
+            if missing
+            else f"expected {len(published.steps)} step lines, found {len(statement.steps)}"
+        )
     if published.rho > statement.rho:
         return (
             "wrong-rho",

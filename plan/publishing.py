@@ -1,7 +1,7 @@
 """From a draft to a plan that may be published: fit it to the county, then check that nothing is open.
 
 1. `use_codebook` or `pin_codebook`: the codebook that the schools import with.
-2. `resolve`: `min_reports` for the number of enrolled schools.
+2. `resolve`: `min_reports` and the tiers of a turnout ladder for the number of enrolled schools.
 3. `check_publishable`: nothing is left to be decided.
 """
 
@@ -12,13 +12,22 @@ from plan.codebook import Codebook
 from plan.document import PlanDocument, terms_of
 from plan.errors import DocumentError, Phrase, Problem, phrase, raise_if
 from plan.instrument import instrument_of, pin
+from privacy.ladder import choose_tiers
 
 
 def resolve(plan: PlanDocument, num_nodes: int) -> PlanDocument:
-    """Set `min_reports` for a number of schools: `auto` becomes max(5, ceil(0.8 * num_nodes)).
+    """Set `min_reports` and `ladder` for a number of schools.
+
+    A `min_reports` of `auto` becomes max(5, ceil(0.8 * num_nodes)); a `ladder` of `auto` becomes the tiers of
+    `privacy.ladder.choose_tiers`.
+
+    Args:
+        plan: the draft.
+        num_nodes: independent operators enrolled.
 
     Raises:
-        DocumentError: the plan needs more reports than there are schools, so that it could never open.
+        DocumentError: the plan needs more reports than there are schools, so that it could never open, or its
+            ladder has a tier that is never reached.
     """
     auto = max(rules.MIN_REPORTS_FLOOR, -(-4 * num_nodes // 5))
     needed = auto if plan.min_reports is None else plan.min_reports
@@ -28,7 +37,19 @@ def resolve(plan: PlanDocument, num_nodes: int) -> PlanDocument:
         )
         allowed = phrase("at most the number of schools")
         raise DocumentError(Problem("trust.min_reports", found, allowed))
-    return replace(plan, min_reports=needed)
+    resolved = replace(plan, min_reports=needed)
+    return replace(resolved, tiers=_tiers(resolved, needed, num_nodes))
+
+
+def _tiers(plan: PlanDocument, min_reports: int, num_nodes: int) -> tuple[int, ...]:
+    colluding = plan.colluding_schools
+    if plan.tiers is None:
+        return choose_tiers(min_reports - colluding, colluding, num_nodes)
+    if plan.tiers and plan.tiers[-1] > num_nodes - colluding:
+        found = phrase("the highest tier %(tier)s", tier=plan.tiers[-1])
+        allowed = phrase("at most %(most)s: schools enrolled - colluding_schools", most=num_nodes - colluding)
+        raise DocumentError(Problem("trust.ladder", found, allowed))
+    return plan.tiers
 
 
 def pin_codebook(plan: PlanDocument, codebook: Codebook) -> PlanDocument:

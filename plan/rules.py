@@ -5,12 +5,14 @@ Spec: protocol.md, "Parameters"; privacy.md, "The claim".
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from crypto.errors import ParameterError
 from crypto.replication import validate_parameters
 from plan.codes import school_year_of
 from plan.errors import Problem, phrase
+from privacy.ladder import MAX_STEPS
 
 MIN_REPORTS_FLOOR: Final = 5
 MIN_GROUP_FLOOR: Final = 5
@@ -41,6 +43,22 @@ def reports_problems(min_reports: int | None, colluding_schools: int) -> Iterato
         found = phrase("%(schools)s of %(reports)s reports", schools=colluding_schools, reports=min_reports)
         most = phrase("at most min_reports - %(least)s", least=MIN_NOISE_SCHOOLS)
         yield Problem("trust.colluding_schools", found, most)
+
+
+def ladder_problems(
+    tiers: tuple[int, ...], min_reports: int | None, colluding_schools: int
+) -> Iterator[Problem]:
+    """Yield what is wrong with the tiers above h of a turnout ladder; none are no ladder."""
+    lowest = 1 if min_reports is None else min_reports - colluding_schools + 1
+    values = (lowest - 1, *tiers, MAX_REPORTS + 1)
+    if len(tiers) > MAX_STEPS or any(low >= high for low, high in pairwise(values)):
+        found = phrase("the tiers %(tiers)s", tiers=", ".join(map(str, tiers[: MAX_STEPS + 1])))
+        allowed = phrase(
+            "at most %(most)s rising numbers of honest schools, the first above min_reports - "
+            "colluding_schools",
+            most=MAX_STEPS,
+        )
+        yield Problem("trust.ladder", found, allowed)
 
 
 def window_problems(

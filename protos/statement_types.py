@@ -19,6 +19,7 @@ from protos.statement_base import (
     MAX_ATTEMPT,
     MAX_AUDITORS,
     MAX_CELLS,
+    MAX_STEPS,
     PARTIES,
     ROUND_KEY_BYTES,
     SUBSET,
@@ -89,7 +90,11 @@ class NoiseLine:
 @dataclass(frozen=True, slots=True)
 class Plan(StatementBase):
     """What is collected (the body), and under which terms (here). The round's id is the digest of
-    this text. Signed by the coordinator."""
+    this text. Signed by the coordinator.
+
+    `tiers` are the honest schools m_1 .. m_L of a turnout ladder, and `steps` its noise: table, step from 1,
+    variance in scaled units, digest of the thresholds. Without a ladder neither has a line.
+    """
 
     TYPE: ClassVar[str] = "plan"
     HAS_BODY: ClassVar[bool] = True
@@ -104,11 +109,13 @@ class Plan(StatementBase):
         one("min_reports", COUNT),
         one("colluding_schools", COUNT),
         one("min_group", COUNT),
+        many("tiers", "tier", COUNT),
         one("rho", RATIONAL),
         one("opens", TIME),
         one("closes", TIME),
         one("cells", number(1, MAX_CELLS)),
         many("noise", "noise", TABLE, number(1, 2**40), number(1, 2**24), DIGEST),
+        many("steps", "step", TABLE, number(1, MAX_STEPS), number(1, 2**24), DIGEST),
     )
     federation: str
     serial: int
@@ -126,6 +133,13 @@ class Plan(StatementBase):
     cells: int
     noise: tuple[tuple[str, int, int, bytes], ...]
     body: BodyRef
+    tiers: tuple[int, ...] = ()
+    steps: tuple[tuple[str, int, int, bytes], ...] = ()
+
+    @property
+    def num_vectors(self) -> int:
+        """Vectors in a report: y, and with a turnout ladder one for each step."""
+        return 1 + len(self.tiers)
 
     @property
     def noise_lines(self) -> tuple[NoiseLine, ...]:
