@@ -17,6 +17,7 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``release`` | round, by, records | the stored report |
 | ``hold`` | on | whether sending is held |
 | ``status`` | | everything that this node knows |
+| ``budget`` | year | the account of a school year as a meter: costs, risks, what is left |
 | ``receipt`` | round | blob ``receipt``: a tlog-proof |
 | ``recompute`` | round, attempt | the numbered checks of a replay |
 | ``check_store`` | | damaged pages, and whether the journal's chain is whole |
@@ -31,6 +32,7 @@ from datetime import datetime
 from typing import Any
 
 from node.vault.account import Account
+from node.vault.budget import budget
 from node.vault.check_round import find_round
 from node.vault.enrol import (
     Identity,
@@ -44,7 +46,7 @@ from node.vault.enrol import (
     parse_floors,
     tighten_floors,
 )
-from node.vault.errors import CommandError, _
+from node.vault.errors import CommandError, _, shown_as
 from node.vault.import_records import import_records, target_of_plan, target_of_values
 from node.vault.journal import Entropy, Journal, JournalRecord
 from node.vault.parts import Parts
@@ -57,6 +59,9 @@ from node.vault.replay import replay_report
 from node.vault.run_desk import HOLD_SETTING, RunDesk
 from node.vault.status import list_rounds, node_status, record_set_values, report_values
 from node.vault.store import VaultStore
+from plan.errors import phrase
+from privacy.errors import PrivacyError
+from privacy.year_account import first_year
 from protos.card import fingerprint
 
 DIGEST_BYTES = 32
@@ -121,6 +126,7 @@ class Desk(RunDesk):
             "release": self._release,
             "hold": self._hold,
             "status": self._status,
+            "budget": self._budget,
             "receipt": self._receipt,
             "recompute": self._recompute,
             "check_store": self._check_store,
@@ -232,6 +238,11 @@ class Desk(RunDesk):
             return values | {"fingerprint": "", "clock": self._clock.now().isoformat(), "rounds": []}, {}
         return node_status(self._enrolled(), pinned[1], is_held=self._is_held()), {}
 
+    def _budget(self, fields: _Fields, _files: Mapping[str, bytes]) -> Answer:
+        fields.allow("year")
+        year = fields.school_year("year") if fields.has("year") else ""
+        return budget(self._enrolled(), year), {}
+
     def _receipt(self, fields: _Fields, _files: Mapping[str, bytes]) -> Answer:
         fields.allow("round")
         receipt = make_receipt(self._enrolled(), fields.digest("round"))
@@ -328,6 +339,18 @@ class _Fields:
         if not isinstance(value, dict):
             raise _bad_field(name, _("an object"))
         return value
+
+    def school_year(self, name: str) -> str:
+        try:
+            year = self.text(name, 64)
+            first_year(year)
+        except PrivacyError:
+            raise CommandError(
+                _("%(field)s: expected %(expected)s"),
+                _("Correct the value and run the command again."),
+                details={"field": name, **shown_as("expected", phrase("a school year such as 2026-2027"))},
+            ) from None
+        return year
 
     def digest(self, name: str) -> bytes:
         value = self.values.get(name)
