@@ -1,32 +1,32 @@
 """Identities between the tables of a plan: sums of cells that must be equal, or one not above the other.
 
-They follow from the record's rules alone, so a vault checks its exact counts against them before it masks,
-and the estimator may use them on noisy ones:
+They follow from the record's rules alone (`plan.populations`), so a vault checks its exact counts against
+them before it masks, and the estimator uses the equalities on noisy ones:
 
-1. Two tables over the same pupils have equal sums, for each grade or stage where both have it.
-2. A table over the dispositions D equals the part of a table with a disposition column that lies in D. In a
-   table of the tested (1 and 2) the levels 0 to 3 are the valid tests and 9 is the invalid ones.
-3. Over a set-valued dimension each single code is at most the sum of those pupils; so is a table of one
-   instrument among several.
+1. Two groups of cells of two tables that count the same pupils have equal sums. The groups are the finest
+   ones: fact by fact, parts of the two tables that share pupils belong together, and a group is valid only
+   if neither table counts pupils there that the other does not. With 六三 and 五四 schools in one plan
+   grade 6 is of two stages: primary and junior are then compared as one.
+2. A cell that no pupil can be in is 0.
+3. Over a set-valued dimension each single code is at most the sum of the pupils it is about; so is a table
+   of one instrument among several.
 
-With 六三 and 五四 schools in one plan grade 6 is of two stages: primary and junior are then compared as one.
+A table that sums a number of the record takes no part: its cells count nobody. A table of score bands wants a
+score of every valid test; a file without scores is refused by rule 1, before anything is masked.
 
 Spec: the tables of autumn-full: ΣA2 = ΣA3 = ΣA4 = ΣA5 = A1[1, 2], ΣA7 = A1[1], each A6 ≤ A2 of valid tests.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, permutations, product
 
 import numpy as np
 
-from plan.codes import DISPOSITION, STAGE, TESTED, UNKNOWN, VALID, stage_of
-from plan.dimensions import DIMENSIONS
 from plan.layout import Layout, TableLayout
-from plan.table_spec import Scope
+from plan.populations import PLACE, Axis, Part, Populations, members
 from plan.tabulation import Counts, check_vector
-
-_PLACES = ("grade", "stage")
+from privacy.least_squares import Equality
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Identity:
 
     Attributes:
         name: such as `A2 = A1 [grade 4]`; stable, holds no count.
-        left, right: positions in the vector, ascending.
+        left, right: positions in the vector, ascending; without any on the right `left` is 0.
         is_equality: else left ≤ right.
     """
 
@@ -64,126 +64,137 @@ def violated(layout: Layout, counts: Counts) -> tuple[str, ...]:
 
 
 def identities(layout: Layout) -> tuple[Identity, ...]:
-    """Return the identities of a plan's tables: each table against every one that determines its sums."""
-    classes = _stage_classes(layout.scope)
-    found: list[Identity] = []
-    for table in layout.tables:
-        for other in layout.tables:
-            if other is not table and _is_determined(table, other):
-                found += _compare(table, other, classes, layout)
+    """Return the identities of a plan's tables: the zeros, then each table with each one before it.
+
+    An equality is listed once for a pair of tables, those of a pair may follow from those of others.
+    """
+    pupils = Populations(layout)
+    tables = [table for table in layout.tables if not table.sum]
+    plain = [table for table in tables if not table.multi]
+    found = [identity for table in tables for identity in _zeros(table, pupils)]
+    for earlier, later in combinations(plain, 2):
+        found += _equal(later, earlier, pupils)
+    for table, other in permutations(tables, 2):
+        if not other.multi and (table.multi or table.instrument is not None):
+            found += _at_most(table, other, pupils)
     return tuple(found)
 
 
-def _people(table: TableLayout) -> frozenset[str] | None:
-    """Return the dispositions whose pupils a table counts; None when it filters by more than that."""
-    kept = dict(table.where)
-    others = kept.keys() - {"disposition", table.multi}
-    if others or set(kept) & {table.multi}:
-        return None
-    return frozenset(kept.get("disposition", DISPOSITION))
+def equalities(layout: Layout) -> list[Equality]:
+    """Return the equalities among a plan's identities, for `privacy.least_squares`."""
+    return [(item.left, item.right) for item in identities(layout) if item.is_equality]
 
 
-def _is_determined(table: TableLayout, other: TableLayout) -> bool:
-    """Say whether a part of `other` counts exactly the pupils of `table`."""
-    mine, theirs = _people(table), _people(other)
-    if mine is None or theirs is None or other.multi or other.instrument is not None:
-        return False
-    if mine == theirs:  # the later one of two equals follows from the earlier one
-        return other.offset < table.offset or bool(table.multi)
-    if "disposition" in other.dims:
-        return mine < theirs
-    return "level" in other.dims and theirs == set(TESTED) and mine in ({VALID}, {"2"})
+def _zeros(table: TableLayout, pupils: Populations) -> Iterator[Identity]:
+    for index in pupils.zeros(table):
+        place = ", ".join(f"{name} {code}" for name, code in table.keys(index).items())
+        yield Identity(f"{table.id} = 0 [{place}]", (table.offset + index,), (), True)
 
 
-def _compare(
-    table: TableLayout, other: TableLayout, classes: Mapping[str, str], layout: Layout
-) -> Iterator[Identity]:
-    """Yield the identities of one table with the one that determines it."""
-    mine = _people(table) or frozenset()
-    by_place = all(any(name in item.dims for name in _PLACES) for item in (table, other))
-    shared = [
-        name
-        for name in table.dims
-        if name in other.dims and not DIMENSIONS[name].is_set and name not in (*_PLACES, "disposition")
+def _equal(table: TableLayout, other: TableLayout, pupils: Populations) -> Iterator[Identity]:
+    """Yield the groups of cells of two tables that count the same pupils."""
+    axes = [
+        [meet for meet in _meets(table, other, fact, pupils) if meet.left_kinds == meet.right_kinds]
+        for fact in _facts(table, other, pupils)
     ]
-    key_of = _KeyOf(
-        shared=tuple(shared),
-        by_place=by_place,
-        by_grade=by_place and "grade" in table.dims and "grade" in other.dims,
-        by_validity=mine == set(TESTED) and "level" not in shared and _tells(table) and _tells(other),
-        classes=classes,
-    )
-    left = _groups(table, key_of, frozenset(DISPOSITION), table.multi)
-    right = _groups(other, key_of, mine, "")
-    is_whole = table.instrument is None or len(layout.scope.instruments) == 1
-    sign = "=" if is_whole and not table.multi else "<="
-    for key, cells in left.items():
-        *at, member = key
-        place = ", ".join(text for text in (*at, member) if text)
-        name = f"{table.id} {sign} {other.id}" + (f" [{place}]" if place else "")
-        yield Identity(name, tuple(cells), tuple(right.get((*at, ""), [])), sign == "=")
+    for meets in product(*axes):
+        left = _cells(table, [meet.left for meet in meets])
+        right = _cells(other, [meet.right for meet in meets])
+        yield Identity(_name(f"{table.id} = {other.id}", meets, axes), left, right, True)
 
 
-def _tells(table: TableLayout) -> bool:
-    """Say whether a cell of the table tells a valid test from an invalid one."""
-    return "disposition" in table.dims or "level" in table.dims
-
-
-def _validity_of(codes: Mapping[str, str]) -> str:
-    """Return the disposition that a cell of the tested tells: 1 or 2."""
-    return codes["disposition"] if "disposition" in codes else "2" if codes["level"] == UNKNOWN else VALID
+def _at_most(table: TableLayout, other: TableLayout, pupils: Populations) -> Iterator[Identity]:
+    """Yield for each code of a set-valued table, or for one instrument, the groups that cover its pupils."""
+    axes = [
+        [meet for meet in _meets(table, other, fact, pupils) if meet.left_kinds <= meet.right_kinds]
+        for fact in _facts(table, other, pupils)
+    ]
+    for meets in product(*axes):
+        if not table.multi and all(meet.left_kinds == meet.right_kinds for meet in meets):
+            continue  # an equality
+        right = _cells(other, [meet.right for meet in meets])
+        for code, step in members(table).items():
+            words = f"{table.multi} {code}" if table.multi else ""
+            left = tuple(cell + step for cell in _cells(table, [meet.left for meet in meets]))
+            yield Identity(_name(f"{table.id} <= {other.id}", meets, axes, words), left, right, False)
 
 
 @dataclass(frozen=True, slots=True)
-class _KeyOf:
-    """What two tables are compared by: shared dimensions, grade or stage, valid or not."""
+class _Meet:
+    """Parts of two tables, of one fact, that belong together, and what to call them.
 
-    shared: tuple[str, ...]
-    by_place: bool
-    by_grade: bool
-    by_validity: bool
-    classes: Mapping[str, str]
+    Attributes:
+        left, right: the parts of each table.
+        words: such as `stage junior`.
+        rank: place of the words in a name.
+    """
 
-    def __call__(self, codes: Mapping[str, str]) -> tuple[str, ...]:
-        parts = [f"{name} {codes[name]}" for name in self.shared]
-        if self.by_grade:
-            parts.append(f"grade {codes['grade']}")
-        elif self.by_place:
-            parts.append(f"stage {self.classes[codes['stage'] if 'stage' in codes else codes['grade']]}")
-        if self.by_validity:
-            parts.append(f"disposition {_validity_of(codes)}")
-        return tuple(parts)
+    left: tuple[Part, ...]
+    right: tuple[Part, ...]
+    words: str
+    rank: int
 
+    @property
+    def left_kinds(self) -> frozenset[tuple[str, ...]]:
+        """The pupils of the left side."""
+        return frozenset().union(*(part.kinds for part in self.left))
 
-def _groups(
-    table: TableLayout, key_of: _KeyOf, people: frozenset[str], multi: str
-) -> dict[tuple[str, ...], list[int]]:
-    """Group a table's cells by what is compared; cells of other pupils than `people` are left out."""
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for index, values in enumerate(product(*table.codes)):
-        codes = dict(zip(table.dims, values, strict=True))
-        if _is_among(codes, table, people):
-            key = (*key_of(codes), f"{multi} {codes[multi]}" if multi else "")
-            groups.setdefault(key, []).append(table.offset + index)
-    return groups
+    @property
+    def right_kinds(self) -> frozenset[tuple[str, ...]]:
+        """The pupils of the right side."""
+        return frozenset().union(*(part.kinds for part in self.right))
 
 
-def _is_among(codes: Mapping[str, str], table: TableLayout, people: frozenset[str]) -> bool:
-    """Say whether a cell counts pupils of these dispositions, as far as its codes tell."""
-    if "disposition" in codes:
-        return codes["disposition"] in people
-    mine = _people(table) or frozenset()
-    if mine <= people or "level" not in codes:
-        return True
-    return _validity_of(codes) in people
+def _facts(table: TableLayout, other: TableLayout, pupils: Populations) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*pupils.facts(table), *pupils.facts(other))))
 
 
-def _stage_classes(scope: Scope) -> dict[str, str]:
-    """Map each grade and each stage to the stages that it must be compared with, joined by +."""
-    joined = {stage: {stage} for stage in STAGE}
-    for grade in scope.grades:
-        stages = {stage_of(grade, system) for system in scope.systems}
-        merged = set().union(*(joined[stage] for stage in stages))
-        joined |= dict.fromkeys(merged, merged)
-    names = {stage: "+".join(code for code in STAGE if code in members) for stage, members in joined.items()}
-    return names | {grade: names[stage_of(grade, scope.systems[0])] for grade in scope.grades}
+def _meets(table: TableLayout, other: TableLayout, fact: str, pupils: Populations) -> list[_Meet]:
+    """Return the finest groups of parts of two tables that share no pupils, where the left one has any.
+
+    They are called in the words of the table that tells the fact more coarsely, of the left one if both tell
+    it alike.
+    """
+    left, right = pupils.axis(table, fact), pupils.axis(other, fact)
+    groups = _together(
+        [part for part in left.parts if part.kinds], [part for part in right.parts if part.kinds]
+    )
+    shared = [group for group in groups if group[1]]
+    of_right = sum(len(group[1]) for group in shared) < sum(len(group[0]) for group in shared)
+    axis = right if of_right else left
+    rank = 1 if fact == PLACE else 2 if "disposition" in axis.dims else 0
+    return [
+        _Meet(tuple(group[0]), tuple(group[1]), _words(axis, group[1 if of_right else 0]), rank)
+        for group in groups
+    ]
+
+
+def _together(left: Sequence[Part], right: Sequence[Part]) -> list[tuple[list[Part], list[Part]]]:
+    """Join parts that share kinds, until no two groups share any; groups without a left part are left out."""
+    groups: list[tuple[list[Part], list[Part]]] = []
+    for part in right:
+        groups.append(([], [part]))
+    for part in left:
+        near = [group for group in groups if any(part.kinds & item.kinds for item in group[1])]
+        joined = ([p for group in near for p in group[0]] + [part], [p for group in near for p in group[1]])
+        groups = [group for group in groups if group not in near] + [joined]
+    for side in (side for group in groups for side in group):
+        side.sort(key=lambda part: part.step)
+    return sorted((group for group in groups if group[0]), key=lambda group: group[0][0].step)
+
+
+def _words(axis: Axis, parts: Sequence[Part]) -> str:
+    return "/".join(axis.dims) + " " + "+".join("/".join(part.codes) for part in parts)
+
+
+def _cells(table: TableLayout, axes: Sequence[tuple[Part, ...]]) -> tuple[int, ...]:
+    return tuple(sorted(table.offset + sum(part.step for part in parts) for parts in product(*axes)))
+
+
+def _name(pair: str, meets: Sequence[_Meet], axes: Sequence[Sequence[_Meet]], member: str = "") -> str:
+    """Name the group: what is told apart, place and disposition last; a fact with one group says nothing."""
+    told = sorted(
+        (meet for meet, axis in zip(meets, axes, strict=True) if len(axis) > 1), key=lambda meet: meet.rank
+    )
+    words = ", ".join(text for text in (*(meet.words for meet in told), member) if text)
+    return f"{pair} [{words}]" if words else pair
