@@ -26,7 +26,7 @@ from typing import Any
 
 import click
 
-from node import cli_text, enrolment, unwrap
+from node import cli_budget, cli_text, enrolment, unwrap
 from node.cli_context import FILE, NEW_FILE, ROUND, Context, command, read_floors, read_pairs
 from node.config import NodeConfig, NodeFolder, read_config, replace_file
 from node.confine import LEVELS
@@ -290,6 +290,18 @@ def status(context: Context) -> None:
         "running": _running(context.folder),
     }
     context.say(values, cli_text.status_lines(values))
+
+
+@command(
+    node, "budget", _("Show what this school year has cost its pupils, what that means, and what is left.")
+)
+@click.option("--year", help=_("Another school year, such as 2025-2026; default: the one that is now."))
+def budget(context: Context, year: str | None) -> None:
+    """Show the meter of a school year."""
+    with context.vault() as vault:
+        answer, _files = vault.call({"command": "budget", **({"year": year} if year else {})})
+    values = {**answer, "fits": cli_budget.ready_fits(answer)}
+    context.say(values, cli_budget.budget_lines(values))
 
 
 def _running(folder: NodeFolder) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def round_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     if not rows:
         yield _("no round yet")
     for row in rows:
-        values = {**row, "round": row["round"][:SHORT], "rho": _rational(row["rho"])}
+        values = {**row, "round": row["round"][:SHORT], "rho": rational(row["rho"])}
         values |= {"opens": row["opens"][:10], "closes": row["closes"][:10]}
         values["state"] = word(ROUND_STATES, row["state"], _)
         yield _("%(round)s  %(state)s  %(title)s") % values
@@ -170,9 +170,9 @@ def preview_lines(answer: Values, *, with_cells: bool) -> Iterator[str]:
         "auditors": ", ".join(answer["auditors"]),
         "threshold": answer["threshold"],
     }
-    cost = {**answer, "rho": _rational(answer["rho"]), "epsilon": f"{float(answer['epsilon']):.3g}"}
+    cost = {**answer, "rho": rational(answer["rho"]), "epsilon": f"{float(answer['epsilon']):.3g}"}
     yield _("  cost: rho %(rho)s (epsilon %(epsilon)s at delta %(delta)s)") % cost
-    account = {name: _rational(answer["account"][name]) for name in ("before", "after", "cap")}
+    account = {name: rational(answer["account"][name]) for name in ("before", "after", "cap")}
     yield _("  account of the school year: %(before)s now, %(after)s after, at most %(cap)s") % account
     for table in answer["tables"]:
         yield from _table_lines(table, with_cells=with_cells)
@@ -245,7 +245,7 @@ def status_lines(values: Values) -> Iterator[str]:
     if values["held"]:
         yield _("  sending is held; nothing leaves")
     for account in values["account"]:
-        row = {name: _rational(account[name]) for name in ("spent", "cap")}
+        row = {name: rational(account[name]) for name in ("spent", "cap")}
         yield _("  account %(year)s: %(spent)s of %(cap)s spent") % {**row, "year": account["school_year"]}
     for row in values["records"]:
         yield _("  records %(school_year)s %(wave)s: %(num_records)s, imported %(imported)s") % row
@@ -289,6 +289,6 @@ def replay_lines(answer: Values) -> Iterator[str]:
     yield _("%(outcome)s: report %(report)s, confinement %(confinement)s") % answer
 
 
-def _rational(text: str) -> str:
+def rational(text: str) -> str:
     """Show an exact rational as a short decimal."""
     return f"{float(Fraction(text)):.4g}" if text else "?"

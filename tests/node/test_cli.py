@@ -332,6 +332,12 @@ def test_accept_then_everything_that_needs_a_federation(made: Path, county: Pair
     assert status["running"] == {}
     assert "not running" in Result(made, "status").out
     assert Result(made, "rounds", "--json").json() == {"rounds": []}
+    budget = Result(made, "budget", "--json").json()
+    assert (budget["spent"], budget["left"], budget["rho_round"]) == ("0", "1/2", "1/8")
+    assert {row["id"]: row["fits"] for row in budget["fits"]}["autumn-full"] == 0  # above this school's 1/8
+    assert "0 % spent" in Result(made, "budget").out
+    wrong = Result(made, "budget", "--year", "2026")
+    assert (wrong.exit_code, "school year such as" in wrong.err) == (1, True)
     assert Result(made, "check").exit_code == 0
     assert Result(made, "hold", "--json").json() == {"held": 1}
     assert "sending is on" in Result(made, "hold", "--off").out
