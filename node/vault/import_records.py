@@ -3,12 +3,16 @@
 What is counted where comes from a round's plan when the command names one, else from the command itself.
 A dry run does everything but store. The journal keeps which files were read (their SHA-256) and how many
 rows they had.
+
+The level of the latest earlier wave of the school year (`level_before`) is put into each record here, from
+the vault's own records of the same pupil (`rec_key`), and stored with it: a replay needs no other set. An
+earlier wave that is imported only afterwards does not change what is stored; import the later one again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -17,9 +21,11 @@ from node.vault.enrol import Identity
 from node.vault.errors import CommandError, RecordsError, _
 from node.vault.import_file import ImportContext, ImportResult, import_files
 from node.vault.journal import Journal, JournalRecord
-from node.vault.records import SavedRecords, save_records
+from node.vault.records import SavedRecords, find_earlier_set, read_records, save_records
 from node.vault.store import VaultStore
+from plan.codes import UNKNOWN, WITHOUT_CONSENT
 from plan.published import Published
+from plan.record import Record, apply_consent
 
 CONSENT = "require"
 
@@ -106,7 +112,7 @@ def _save(
     with store.transaction("import"):
         saved = save_records(
             store,
-            result.records,
+            with_levels_before(store, target, result.records),
             school_year=target.school_year,
             wave=target.wave,
             census_date=target.census_date,
@@ -117,6 +123,30 @@ def _save(
             name = f"{target.school_year}/{target.wave}"
             journal.append(JournalRecord(now, "vault", "import", name, "ok", data))
     return saved
+
+
+def with_levels_before(
+    store: VaultStore, target: ImportTarget, records: Iterable[Record]
+) -> tuple[Record, ...]:
+    """Put each pupil's level of the latest earlier wave of the school year into the record.
+
+    A pupil without such a record, or without consent now, keeps 9.
+
+    Raises:
+        RecordsError: the stored records of that wave are damaged.
+    """
+    earlier = find_earlier_set(store, target.school_year, target.wave, target.census_date)
+    if earlier is None:
+        return tuple(records)
+    levels = {record.rec_key: record.level1 for record in read_records(store, earlier)}
+    return tuple(_with_level(record, levels, target.consent) for record in records)
+
+
+def _with_level(record: Record, levels: Mapping[bytes, str], consent: str) -> Record:
+    level = levels.get(record.rec_key, UNKNOWN)
+    if level == UNKNOWN or record.disposition in WITHOUT_CONSENT:
+        return record
+    return apply_consent(replace(record, level_before=level), consent)
 
 
 def _answer(

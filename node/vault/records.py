@@ -121,6 +121,16 @@ def find_set(store: VaultStore, school_year: str, wave: str) -> RecordSet | None
     return None if row is None else _read_set(row)
 
 
+def find_earlier_set(store: VaultStore, school_year: str, wave: str, census_date: date) -> RecordSet | None:
+    """Find the current set of the latest other wave of a school year that was counted before a day."""
+    row = store.one(
+        SELECT_SET + " WHERE school_year = ? AND wave <> ? AND census_date < ? AND is_current = 1"
+        " ORDER BY census_date DESC, wave DESC LIMIT 1",
+        (school_year, wave, census_date.isoformat()),
+    )
+    return None if row is None else _read_set(row)
+
+
 def read_set(store: VaultStore, set_id: int) -> RecordSet:
     """Read one set by number, current or not.
 
