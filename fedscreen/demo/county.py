@@ -1,8 +1,7 @@
 """A synthetic county: schools and pupils that exist nowhere, from a seed.
 
-Sizes, rates and odds are those of the published surveys where there are any, and marked assumptions
-where there are none (no county publishes its alert levels). Everything comes from `random.Random(seed)`:
-the same seed gives the same files, byte for byte. Nothing else in the product uses this generator.
+Rates and odds are those of `plan.assumptions`, which the forecast of a plan reads, too. Everything comes
+from `random.Random(seed)`: the same seed gives the same files, byte for byte. Nothing else in the product uses this generator.
 
 For each pupil, in this order: grade, class, birthday, sex, boarding, left-behind status, family, consent,
 participation, and for those who took the test level, factors, total, validity and date.
@@ -25,6 +24,28 @@ from fedscreen.demo.school_files import (
     student_number,
     write_school,
 )
+from plan import assumptions
+from plan.assumptions import (
+    BOARDING_RATES,
+    DURATION_S,
+    FACTORS,
+    FAMILY_FACTOR,
+    HIGH_BY_LEVEL,
+    INVALID_RANGE,
+    LEFT_BEHIND_FACTOR,
+    LEVEL_RATES,
+    LOWEST_HIGH,
+    MIGRANT_RATE,
+    MOST_ALERTED,
+    MOST_HIGH,
+    OLDER_STAGES,
+    SCHOOL_SPREAD,
+    TESTED_UNASKED,
+)
+from plan.codes import CONSENT as CONSENT_WORDS
+from plan.codes import FAMILY as FAMILY_WORDS
+from plan.codes import LEFT_BEHIND as LEFT_BEHIND_WORDS
+from plan.codes import SEX
 
 DEFAULT_SCHOOL_YEAR: Final = "2026-2027"
 
@@ -32,17 +53,6 @@ ROSTER_HEADER: Final = (
     *("全国学籍号", "姓名", "性别", "年级", "班级", "就读方式", "是否留守儿童", "家庭结构"),
     *("是否进城务工人员随迁子女", "监护人同意", "未测原因"),
 )
-FACTORS: Final = (
-    ("学习焦虑", 15, 0.55),
-    ("对人焦虑", 10, 0.22),
-    ("孤独倾向", 10, 0.09),
-    ("自责倾向", 10, 0.21),
-    ("过敏倾向", 10, 0.23),
-    ("身体症状", 15, 0.16),
-    ("恐怖倾向", 10, 0.10),
-    ("冲动倾向", 10, 0.10),
-)
-"""Name, highest score, share of pupils with a high score (8 and more)."""
 SCREENING_HEADER: Final = (
     *("学籍号", "姓名", "年级", "班级", "测评日期", "用时(秒)", "效度", "总分"),
     *(name for name, _, _ in FACTORS),
@@ -87,36 +97,19 @@ TYPES_BY_SIZE: Final = (
 """What a school of each twelfth of the sizes is, the smallest first."""
 FEW_TYPES: Final = ("nine-year", "senior", "vocational", "primary")
 
-# Alert levels 3, 2, 1 of valid tests (assumption), and what raises or lowers all three.
-LEVEL_RATES: Final = {
-    "primary": (0.012, 0.030, 0.085),
-    "junior": (0.026, 0.052, 0.120),
-    "senior": (0.032, 0.060, 0.130),
-    "vocational": (0.036, 0.066, 0.140),
+# The plan room knows codes, a school's file has words; the order is that of the draws.
+_ABSENCE_WORDS: Final = {"4": "请假", "5": "免测", "3": "未测", "7": "转出", "6": "拒测"}
+SEX_FACTOR: Final = {SEX[code]: factor for code, factor in assumptions.SEX_FACTOR.items()}
+BOYS: Final = assumptions.SEX_SHARES["1"]
+LEFT_BEHIND: Final = {LEFT_BEHIND_WORDS[code]: share for code, share in assumptions.LEFT_BEHIND.items()}
+LEFT_BEHIND_OLDER: Final = {
+    LEFT_BEHIND_WORDS[code]: share for code, share in assumptions.LEFT_BEHIND_OLDER.items()
 }
-SEX_FACTOR: Final = {"男": 0.75, "女": 1.5}
-LEFT_BEHIND_FACTOR: Final = 1.2
-FAMILY_FACTOR: Final = 1.5
-SCHOOL_SPREAD: Final = 0.25
-MOST_ALERTED: Final = 0.9
-HIGH_BY_LEVEL: Final = (0.92, 1.25, 1.6, 2.0)
-
-BOARDING_RATES: Final = {"primary": 0.12, "junior": 0.45, "senior": 0.75, "vocational": 0.85}
-LEFT_BEHIND: Final = {"非留守": 0.85, "一方外出": 0.07, "双方外出": 0.06, "未知": 0.02}
-LEFT_BEHIND_OLDER: Final = {"非留守": 0.20, "一方外出": 0.03, "双方外出": 0.03, "未知": 0.74}
-FAMILY: Final = {"双亲": 0.84, "单亲(离异)": 0.09, "单亲(丧亲/其他)": 0.03, "无父母监护": 0.01, "未知": 0.03}
-CONSENT: Final = {"同意": 0.987, "不同意": 0.007, "未登记": 0.006}
-ABSENCE_RANGES: Final = {
-    "请假": (0.010, 0.018),
-    "免测": (0.005, 0.008),
-    "未测": (0.001, 0.004),
-    "转出": (0.001, 0.003),
-    "拒测": (0.001, 0.003),
-}
+FAMILY: Final = {FAMILY_WORDS[code]: share for code, share in assumptions.FAMILY.items()}
+NON_INTACT_FAMILIES: Final = tuple(FAMILY_WORDS[code] for code in assumptions.NON_INTACT_FAMILIES)
+CONSENT: Final = {CONSENT_WORDS[code]: share for code, share in assumptions.CONSENT.items()}
+ABSENCE_RANGES: Final = {_ABSENCE_WORDS[code]: span for code, span in assumptions.ABSENCE_RANGES.items()}
 """Reasons for no result; each school has its own share between the two."""
-INVALID_RANGE: Final = (0.010, 0.022)
-TESTED_UNASKED: Final = 0.4  # of those without consent, who took the test all the same
-MIGRANT_RATE: Final = 0.06
 MAKE_UP_RATE: Final = 0.03
 
 LABEL_STYLES: Final = (
@@ -241,11 +234,11 @@ def _make_pupil(
     stage: str, grade: str, numbers: _Numbers, random: Random, habits: _Habits, must_test: bool
 ) -> tuple[list[CellValue], list[CellValue] | None]:
     """Make a pupil's row on the roster and, if the platform has one, the row there."""
-    sex = "男" if random.random() < 0.52 else "女"
+    sex = "男" if random.random() < BOYS else "女"
     number = numbers.next(grade, sex)
     name = random.choice(SURNAMES) + "".join(random.choices(GIVEN, k=random.choice((1, 2, 2))))
     class_name = f"({random.randrange(1, 5)})班"
-    is_older = stage in ("senior", "vocational")
+    is_older = stage in OLDER_STAGES
     left_behind = _pick(LEFT_BEHIND_OLDER if is_older else LEFT_BEHIND, random)
     family = _pick(FAMILY, random)
     consent = "同意" if must_test else _pick(CONSENT, random)
@@ -267,7 +260,7 @@ def _make_pupil(
         return enrolled, None
     odds = habits.spread * SEX_FACTOR[sex]
     odds *= LEFT_BEHIND_FACTOR if left_behind in ("一方外出", "双方外出") else 1.0
-    odds *= FAMILY_FACTOR if family not in ("双亲", "未知") else 1.0
+    odds *= FAMILY_FACTOR if family in NON_INTACT_FAMILIES else 1.0
     level = _pick_level(stage, odds, random)
     result = _make_result(level, random, habits, must_be_valid=must_test)
     return enrolled, [number, name, GRADE_NAMES[grade], class_name, *result]
@@ -282,7 +275,7 @@ def _make_result(level: int, random: Random, habits: _Habits, must_be_valid: boo
         tested_on += dt.timedelta(days=random.randrange(3, 15))
     validity = "未通过" if is_invalid else "通过"
     label = habits.labels[4 if is_invalid else level]
-    return [tested_on, random.randrange(420, 1500), validity, sum(scores), *scores, label]
+    return [tested_on, random.randrange(*DURATION_S), validity, sum(scores), *scores, label]
 
 
 def _pick(shares: dict[str, float], random: Random) -> str:
@@ -318,10 +311,10 @@ def _pick_level(stage: str, odds: float, random: Random) -> int:
 def _factor_scores(level: int, random: Random) -> Iterator[int]:
     """Draw the scores of the eight factors: high from 8 on, more often high with a higher level."""
     for _, highest, share in FACTORS:
-        if random.random() < min(0.97, share * HIGH_BY_LEVEL[level]):
-            yield 8 + int(random.random() ** 2 * (highest - 7))
+        if random.random() < min(MOST_HIGH, share * HIGH_BY_LEVEL[level]):
+            yield LOWEST_HIGH + int(random.random() ** 2 * (highest - LOWEST_HIGH + 1))
         else:
-            yield int(random.random() * 8)
+            yield int(random.random() * LOWEST_HIGH)
 
 
-__all__ = ["make_county", "write_school"]
+__all__ = ["FACTORS", "make_county", "write_school"]
