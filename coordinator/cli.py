@@ -9,12 +9,10 @@ standard output, in English.
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from gettext import gettext as _
@@ -23,27 +21,25 @@ from pathlib import Path
 
 import click
 
+from coordinator import cli_files
+from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
 from coordinator.config import Config, parse_config
-from coordinator.desk import Desk, utc_now
-from coordinator.errors import ConfigError, CoordinatorError, FsckError, UnknownRoundError
+from coordinator.desk import utc_now
+from coordinator.errors import ConfigError, FsckError
 from coordinator.fsck import fsck as check_folder
 from coordinator.home import create_home
 from coordinator.serve import serve as run_server
 from coordinator.serve import stop_on_signals
-from crypto.errors import CryptoError
 from crypto.policy import LogPolicy, parse_policy
 from plan.codebook import parse_codebook_toml
 from plan.document import PlanDocument, parse_plan_toml
-from plan.errors import PlanError, phrase, told
+from plan.errors import phrase
 from plan.publishing import cautions, pin_codebook, use_codebook
 from plan.words import PARTIES, REASONS, ROUND_STATES, word
 from protos.card import fingerprint, parse_card
 from protos.enrolment import parse_grant
-from protos.errors import ProtocolError
 
 EXIT_REFUSED = 1
-DEFAULT_FOLDER = "fedscreen-county"
-MIN_PREFIX = 4
 _POLICY_WORDS = (  # an auditor's own lines in a policy file; the log's check has no use for them
     "genesis",
     "max-rho",
@@ -54,50 +50,6 @@ _POLICY_WORDS = (  # an auditor's own lines in a policy file; the log's check ha
     "forbid-field",
 )
 
-_DIR = click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=DEFAULT_FOLDER,
-    show_default=True,
-    envvar="FEDSCREEN_COORDINATOR_DIR",
-    help=_("The coordinator's folder."),
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON, in English."))
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-@contextmanager
-def _refusing(as_json: bool) -> Iterator[None]:
-    """Turn a refusal into a message and exit code 1."""
-    try:
-        yield
-    except (CoordinatorError, PlanError, ProtocolError, CryptoError) as err:
-        code = err.code if isinstance(err, CoordinatorError) else "refused"
-        if as_json:
-            click.echo(json.dumps({"error": code, "message": str(err)}))
-        else:
-            click.echo(_("refused: %(reason)s") % {"reason": told(err, _)}, err=True)
-        raise SystemExit(EXIT_REFUSED) from err
-
-
-@contextmanager
-def _desk(directory: Path, as_json: bool) -> Iterator[Desk]:
-    with _refusing(as_json):
-        desk = Desk(directory)
-        try:
-            yield desk
-        finally:
-            desk.close()
-
-
-def _say(as_json: bool, values: dict[str, object], *lines: str) -> None:
-    if as_json:
-        click.echo(json.dumps(values, ensure_ascii=False))
-        return
-    for line in lines:
-        click.echo(line)
-
 
 @click.group(name="coordinator", help=_("The county: enrolment, plans, rounds, results."))
 def coordinator() -> None:
@@ -105,17 +57,17 @@ def coordinator() -> None:
 
 
 @coordinator.command(name="init", help=_("Make a coordinator's folder: keys, CA, configuration, database."))
-@_DIR
+@DIR
 @click.option("--federation", required=True, help=_("Short name of the federation (a-z 0-9 . _ -)."))
 @click.option("--demo", is_flag=True, help=_("Mark the federation as a demonstration, for ever."))
 @click.option("--set", "settings", multiple=True, metavar="KEY=TOML", help=_("A line of coordinator.toml."))
-@_JSON
+@JSON
 def init(directory: Path, federation: str, demo: bool, settings: tuple[str, ...], as_json: bool) -> None:
     """Make a folder; refuse one that is finished already."""
-    with _refusing(as_json):
+    with refusing(as_json):
         config = _config_of(federation, demo, settings)
         home = create_home(directory, config, utc_now(), secrets.token_bytes)
-    _say(
+    say(
         as_json,
         {"directory": str(directory), "federation": federation, "ca": home.authority.fingerprint.hex()},
         _("made: %(folder)s") % {"folder": directory},
@@ -129,17 +81,17 @@ def _config_of(federation: str, demo: bool, settings: tuple[str, ...]) -> Config
 
 
 @coordinator.command(name="approve", help=_("Enrol a node or auditor: check its REQUEST, write its grant."))
-@click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=_FILE)
+@click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=FILE)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help=_("Folder for the grants."))
 @click.option("--outside", is_flag=True, help=_("An auditor outside the county's own line."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def approve(
     directory: Path, requests: tuple[Path, ...], out: Path | None, outside: bool, as_json: bool
 ) -> None:
     """Write one grant a request; approving the same request again gives the same grant."""
     written: list[dict[str, object]] = []
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         for path in requests:
             grant = desk.approve_request(path.read_bytes(), is_outside=outside)
             values = parse_grant(grant)
@@ -154,7 +106,7 @@ def approve(
     ]
     if not all(row["has_card"] for row in written):
         lines.append(_("these grants have no card yet: 'roster propose', then approve the same files again"))
-    _say(as_json, {"grants": written}, *lines)
+    say(as_json, {"grants": written}, *lines)
 
 
 @coordinator.group(name="roster", help=_("Who takes part."))
@@ -165,14 +117,14 @@ def roster() -> None:
 @roster.command(
     name="propose", help=_("Draft the next roster from everybody enrolled, for auditors to sign.")
 )
-@_DIR
-@_JSON
+@DIR
+@JSON
 def propose(directory: Path, as_json: bool) -> None:
     """Draft a roster; the first one makes the federation card."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         digest = desk.propose_roster()
         card = desk.card_text()
-    _say(
+    say(
         as_json,
         {"roster": digest.hex(), "fingerprint": fingerprint(card) if card else ""},
         _("waiting for the auditors' signatures: roster %(digest)s") % {"digest": digest.hex()[:16]},
@@ -184,32 +136,32 @@ def propose(directory: Path, as_json: bool) -> None:
     name="card", help=_("Show the federation card and its fingerprint, to be told by voice.")
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=_("Write the card to a file."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def card(directory: Path, out: Path | None, as_json: bool) -> None:
     """Show or write the card."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         text = desk.card_text()
         if not text:
             raise ConfigError(phrase("no card yet; propose the first roster"))
     if out is not None:
         out.write_text(text, "utf-8")
     line = _("fingerprint: %(fingerprint)s") % {"fingerprint": fingerprint(text)}
-    _say(as_json, {"card": text, "fingerprint": fingerprint(text)}, *(() if out else (text,)), line)
+    say(as_json, {"card": text, "fingerprint": fingerprint(text)}, *(() if out else (text,)), line)
 
 
 @coordinator.command(name="revoke", help=_("Take a node or an auditor out, from now on, for all to read."))
 @click.argument("subject", type=click.Choice(["node", "auditor"]))
 @click.argument("party_id", metavar="ID")
 @click.option("--reason", required=True, help=_("A code word, such as key-lost."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def revoke(directory: Path, subject: str, party_id: str, reason: str, as_json: bool) -> None:
     """Log a revocation."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         index = desk.revoke(subject, party_id, reason)
     values: dict[str, object] = {"subject": subject, "id": party_id, "index": index}
-    _say(
+    say(
         as_json,
         values,
         _("%(subject)s %(id)s is revoked (entry %(index)s)")
@@ -227,12 +179,12 @@ def plan() -> None:
 @click.option(
     "--auditor", "auditors", multiple=True, help=_("An auditor of the round; default: the first n.")
 )
-@click.option("--codebook", "codebooks", multiple=True, type=_FILE, help=_("Pin an instrument's codebook."))
-@click.option("--use-codebook", type=_FILE, help=_("Exchange the plan's only instrument for this codebook."))
+@click.option("--codebook", "codebooks", multiple=True, type=FILE, help=_("Pin an instrument's codebook."))
+@click.option("--use-codebook", type=FILE, help=_("Exchange the plan's only instrument for this codebook."))
 @click.option("--opens", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help=_("Begin of the window."))
 @click.option("--closes", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help=_("End of the window."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def publish(
     directory: Path,
     file: str,
@@ -244,13 +196,13 @@ def publish(
     as_json: bool,
 ) -> None:
     """Log a plan; its digest is the round's id."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         draft = _read_plan(file, codebooks, use_codebook)
         draft = replace(draft, opens=_utc(opens, draft.opens), closes=_utc(closes, draft.closes))
         notes = cautions(draft)
         round_id = desk.publish_plan(draft, auditors)
         status = desk.round_status(round_id)
-    _say(
+    say(
         as_json,
         {"round": round_id.hex(), "min_reports": status["min_reports"], "auditors": _auditors_of(status)},
         _("round %(round)s: waiting for the approvals of %(auditors)s")
@@ -286,20 +238,20 @@ def _read_plan(file: str, codebooks: tuple[Path, ...], exchanged: Path | None) -
 
 @coordinator.command(name="serve", help=_("Take reports and drive every round, until Ctrl-C or SIGTERM."))
 @click.option("--listen", help=_("host:port instead of the one in coordinator.toml."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def serve(directory: Path, listen: str | None, as_json: bool) -> None:
     """Serve; print one line when ready."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     stop = threading.Event()
     stop_on_signals(stop)
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         address = listen or desk.home.config.listen
         host = address.rpartition(":")[0]
 
         def ready(port: int) -> None:
             values: dict[str, object] = {"event": "ready", "address": f"{host}:{port}"}
-            _say(as_json, values, _("serving on %(address)s") % values)
+            say(as_json, values, _("serving on %(address)s") % values)
 
         run_server(desk, address, stop, ready)
 
@@ -309,37 +261,15 @@ def round_() -> None:
     """Hold the commands about rounds."""
 
 
-def _find_round(desk: Desk, prefix: str | None) -> bytes:
-    ids = desk.round_ids()
-    if prefix is None and ids:
-        return ids[-1]
-    found = [item for item in ids if prefix and len(prefix) >= MIN_PREFIX and item.hex().startswith(prefix)]
-    if not ids:
-        raise UnknownRoundError(phrase("no round yet; publish a plan first"))
-    if len(found) != 1:
-        raise UnknownRoundError(
-            phrase(
-                "%(prefix)s: %(found)s rounds fit; give at least %(least)s digits of one",
-                prefix=prefix,
-                found=len(found),
-                least=MIN_PREFIX,
-            )
-        )
-    return found[0]
-
-
-_ROUND = click.argument("round_id", metavar="[ROUND]", required=False)
-
-
 @round_.command(name="status", help=_("Show a round (default: the newest): state, and who is missing."))
-@_ROUND
-@_DIR
-@_JSON
+@ROUND
+@DIR
+@JSON
 def status(directory: Path, round_id: str | None, as_json: bool) -> None:
     """Show what a round waits for."""
-    with _desk(directory, as_json) as desk:
-        values = desk.round_status(_find_round(desk, round_id))
-    _say(as_json, values, *_status_lines(values))
+    with open_desk(directory, as_json) as desk:
+        values = desk.round_status(find_round(desk, round_id))
+    say(as_json, values, *_status_lines(values))
 
 
 def _status_lines(values: dict[str, object]) -> Iterator[str]:
@@ -367,18 +297,18 @@ def _status_lines(values: dict[str, object]) -> Iterator[str]:
 
 
 @round_.command(name="close", help=_("Close a round before its deadline, once every school has reported."))
-@_ROUND
+@ROUND
 @click.option("--without-missing", is_flag=True, help=_("Leave out the schools that have not reported."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def close(directory: Path, round_id: str | None, without_missing: bool, as_json: bool) -> None:
     """Ask for the candidates; the server's next tick fixes them."""
-    with _desk(directory, as_json) as desk:
-        found = _find_round(desk, round_id)
+    with open_desk(directory, as_json) as desk:
+        found = find_round(desk, round_id)
         desk.request_close(found, without_missing=without_missing)
         desk.tick()
         values = desk.round_status(found)
-    _say(as_json, values, *_status_lines(values))
+    say(as_json, values, *_status_lines(values))
 
 
 @coordinator.group(name="results", help=_("Results of released rounds."))
@@ -387,17 +317,17 @@ def results() -> None:
 
 
 @results.command(name="export", help=_("Write a released round's tables as json and csv."))
-@_ROUND
+@ROUND
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help=_("Folder to write into."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def export(directory: Path, round_id: str | None, out: Path | None, as_json: bool) -> None:
     """Write release.json, indicators.json and tables/*.csv."""
-    with _desk(directory, as_json) as desk:
-        found = _find_round(desk, round_id)
+    with open_desk(directory, as_json) as desk:
+        found = find_round(desk, round_id)
         folder = out or directory / "results" / found.hex()[:16]
         paths = [str(path) for path in desk.export_results(found, folder)]
-    _say(as_json, {"round": found.hex(), "files": paths}, *paths)
+    say(as_json, {"round": found.hex(), "files": paths}, *paths)
 
 
 @coordinator.group(name="log", help=_("The published log."))
@@ -407,13 +337,13 @@ def log() -> None:
 
 @log.command(name="export", help=_("Write the published log into the folder OUT: a copy to carry."))
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def export_log(directory: Path, out: Path, as_json: bool) -> None:
     """Write a whole copy of the log."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         size = desk.export_log(out)
-    _say(
+    say(
         as_json,
         {"folder": str(out), "size": size},
         _("%(size)s entries: %(out)s") % {"size": size, "out": out},
@@ -422,24 +352,24 @@ def export_log(directory: Path, out: Path, as_json: bool) -> None:
 
 @log.command(name="fsck", help=_("Check a published log folder (default: this coordinator's) whole."))
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--policy", type=_FILE, help=_("Trust policy; default: the keys on this federation's card."))
-@click.option("--card", "card_file", type=_FILE, help=_("Federation card; default: this federation's own."))
-@_DIR
-@_JSON
+@click.option("--policy", type=FILE, help=_("Trust policy; default: the keys on this federation's card."))
+@click.option("--card", "card_file", type=FILE, help=_("Federation card; default: this federation's own."))
+@DIR
+@JSON
 def fsck(
     directory: Path, folder: Path | None, policy: Path | None, card_file: Path | None, as_json: bool
 ) -> None:
     """Exit 0 when everything follows from the checkpoint, else 1 with every finding."""
-    with _refusing(as_json):
+    with refusing(as_json):
         text = _read_text(card_file) if card_file else _own_card(directory, as_json)
         rules = parse_policy(_read_text(policy), _POLICY_WORDS) if policy else _policy_of(text)
         try:
             checkpoint = check_folder(folder or directory / "log", rules, parse_card(text))
         except FsckError as err:
             lines = [_("wrong: %(finding)s") % {"finding": row.text(_)} for row in err.problems]
-            _say(as_json, {"whole": False, "findings": list(err.findings)}, *lines)
+            say(as_json, {"whole": False, "findings": list(err.findings)}, *lines)
             raise SystemExit(EXIT_REFUSED) from err
-    _say(
+    say(
         as_json,
         {"whole": True, "size": checkpoint.size, "root": checkpoint.root.hex()},
         _("whole: %(size)s entries") % {"size": checkpoint.size},
@@ -454,7 +384,7 @@ def _read_text(path: Path) -> str:
 
 
 def _own_card(directory: Path, as_json: bool) -> str:
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         text = desk.card_text()
     if not text:
         raise ConfigError(phrase("no card yet; propose the first roster"))
@@ -469,3 +399,7 @@ def _policy_of(card_text: str) -> LogPolicy:
     lines += [f"witness {name} {row.cosigner.text}" for name, row in zip(names, pinned.auditors, strict=True)]
     lines += [f"group all-auditors {pinned.quorum} {' '.join(names)}", "quorum all-auditors"]
     return parse_policy("\n".join(lines) + "\n")
+
+
+for _group in (cli_files.outbox, cli_files.report, cli_files.receipt):
+    coordinator.add_command(_group)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from coordinator import enrol, hand_out, roster, status, take_statement
+from coordinator import carry, enrol, hand_out, roster, status, take_statement
 from coordinator.close import close_set, fix_candidates, request_close
 from coordinator.combine import combine
 from coordinator.durable import DurableHook, ignore_step
@@ -38,6 +38,7 @@ from coordinator.surroundings import action_of
 from coordinator.witnesses import cosigned_checkpoint, latest_checkpoint, take_cosignature
 from plan.document import PlanDocument
 from protos.convert import MAX_PAGE_BYTES, LogPage, Proposal
+from protos.log_file import LogFile
 from protos.round_log import RoundLog
 
 _LOGGER = logging.getLogger("fedscreen." + __name__)
@@ -186,6 +187,18 @@ class Desk:
     def export_log(self, folder: Path) -> int:
         """Write the published log into another folder; return its size."""
         return publish_log(self._book, folder, self._durable)
+
+    def export_outbox(self, start: int = 0) -> LogFile:
+        """Give the cosigned log from a position on, as one file for nodes without a network."""
+        return carry.log_file(self._book, self.home.config.federation, start)
+
+    def import_report(self, data: bytes) -> carry.Receipt:
+        """Take a report that came as a file, with every check of `submit_report`; return its receipt."""
+        return carry.take_report_file(self._receiver, data)
+
+    def receipts_of(self, round_id: bytes) -> tuple[carry.Receipt, ...]:
+        """Give the receipts of a round's reports again."""
+        return tuple(carry.receipts(self._book, round_id))
 
     def export_results(self, round_id: bytes, folder: Path) -> tuple[Path, ...]:
         """Write a released round's result files; return their paths."""

@@ -248,6 +248,18 @@ class NotOpenedError(CoordinatorError):
     code = "not-opened"
 
 
+class NotCosignedError(CoordinatorError):
+    """The log has no checkpoint with a quorum of cosignatures that would cover what is asked for."""
+
+    code = "not-cosigned"
+
+
+class FileError(CoordinatorError):
+    """A file that a command was given, or asked to write, cannot be used."""
+
+    code = "file"
+
+
 class BoxesDeletedError(CoordinatorError):
     """The round was released and its sealed boxes are deleted."""
 

@@ -34,6 +34,18 @@ class ConvertError(ProtocolError):
     """A gRPC message has a field out of its range."""
 
 
+class LogFileError(ProtocolError):
+    """A file that should carry the log is none, or not whole.
+
+    Attributes:
+        code: ``not-a-log-file``, ``cut-off`` or ``damaged``.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
 class ManifestError(ProtocolError):
     """A bundle's MANIFEST is not in its one canonical form."""
 

@@ -283,7 +283,7 @@ def test_the_table_has_every_error_that_a_call_can_raise() -> None:
         errors.LogRolledBackError, errors.CertificateError, errors.EnrolmentRefusedError,
         errors.AlreadyEnrolledError, errors.RosterError, errors.PlanRefusedError, errors.SchoolsMissingError,
         errors.TooFewReportsError, errors.GroupTooSmallError,
-        errors.ReplicaMismatchError, errors.FsckError,
+        errors.ReplicaMismatchError, errors.FsckError, errors.NotCosignedError, errors.FileError,
     }  # fmt: skip
     every = {
         item
