@@ -29,6 +29,7 @@ from crypto.replication import subsets_with
 from crypto.sealing import seal
 from node.vault.check_round import CheckedRound, check_round
 from node.vault.derive import Derived, Recipe, derive, tag_of
+from node.vault.enrol import load_floors
 from node.vault.errors import AttemptError, CommandError, RecordsError, _
 from node.vault.journal import TIME_FORMAT, JournalRecord
 from node.vault.parts import Parts
@@ -90,10 +91,7 @@ def release_round(parts: Parts, round_id: bytes, by: str, *, records: str = "") 
         decision = _decide(parts, checked, records)
         if isinstance(decision, StoredReport):
             return Released(decision, False, len(payload_of(parts.store, decision)))
-        checked.account.after(checked.charge)
-        if parts.account.charge(checked.charge, checked.now):
-            parts.journal.append(_charge_record(checked, by))
-        parts.clock.save()
+        _write_charge(parts, checked, by)
     with parts.store.transaction("report"):
         decision = _decide(parts, checked, records, decision.exact)
         if isinstance(decision, StoredReport):
@@ -119,6 +117,16 @@ def _check_name(by: str) -> None:
             _("Give it with --by NAME."),
             code="no-name",
         )
+
+
+def _write_charge(parts: Parts, checked: CheckedRound, by: str) -> None:
+    """Charge the round to the account as it is under the lock: another process may have charged since."""
+    cap = load_floors(parts.store).rho_year
+    account = parts.account.read(checked.charge.school_year, cap, parts.mirror)
+    account.after(checked.charge)
+    if parts.account.charge(checked.charge, checked.now):
+        parts.journal.append(_charge_record(checked, by))
+    parts.clock.save()
 
 
 def _decide(

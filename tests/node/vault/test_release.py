@@ -1,8 +1,7 @@
-"""Release: one vector per charge and attempt, whatever crashes, repeats or comes at the same time."""
+"""Release: one vector per charge and attempt; every single write is crashed in test_double_spend.py."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from dataclasses import replace
 from fractions import Fraction
@@ -11,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes_federation import TinyFederation
-from fakes_vault import KEY, Crash, SchoolHouse, plan_of, pupils
+from fakes_vault import Crash, SchoolHouse, plan_of, pupils
+from watched_vault import back_up, restore
 
 from crypto import derivation
 from crypto.field64 import FieldVector, add, parse_vector
@@ -22,7 +22,6 @@ from crypto.sealing import open_box
 from crypto.sharing import add_report_mask, unmask
 from node.vault.errors import AccountError, AttemptError, CommandError, RecordsError
 from node.vault.release import release_round
-from node.vault.store import VaultStore
 from plan.layout import build_layout
 from plan.tabulation import scaled, tabulate
 from privacy.discrete_gaussian import table_bound
@@ -468,23 +467,6 @@ def test_records_that_change_between_charge_and_draw_are_counted_anew(house: Sch
 
 
 # -- restored backups --------------------------------------------------------------------------
-
-
-def restore(house: SchoolHouse, backup: Path) -> None:
-    house.store.close()
-    for suffix in ("", "-wal", "-shm"):
-        (house.folder / f"vault.db{suffix}").unlink(missing_ok=True)
-    shutil.copy(backup, house.folder / "vault.db")
-    house.open()
-
-
-def back_up(house: SchoolHouse) -> Path:
-    house.store.close()
-    backup = house.folder / "backup.db"
-    VaultStore(house.folder / "vault.db", KEY).close()
-    shutil.copy(house.folder / "vault.db", backup)
-    house.open()
-    return backup
 
 
 def test_a_restored_backup_cannot_reset_the_account(house: SchoolHouse) -> None:
