@@ -19,6 +19,9 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``status`` | | everything that this node knows |
 | ``budget`` | year | the account of a school year as a meter: costs, risks, what is left |
 | ``receipt`` | round | blob ``receipt``: a tlog-proof |
+| ``log_import`` | | how far the log is trusted now; takes the file ``log`` |
+| ``outbox_export`` | | the reports that the cosigned log does not hold yet; a blob each |
+| ``receipt_import`` | | which report the file ``receipt`` proves |
 | ``recompute`` | round, attempt | the numbered checks of a replay |
 | ``check_store`` | | damaged pages, and whether the journal's chain is whole |
 
@@ -31,6 +34,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from node.vault import carry
 from node.vault.account import Account
 from node.vault.budget import budget
 from node.vault.check_round import find_round
@@ -46,7 +50,7 @@ from node.vault.enrol import (
     parse_floors,
     tighten_floors,
 )
-from node.vault.errors import CommandError, _, shown_as
+from node.vault.errors import CommandError, VaultError, _, shown_as
 from node.vault.import_records import import_records, target_of_plan, target_of_values
 from node.vault.journal import Entropy, Journal, JournalRecord
 from node.vault.parts import Parts
@@ -128,6 +132,9 @@ class Desk(RunDesk):
             "status": self._status,
             "budget": self._budget,
             "receipt": self._receipt,
+            "log_import": self._log_import,
+            "outbox_export": self._outbox_export,
+            "receipt_import": self._receipt_import,
             "recompute": self._recompute,
             "check_store": self._check_store,
         }
@@ -247,6 +254,46 @@ class Desk(RunDesk):
         fields.allow("round")
         receipt = make_receipt(self._enrolled(), fields.digest("round"))
         return {"kind": receipt.kind, "attempt": receipt.attempt}, {"receipt": receipt.proof}
+
+    def _log_import(self, fields: _Fields, files: Mapping[str, bytes]) -> Answer:
+        fields.allow()
+        known = self._following()
+        answer = carry.import_log(known.mirror, known.card.federation, files.get("log", b""))
+        trusted = known.mirror.trusted
+        age_s = int((self._clock.now() - trusted.time).total_seconds()) if trusted else -1
+        return answer | {"age_s": age_s, "trusted_time": trusted.time.isoformat() if trusted else ""}, {}
+
+    def _outbox_export(self, fields: _Fields, _files: Mapping[str, bytes]) -> Answer:
+        fields.allow()
+        parts = self._enrolled()
+        if self._is_held():
+            raise VaultError(
+                _("sending is held; nothing leaves"), _("Run 'fedscreen node hold --off' first."), code="held"
+            )
+        found = carry.waiting_reports(self._store, parts.mirror, parts.identity.node)
+        rows: list[dict[str, str | int]] = [
+            {
+                "name": name,
+                "round": report.round_id.hex(),
+                "attempt": report.attempt,
+                "state": state.value,
+                "digest": report.digest.hex(),
+                "bytes": len(payload),
+            }
+            for name, report, state, payload in found
+        ]
+        with self._store.transaction("outbox export"):
+            for row in rows:
+                data = {"round": row["round"], "attempt": row["attempt"]}
+                parts.journal.append(_record(self._clock.now(), "carry-out", str(row["digest"]), data))
+        return {"reports": rows}, {name: payload for name, _report, _state, payload in found}
+
+    def _receipt_import(self, fields: _Fields, files: Mapping[str, bytes]) -> Answer:
+        fields.allow()
+        card = self._following().card
+        with self._store.transaction("receipt"):
+            report = carry.import_receipt(self._store, card, files.get("receipt", b""))
+        return {"round": report.round_id.hex(), "attempt": report.attempt, "digest": report.digest.hex()}, {}
 
     def _recompute(self, fields: _Fields, _files: Mapping[str, bytes]) -> Answer:
         fields.allow("round", "attempt")
