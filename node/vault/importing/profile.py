@@ -22,7 +22,9 @@ it knows; what it does not know is refused, never guessed (systems disagree on w
     [values.boarding]                  # label = code of the field, see plan.codes
     "走读" = 1
 
-Alert levels have no table here: which label means which level is the codebook's to say.
+Alert levels (`level`, and `level2` after a recheck) have no table here: which label means which level is the
+codebook's to say. What a school's ledgers hold (recheck, files, pool, flags, days, destination, outcome, home
+visits) may stand in either file; `days_to_review` and `duration_s` are whole numbers.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from typing import Final, cast
 from crypto.canonical import JsonInput, encode_json
 from node.vault.errors import shown_as
 from node.vault.importing.errors import PROFILE, ImportingError, RowIssue
-from plan.codes import FIELD_CODES, GROUP
+from plan.codes import FIELD_CODES, FLAG, GROUP
 from plan.errors import DocumentError, Problem, phrase
 from plan.labels import normalise_label
 from plan.reading import FACTOR_PATTERN, ID_PATTERN, Section, load_toml
@@ -48,11 +50,16 @@ NO_GROUP: Final = "none"
 
 ROSTER_ONLY: Final = frozenset({"grade"})
 SCREENING_ONLY: Final = frozenset(
-    {"administered_on", "level", "total", "validity", "validity_score", "critical", "sitting"}
+    {"administered_on", "level", "total", "validity", "validity_score", "critical", "sitting", "duration_s"}
+)
+RECHECK: Final = ("recheck", "recheck_by", "level2")
+LEDGER: Final = (
+    *("found_by", "file_built", "carer_assigned", "pool", *FLAG),
+    *("ref_dest", "outcome", "home_visit", "handed_over"),
 )
 EITHER: Final = frozenset(
     {"sex", "boarding", "left_behind", "family", "migrant", "groups", "guardian_consent", "student_informed"}
-    | {"found_by", "absence"}
+    | {"absence", "days_to_review", *RECHECK, *LEDGER}
 )
 FIELDS: Final = frozenset({"student_no"}) | ROSTER_ONLY | SCREENING_ONLY | EITHER
 REQUIRED: Final = frozenset({"student_no", "grade", "administered_on", "level", "total"})
@@ -60,7 +67,7 @@ JOINS: Final = ("student_no",)
 
 ABSENCE_CODES: Final = ("3", "4", "5", "6", "7")
 CODED: Final[Mapping[str, tuple[str, ...]]] = {
-    **{field: tuple(FIELD_CODES[field]) for field in sorted(FIELDS & FIELD_CODES.keys())},
+    **{field: tuple(FIELD_CODES[field]) for field in sorted((FIELDS & FIELD_CODES.keys()) - {"level2"})},
     "groups": (*GROUP, NO_GROUP),
     "absence": ABSENCE_CODES,
 }

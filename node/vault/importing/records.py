@@ -6,8 +6,9 @@ What a pupil is counted as (the disposition), in this order:
 2. else the reason that the roster or the platform gives: 4 on leave, 5 exempt, 6 refused, 7 elsewhere;
 3. else 3, not tested.
 
-Then the consent rule of the plan (`plan.record.apply_consent`) takes away what may not be counted.
-A result together with a reason for having none is refused: one of the two is wrong.
+Then the consent rule of the plan (`plan.record.apply_consent`) takes away what may not be counted; a pupil
+who refused (6) has no entry of a ledger in the first place. A result together with a reason for having none
+is refused, and so is the result of a recheck without one: one of the two is wrong.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from typing import Any, Final
 
 from node.vault.importing.errors import IssueList
 from node.vault.importing.join import Pupil
+from node.vault.importing.profile import LEDGER, RECHECK
 from node.vault.importing.rows import FACTOR_PREFIX, PupilRow, PupilRows, cell_issue, is_tested
 from plan.codebook import Codebook
-from plan.codes import UNKNOWN
-from plan.record import REC_KEY_BYTES, Record
+from plan.codes import UNKNOWN, WITHOUT_CONSENT
+from plan.record import FOLLOW_UP_FIELDS, REC_KEY_BYTES, Record
 
 NOT_TESTED: Final = "3"
 ATTRIBUTES: Final = (
     *("sex", "boarding", "left_behind", "family", "migrant"),
-    *("student_informed", "guardian_consent", "found_by"),
+    *("student_informed", "guardian_consent", *LEDGER),
 )
 
 
@@ -42,6 +44,7 @@ def record_key(record_secret: bytes, student_no: str) -> bytes:
 def check_pupil(pupil: Pupil, roster: PupilRows, screening: PupilRows, issues: IssueList) -> None:
     """Check what the two files say together about one pupil."""
     enrolled, result = pupil.enrolled, pupil.result
+    _check_recheck(pupil, roster, screening, issues)
     if result is None:
         return
     for name, code in (("absence", "reasons-differ"), ("guardian_consent", "consents-differ")):
@@ -52,6 +55,19 @@ def check_pupil(pupil: Pupil, roster: PupilRows, screening: PupilRows, issues: I
         where = enrolled if enrolled.text("absence") else result
         columns = (roster if where is enrolled else screening).columns
         issues.add(cell_issue(where.file, where.row, columns.get("absence"), "tested-and-excused"))
+
+
+def _check_recheck(pupil: Pupil, roster: PupilRows, screening: PupilRows, issues: IssueList) -> None:
+    """Refuse the result of a recheck of a pupil without a test."""
+    result = pupil.result
+    if result is not None and is_tested(result.values):
+        return
+    for row, read in ((pupil.enrolled, roster), (result, screening)):
+        if row is None:
+            continue
+        for name, means_nothing in (("recheck", ("", "0", UNKNOWN)), ("level2", ("", UNKNOWN))):
+            if row.text(name) not in means_nothing:
+                issues.add(cell_issue(row.file, row.row, read.columns.get(name), "recheck-untested"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +97,30 @@ def encode_record(pupil: Pupil, coding: Coding) -> Record:
     fields: dict[str, Any] = {name: _either(enrolled, result, name) for name in ATTRIBUTES}
     if result is not None and is_tested(result.values):
         fields |= _encode_result(result, coding)
+        fields |= {name: _either(enrolled, result, name) for name in RECHECK}
     else:
         fields["disposition"] = _either(enrolled, result, "absence", NOT_TESTED)
+    groups = _groups(enrolled) or _groups(result)
+    fields["days_to_review"] = _number(enrolled, result, "days_to_review")
+    if fields["disposition"] in WITHOUT_CONSENT:
+        fields = {name: value for name, value in fields.items() if name not in FOLLOW_UP_FIELDS}
+        groups -= {"g3"}
     return Record(
         rec_key=record_key(coding.record_secret, enrolled.text("student_no")),
         grade=enrolled.text("grade"),
         system=coding.system,
-        groups=_groups(enrolled) or _groups(result),
+        groups=groups,
         **fields,
     )
+
+
+def _number(first: PupilRow, second: PupilRow | None, name: str) -> int | None:
+    """Give the roster's number where it has one, else the platform's."""
+    for row in (first, second):
+        value = row.values.get(name) if row is not None else None
+        if isinstance(value, int):
+            return value
+    return None
 
 
 def _encode_result(row: PupilRow, coding: Coding) -> dict[str, Any]:
@@ -106,6 +137,7 @@ def _encode_result(row: PupilRow, coding: Coding) -> dict[str, Any]:
         "administered_on": row.values["administered_on"],
         "validity": validity,
         "sitting": row.text("sitting") or "1",
+        "duration_s": _number(row, None, "duration_s"),
     }
     if validity == "2" or row.values["level"] == UNKNOWN:
         return fields | {"disposition": "2"}

@@ -25,9 +25,10 @@ from node.vault.importing.reader import Cell, Table, clean_text, column_letters
 from plan.codebook import Codebook
 from plan.codes import UNKNOWN, school_year_of
 from plan.errors import CodebookError
+from plan.record import MAX_DAYS, MAX_DURATION_S
 from plan.scores import ScoreRange, encode_score, parse_score
 
-Value: TypeAlias = str | Decimal | dt.date | frozenset[str] | None
+Value: TypeAlias = str | int | Decimal | dt.date | frozenset[str] | None
 Parser: TypeAlias = Callable[[Cell], Value]
 
 FACTOR_PREFIX: Final = "factor."
@@ -37,6 +38,7 @@ _STUDENT_NO = re.compile(r"[GLJ][0-9]{17}[0-9X]\Z", re.ASCII)
 _EXPONENT = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+\Z", re.ASCII)
 _DATE = re.compile(r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?(?: [0-9]{1,2}:[0-9:]+)?\Z", re.ASCII)
 _COMPACT_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})\Z", re.ASCII)
+_NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?(?:秒|天|s)?\Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?\Z", re.ASCII)
 _SEPARATORS = re.compile(r"[,、;/|]")
 
@@ -79,6 +81,9 @@ def make_parsers(profile: ImportProfile, codebook: Codebook, school_year: str) -
         "student_no": parse_student_no,
         "administered_on": _Memory(lambda cell: parse_date(cell, school_year)),
         "level": _Memory(lambda cell: _parse_level(cell, codebook, profile.levels)),
+        "level2": _Memory(lambda cell: _parse_level(cell, codebook, profile.levels)),
+        "days_to_review": _Memory(lambda cell: parse_number(cell, MAX_DAYS)),
+        "duration_s": _Memory(lambda cell: parse_number(cell, MAX_DURATION_S)),
         "total": _score_parser(codebook.total),
         "groups": _Memory(lambda cell: _parse_groups(cell, profile.values["groups"])),
     }
@@ -235,6 +240,23 @@ def parse_date(cell: Cell, school_year: str) -> dt.date | None:
     if school_year_of(day) != school_year:
         raise CellError("date-range", expected=school_year)
     return day
+
+
+def parse_number(cell: Cell, most: int) -> int | None:
+    """Read a whole number from 0 to `most`, with or without its unit (秒, 天); None for an empty cell.
+
+    Raises:
+        CellError: another number, or none.
+    """
+    text = clean_text(_text_of(cell)).replace(" ", "")
+    if not text:
+        return None
+    match = _NUMBER.match(text)
+    if match is None:
+        raise CellError("not-whole")
+    if int(match[1]) > most:
+        raise CellError("number-range", most=str(most))
+    return int(match[1])
 
 
 class _Memory:
