@@ -2,8 +2,8 @@
 
 An auditor agrees only if, in order:
 
-1. the candidates are the function of the log that they must be, and S is exactly the candidates
-   without everything refused in the `checked` that the close names;
+1. the candidates are the function of the log that they must be, S is exactly the candidates
+   without everything refused in the `checked` that the close names, and the tier is what S gives;
 2. S has at least `min_reports` independent operators, and no group of schools smaller than
    `min_group`;
 3. it can answer for S: the close names this auditor's own `checked`, the one in its slot, so that S
@@ -30,7 +30,7 @@ from plan.errors import phrase
 from protos.bodies import ReportName, parse_checked_body
 from protos.fields import ZERO_DIGEST
 from protos.ledger import Logged, RoundLog
-from protos.round_log import closed_set, distinct_operators
+from protos.round_log import closed_set, distinct_operators, tier_of
 from protos.statements import Abandon, Agreement, Checked, Close
 
 NOT_NAMED = "not-named"
@@ -95,7 +95,8 @@ def verify_close(context: Context, round_log: RoundLog, checked: SignedEntry | N
     except CheckError as err:
         raise RefusalError(WRONG_SET, err) from err
     expected = closed_set(round_log, named)
-    if round_log.close_body() != expected or statement.reports != len(expected.set) or statement.tier != 0:
+    counted = len(expected.set), tier_of(round_log, expected.set)
+    if round_log.close_body() != expected or (statement.reports, statement.tier) != counted:
         raise RefusalError(WRONG_SET, phrase("S is not the candidates without what the named checks refuse"))
     if distinct_operators(round_log, expected.set) < round_log.terms.min_reports:
         raise RefusalError(

@@ -6,7 +6,8 @@ Order, and why:
    lie under a checkpoint that a quorum of witnesses has cosigned: there is one S, and everybody
    sees it.
 2. Every box of S is opened again: the one that the header names by its digest, whose seeds this
-   auditor compared with their commitments before it agreed. One running sum a subset.
+   auditor compared with their commitments before it agreed. One running sum a subset; with a
+   turnout ladder of M_A less the steps below the close's tier, the one combination ever answered.
 3. The sums are written and synced, then the opening that names their digests is signed into its
    slot, then the round's key is destroyed. Only then is anything sent: whatever happens later,
    this auditor can neither answer for another set nor be made to.
@@ -26,8 +27,7 @@ from auditor.errors import CheckError, NotReadyError, RefusalError, StateError
 from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
 from auditor.state import SecretKind, SlotKind, State
 from crypto.field64 import encode_vector
-from crypto.mask_sum import MaskSum
-from crypto.sharing import add_report_masks
+from crypto.tier_sum import TierSum
 from plan.errors import phrase
 from protos.ledger import RoundLog
 from protos.statements import Agreement, Opening
@@ -95,21 +95,17 @@ def verify_agreed(context: Context, round_log: RoundLog) -> None:
 def compute_sums(context: Context, round_log: RoundLog) -> dict[int, bytes]:
     """Sum this auditor's masks over S, one encoded vector a subset, ascending.
 
-    Memory: one vector a subset, whatever the number of reports.
+    Memory: one vector a subset, two with a turnout ladder, whatever the number of reports.
     """
     body = round_log.close_body()
-    if body is None:
+    if body is None or round_log.close is None:
         raise CheckError(phrase("this round is not closed yet"))
-    sums = {subset: MaskSum(round_log.terms.cells) for subset in round_log.subsets_of(context.id)}
+    cells, tier = round_log.terms.cells, round_log.close.statement.tier
+    sums = {subset: TierSum(cells, tier) for subset in round_log.subsets_of(context.id)}
     for seeds in _seeds_of(context, round_log, {name.digest: name.node for name in body.set}):
         for subset, values in seeds.items():
-            add_report_masks(
-                sums[subset],
-                subset,
-                values,
-                round_log.round_id,
-                round_log.num_auditors,
-                round_log.terms.threshold,
+            sums[subset].add_masks(
+                subset, values, round_log.round_id, round_log.num_auditors, round_log.terms.threshold
             )
     return {subset: encode_vector(total.value()) for subset, total in sums.items()}
 

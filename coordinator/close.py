@@ -1,7 +1,8 @@
 """Fix a round's candidates, and close it over what the auditors refused.
 
-S is a function of the log: nothing here chooses a report. Each step looks again, under the
-write lock, whether it is still the next one, so two processes never do it twice.
+S is a function of the log, and the tier of a turnout ladder one of S: nothing here chooses a report.
+Each step looks again, under the write lock, whether it is still the next one, so two processes never
+do it twice.
 Spec: docs/protocol.md "The close", steps 1 and 3.
 """
 
@@ -22,10 +23,8 @@ from coordinator.store import insert_once
 from coordinator.surroundings import look_around
 from plan.errors import phrase
 from protos.bodies import encode_candidates_body, encode_close_body
-from protos.round_log import RoundLog, closed_set, distinct_operators
+from protos.round_log import RoundLog, closed_set, distinct_operators, tier_of
 from protos.statements import Candidates, Close, body_ref, encode_statement
-
-TIER = 0  # the ladder of docs/privacy.md is not used by these plans
 
 
 def fix_candidates(view: View, home: Home, round_log: RoundLog) -> None:
@@ -52,7 +51,7 @@ def close_set(view: View, home: Home, round_log: RoundLog, checked: tuple[str, .
         round=round_log.round_id,
         candidates=round_log.candidates.digest,
         checked=tuple((name, round_log.checked[name].digest) for name in checked),
-        tier=TIER,
+        tier=tier_of(round_log, close_body.set),
         reports=len(close_body.set),
         body=body_ref(body),
     )

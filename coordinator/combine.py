@@ -1,13 +1,14 @@
 """Open the sum: add up the masked vectors, add the auditors' mask sums back, lift, check bounds.
 
-1. Σ y over S, streamed from the database one vector at a time, each compared with the digest in
-   its header.
+1. Σ y over S, with a turnout ladder less the steps below the tier (``crypto.tier_sum``), streamed
+   from the database one report at a time, each compared with the digest in its header.
 2. One mask sum per subset of auditors, each compared with the digest in its opening. Which
    openings are used was decided by comparing all replicas (``round.choose_openers``).
 3. Unmask and centre-lift: exact signed integers in scaled units.
-4. Every cell v satisfies −z ≤ v ≤ scale·a·Σ bound_i + z with z = isqrt(196·s²·|S|) + 1, that is 14
-   standard deviations (false alarm < 2^-139), and a what one pupil adds to a cell at most: 1 in a
-   table of counts, hi − lo in one of sums. Otherwise the round is corrupt.
+4. Every cell v satisfies −z ≤ v ≤ scale·a·Σ bound_i + z with z = isqrt(196·s²·|S|) + 1, s² being what
+   a school leaves in the sum; that is 14 standard deviations (false alarm < 2^-139). a is what one
+   pupil adds to a cell at most: 1 in a table of counts, hi − lo in one of sums. Otherwise the round
+   is corrupt.
 
 ``bound_i`` is a public upper bound of the pupils of school i: the roster attribute ``pupils`` where
 a school has it, else ``school_bound`` of coordinator.toml (100,000: more than any school). It catches
@@ -30,9 +31,9 @@ from sqlalchemy import Connection
 from coordinator import schema
 from coordinator.errors import StoreError
 from crypto.errors import CryptoError
-from crypto.field64 import FieldVector, parse_vector
-from crypto.mask_sum import MaskSum
+from crypto.field64 import ELEMENT_BYTES, FieldVector, parse_vector
 from crypto.sharing import unmask
+from crypto.tier_sum import TierSum
 from plan.errors import Phrase, phrase
 from plan.layout import Layout
 from protos.bodies import ReportName, RosterBody
@@ -76,25 +77,27 @@ def combine(
     """
     close_body = round_log.close_body()
     names = close_body.set if close_body else ()
-    total = MaskSum(layout.cells)
-    for vector in _vectors(connection, round_log, names, layout.cells):
-        total.add_vector(vector)
+    tier = round_log.close.statement.tier if round_log.close else 0
+    total = TierSum(layout.cells, tier)
+    for vector in _vectors(connection, round_log, names, total.num_elements):
+        total.add_report(vector)
     masks = _mask_sums(connection, round_log, openers, layout.cells)
     values = unmask(total.value(), masks)
     pupils = sum_of_bounds(round_log.roster, (name.node for name in names), school_bound)
-    return Combined(values, tables_outside(layout, values, len(names), pupils))
+    return Combined(values, tables_outside(layout, values, len(names), pupils, tier))
 
 
 def _vectors(
-    connection: Connection, round_log: RoundLog, names: Iterable[ReportName], cells: int
+    connection: Connection, round_log: RoundLog, names: Iterable[ReportName], num_elements: int
 ) -> Iterable[FieldVector]:
+    """Read each report's vectors, of which the first `num_elements` are given."""
     for name in names:
         data = read_vector(connection, round_log, name)
         expected = round_log.reports.contents_of((name.node, name.attempt)).vector
         yield _checked(
             data,
             expected,
-            cells,
+            num_elements,
             phrase("vector of %(node)s, attempt %(attempt)s", node=name.node, attempt=name.attempt),
         )
 
@@ -140,7 +143,7 @@ def _mask_sums(
 
 def _checked(data: bytes, sha256: bytes, cells: int, what: Phrase) -> FieldVector:
     try:
-        vector = parse_vector(data, cells)
+        vector = parse_vector(data[: ELEMENT_BYTES * cells], cells)
     except CryptoError as err:
         raise StoreError(
             phrase(
@@ -167,13 +170,13 @@ def _bound(attributes: Mapping[str, str], school_bound: int) -> int:
 
 
 def tables_outside(
-    layout: Layout, values: NDArray[np.int64], num_reports: int, pupils: int
+    layout: Layout, values: NDArray[np.int64], num_reports: int, pupils: int, tier: int = 0
 ) -> tuple[str, ...]:
-    """Name the tables with a cell that the sum of `num_reports` honest reports cannot have."""
+    """Name the tables with a cell that the sum of `num_reports` honest reports cannot have at a tier."""
     outside = []
     for table in layout.tables:
         cells = values[table.offset : table.offset + table.cells]
-        z = isqrt(_TAIL_SQ * table.noise.s2 * num_reports) + 1
+        z = isqrt(_TAIL_SQ * table.noise.left_at(tier) * num_reports) + 1
         most = table.noise.scale * table.per_pupil * pupils
         if int(cells.min()) < -z or int(cells.max()) > most + z:
             outside.append(table.id)

@@ -217,14 +217,14 @@ def _check_window(round_log: RoundLog, now: datetime) -> None:
 
 
 def _check_contents(data: bytes, report: Report, round_log: RoundLog) -> ReportPayload:
-    cells = round_log.terms.cells
+    terms = round_log.terms
     try:
-        payload = parse_payload(data, cells, round_log.box_bytes, round_log.num_auditors)
+        payload = parse_payload(data, terms.num_elements, round_log.box_bytes, round_log.num_auditors)
     except PayloadError as err:
         raise ReportLengthError(err) from err
     try:
-        verify_contents(payload, report)
-        verify_encoded(payload.vector, cells)
+        verify_contents(payload, report, terms.num_vectors)
+        verify_encoded(payload.vector, terms.num_elements)
     except FieldRangeError as err:
         raise ElementRangeError(
             phrase("report of %(node)s: %(reason)s", node=report.node, reason=err)

@@ -32,7 +32,8 @@ def log_release(
     close, close_body = round_log.close, round_log.close_body()
     if close is None or close_body is None:
         raise RoundNotOpenError(phrase("this round is not closed"))
-    body = encode_release_body(() if combined.outside else _tables(layout, combined))
+    tier = close.statement.tier
+    body = encode_release_body(() if combined.outside else _tables(layout, combined, tier))
     statement = Release(
         federation=round_log.terms.federation,
         round=round_log.round_id,
@@ -54,12 +55,12 @@ def log_release(
     delete_boxes(view, round_log.round_id)
 
 
-def _tables(layout: Layout, combined: Combined) -> tuple[TableSums, ...]:
+def _tables(layout: Layout, combined: Combined, tier: int) -> tuple[TableSums, ...]:
     return tuple(
         TableSums(
             table=table.id,
             scale=table.noise.scale,
-            s2=table.noise.s2,
+            s2=table.noise.left_at(tier),
             sums=tuple(int(value) for value in combined.values[table.offset : table.offset + table.cells]),
         )
         for table in layout.tables

@@ -72,6 +72,11 @@ def noise_key(report_secret: bytes, table_index: int) -> bytes:
     return kdf(report_secret, "noise", table_index)
 
 
+def tier_key(report_secret: bytes, step: int, table_index: int) -> bytes:
+    """Key of the sampler of a turnout ladder's z_0 (step 0) or w_k of table j: kdf(T, "tier", k, j)."""
+    return kdf(report_secret, "tier", step, table_index)
+
+
 def seed(report_secret: bytes, subset: int) -> bytes:
     """seed_A = kdf(T, "seed", A), with A as its bit mask."""
     return kdf(report_secret, "seed", subset)

@@ -5,6 +5,9 @@ of seed_A. Over a set S of reports, Σ y + Σ_A (Σ_S M_A) = Σ (x + noise). Thi
 measurement (draft-irtf-cfrg-vdaf-20 section 7.2.1, `crypto.prio3_shares`) with one helper share per subset,
 replicated.
 
+With a turnout ladder a report has more vectors: the noise w_k of step k, masked alone from the same seeds by
+the streams of usage 16 + k (`step_usage`); step 0 is y itself. `crypto.tier_sum` puts them together.
+
 An auditor adds one stream of each of many reports: `MaskSum` is made for that. A node adds few streams to one
 table, once: `mask_vector` goes through it in pieces that stay in a core's first cache.
 """
@@ -30,6 +33,8 @@ from crypto.replication import rank, subsets
 from crypto.xof import XofHmacSha256Aes128, format_dst, sample_vec
 
 MASK_USAGE = USAGE_MEAS_SHARE
+LADDER_USAGE = 16  # of step k of a turnout ladder: 16 + k
+MAX_STEPS = 12  # protos.statement_base, privacy.ladder; and below the noise stream's usage 32
 _PIECE_CELLS = 1 << 12  # 32 KiB of words; the working memory needs no fresh pages from the system
 _CTR_SLACK_BYTES = 16  # update_into asks for block size - 1 spare bytes
 _EPSILON = np.uint64(2**32 - 1)  # 2^64 modulo p
@@ -42,6 +47,7 @@ def mask_vector(
     n: int,
     t: int,
     *,
+    step: int = 0,
     bound: int = MODULUS,
 ) -> FieldVector:
     """Subtract every mask from a noised table: the report share y, held by the coordinator.
@@ -52,13 +58,14 @@ def mask_vector(
         round_id: the plan's digest, 32 bytes.
         n: auditors of the plan.
         t: auditors that open.
+        step: 0 for y; k for w_k of a turnout ladder, `measurement` being that noise alone.
         bound: the modulus; tests lower it to force the rejection path.
 
     Returns:
         Canonical elements, shape (cells,): uniformly random to whoever lacks one of the seeds.
 
     Raises:
-        ParameterError: other subsets than those of (n, t), or a seed of another length.
+        ParameterError: other subsets than those of (n, t), a seed of another length, or no such step.
         ShapeMismatchError, FieldRangeError: the measurement is no such table.
 
     Privacy: publish-safe only if `measurement` holds the noise of the batch (privacy.discrete_gaussian).
@@ -68,7 +75,7 @@ def mask_vector(
     if measurement.ndim != 1 or not len(measurement):
         raise ShapeMismatchError("a table has one dimension and at least one cell")
     streams = [
-        XofHmacSha256Aes128(*_stream_inputs(subset, seeds[subset], round_id, n, t))
+        XofHmacSha256Aes128(*_stream_inputs(subset, seeds[subset], round_id, n, t, step))
         for subset in subsets(n, t)
     ]
     y = np.empty(len(measurement), np.uint64)
@@ -78,25 +85,37 @@ def mask_vector(
     return y
 
 
+def step_usage(step: int) -> int:
+    """Return the usage number of the streams that mask w_k of a turnout ladder; 1 for step 0, which is y.
+
+    Raises:
+        ParameterError: no step from 0 to `MAX_STEPS`.
+    """
+    if not 0 <= step <= MAX_STEPS:
+        raise ParameterError(f"a step of a ladder lies in 0..{MAX_STEPS}, found {step}")
+    return LADDER_USAGE + step if step else MASK_USAGE
+
+
 def add_report_mask(acc: MaskSum, subset: int, seed: bytes, round_id: bytes, n: int, t: int) -> None:
     """Add M_A of one report to a sum; see `add_report_masks`."""
     add_report_masks(acc, subset, (seed,), round_id, n, t)
 
 
 def add_report_masks(
-    acc: MaskSum, subset: int, seeds: Sequence[bytes], round_id: bytes, n: int, t: int
+    acc: MaskSum, subset: int, seeds: Sequence[bytes], round_id: bytes, n: int, t: int, *, step: int = 0
 ) -> None:
     """Add M_A of some reports to a sum: what an auditor does for the reports of S and each of its subsets.
 
-    The stream is XofHmacSha256Aes128(seed_A, dst(usage 1, ctx = round id), byte(1 + rank of A)).
+    The stream is XofHmacSha256Aes128(seed_A, dst(usage, ctx = round id), byte(1 + rank of A)), usage 1, or
+    16 + k for step k of a turnout ladder.
 
     Raises:
-        ParameterError: no such subset, or a seed of another length; the sum is unchanged.
+        ParameterError: no such subset or step, or a seed of another length; the sum is unchanged.
     """
     for seed in seeds:
         if len(seed) != SEED_BYTES:
             raise ParameterError(f"a seed has {SEED_BYTES} bytes, found {len(seed)}")
-    acc.add_masks(seeds, format_dst(MASK_USAGE, round_id), share_binder(1 + rank(subset, n, t)))
+    acc.add_masks(seeds, format_dst(step_usage(step), round_id), share_binder(1 + rank(subset, n, t)))
 
 
 def unmask(sum_y: FieldVector, mask_sums: Sequence[FieldVector]) -> NDArray[np.int64]:
@@ -115,11 +134,13 @@ def unmask(sum_y: FieldVector, mask_sums: Sequence[FieldVector]) -> NDArray[np.i
     return centre_lift(unshard((sum_y, *mask_sums)))
 
 
-def _stream_inputs(subset: int, seed: bytes, round_id: bytes, n: int, t: int) -> tuple[bytes, bytes, bytes]:
-    """Seed, dst and binder of the stream of M_A."""
+def _stream_inputs(
+    subset: int, seed: bytes, round_id: bytes, n: int, t: int, step: int
+) -> tuple[bytes, bytes, bytes]:
+    """Seed, dst and binder of the stream of M_A, or of its step."""
     if len(seed) != SEED_BYTES:
         raise ParameterError(f"a seed has {SEED_BYTES} bytes, found {len(seed)}")
-    return seed, format_dst(MASK_USAGE, round_id), share_binder(1 + rank(subset, n, t))
+    return seed, format_dst(step_usage(step), round_id), share_binder(1 + rank(subset, n, t))
 
 
 def _sum_streams(

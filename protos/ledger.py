@@ -365,6 +365,7 @@ class Ledger:
             )
         if not plan.noise or len({line.table for line in plan.noise_lines}) != len(plan.noise):
             raise LedgerError("wrong-plan", "expected one noise line a table")
+        rules.check_ladder(plan)
 
         def apply(entry: Logged[Any]) -> None:
             reports = ReportTable(self._load_report if self._read_entry else None, self._digests)

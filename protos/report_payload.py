@@ -2,6 +2,8 @@
 
     u32be length of the note ‖ note ‖ y (8 bytes little-endian a cell) ‖ box of each auditor in plan order
 
+With a turnout ladder the masked vectors w_1 .. w_L follow y, as long as it, and `vector` is all of them.
+
 For one plan and one node the length never varies, whatever the records are: every part has a
 fixed size. Spec: docs/protocol.md "Report payload".
 """
@@ -22,7 +24,7 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class ReportPayload:
-    """A report as it travels: the signed header, y, and the boxes in plan order."""
+    """A report as it travels: the signed header, y (and a ladder's vectors), and the boxes in plan order."""
 
     note: bytes
     vector: bytes
@@ -30,7 +32,13 @@ class ReportPayload:
 
 
 def body_bytes(cells: int, box_bytes: int, num_boxes: int) -> int:
-    """Compute the bytes of y and the boxes together, the header's `size`."""
+    """Compute the bytes of the vectors and the boxes together, the header's `size`.
+
+    Args:
+        cells: field elements of all vectors of a report (`Plan.num_elements`).
+        box_bytes: of each box.
+        num_boxes: one an auditor.
+    """
     return CELL_BYTES * cells + box_bytes * num_boxes
 
 
@@ -54,7 +62,7 @@ def note_of(data: bytes) -> bytes:
 
 
 def parse_payload(data: bytes, cells: int, box_bytes: int, num_boxes: int) -> ReportPayload:
-    """Read a payload of a round with `cells` cells and `num_boxes` boxes of `box_bytes` each.
+    """Read a payload of a round with `cells` field elements and `num_boxes` boxes of `box_bytes` each.
 
     Raises:
         PayloadError: the length is not exactly the one that the round asks for.
@@ -69,14 +77,19 @@ def parse_payload(data: bytes, cells: int, box_bytes: int, num_boxes: int) -> Re
     return ReportPayload(note, data[start:first_box], boxes)
 
 
-def verify_contents(payload: ReportPayload, report: Report) -> None:
+def verify_contents(payload: ReportPayload, report: Report, num_vectors: int = 1) -> None:
     """Check that vector and boxes are the ones that the signed header names.
+
+    Args:
+        payload: as read.
+        report: its header.
+        num_vectors: of a report of this round; more than 1 with a turnout ladder.
 
     Raises:
         PayloadError: a digest or a size differs.
     """
     size_bytes = len(payload.vector) + sum(len(box) for box in payload.boxes)
-    if report.size != size_bytes or len(payload.vector) != CELL_BYTES * report.cells:
+    if report.size != size_bytes or len(payload.vector) != CELL_BYTES * report.cells * num_vectors:
         raise PayloadError(f"header says {report.size} bytes, the payload has {size_bytes}")
     if hashlib.sha256(payload.vector).digest() != report.vector:
         raise PayloadError("the vector is not the one that the header names")

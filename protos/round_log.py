@@ -8,7 +8,8 @@ Order of a round; every rule is checked by everybody who reads the log:
    node's previous report; only before ``candidates``.
 4. ``candidates``: fixes the log size at its own position; the list is a function of the log.
 5. ``checked``: one per auditor; refuses only candidates.
-6. ``close``: names at least q ``checked``; S = candidates minus everything refused in those.
+6. ``close``: names at least q ``checked``; S = candidates minus everything refused in those; the
+   tier is what the number of independent operators in S gives.
 7. ``agreement`` or ``abandon``: one of the two per auditor, ever.
 8. ``opening``: after q agreements; reveals the r_a committed in the approval.
 9. ``release``: names q agreements and at least t openings that agree with each other.
@@ -20,8 +21,10 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from crypto.derivation import approvals_digest
 from crypto.replication import covers, subsets, subsets_with
@@ -42,6 +45,7 @@ from protos.errors import LedgerError
 from protos.fields import ZERO_DIGEST
 from protos.report_payload import body_bytes
 from protos.report_table import Logged, ReportTable
+from protos.statement_base import MAX_CELLS, MAX_S2, MAX_STEPS
 from protos.statements import (
     Abandon,
     Agreement,
@@ -234,6 +238,16 @@ def distinct_operators(round_log: RoundLog, names: Iterable[ReportName]) -> int:
     return len({operators[name.node] for name in names})
 
 
+def tier_of(round_log: RoundLog, names: Iterable[ReportName]) -> int:
+    """Compute the tier of a turnout ladder that a set S reaches: the most k with m_k <= operators - c.
+
+    0 without a ladder. Who runs several schools is counted once, as for `min_reports`: all of them may be
+    among the schools that add no noise. Spec: docs/protocol.md "The turnout ladder".
+    """
+    terms = round_log.terms
+    return bisect_right(terms.tiers, distinct_operators(round_log, names) - terms.colluding_schools)
+
+
 def fewest_replicas(round_log: RoundLog, auditors: Iterable[str]) -> int:
     """Count, over all subsets, the fewest openings among `auditors` that hold the subset's sum."""
     openers = set(auditors)
@@ -246,6 +260,20 @@ def fewest_replicas(round_log: RoundLog, auditors: Iterable[str]) -> int:
 
 def _refuse(code: str, message: str) -> LedgerError:
     return LedgerError(code, message)
+
+
+def check_ladder(plan: Plan) -> None:
+    """Check the tiers and steps of a plan's turnout ladder: rising, a line for each table and step."""
+    least = plan.min_reports - plan.colluding_schools
+    if any(low >= high for low, high in pairwise((least, *plan.tiers))) or len(plan.tiers) > MAX_STEPS:
+        raise _refuse("wrong-plan", f"expected at most {MAX_STEPS} rising tiers above h = {least}")
+    lines = [(line.table, step) for line in plan.noise_lines for step in range(1, plan.num_vectors)]
+    if [row[:2] for row in plan.steps] != lines:
+        raise _refuse("wrong-plan", "expected one step line for each table and tier, in their order")
+    if plan.num_elements > MAX_CELLS:
+        raise _refuse("wrong-plan", f"cells x (1 + tiers) is {plan.num_elements}, at most {MAX_CELLS}")
+    if any(s2 > MAX_S2 for _, _, s2 in plan.noise_left(0)):
+        raise _refuse("wrong-plan", f"the noise of a table's steps adds up to more than {MAX_S2}")
 
 
 def check_approval(round_log: RoundLog, approval: Approval) -> None:
@@ -274,7 +302,7 @@ def check_report(round_log: RoundLog, report: Report, previous: bytes, is_revoke
         raise _refuse("wrong-attempt", f"attempt {report.attempt}, the next one is {attempts}")
     if report.previous != previous:
         raise _refuse("wrong-previous", "the report does not name this node's previous report")
-    expected_size = body_bytes(terms.cells, round_log.box_bytes, round_log.num_auditors)
+    expected_size = body_bytes(terms.num_elements, round_log.box_bytes, round_log.num_auditors)
     if report.cells != terms.cells or report.size != expected_size:
         raise _refuse("wrong-size", f"{report.cells} cells, {report.size} bytes: the plan has {terms.cells}")
     if tuple(subset for subset, _ in report.seeds) != round_log.subsets:
@@ -331,8 +359,10 @@ def check_close(round_log: RoundLog, close: Close, body: bytes) -> None:
     is_expected = body == encode_close_body(expected)
     if not is_expected:
         parse_close_body(body)  # says what is wrong with a body that is none
-    if not is_expected or close.reports != len(expected.set) or close.tier != 0:
+    if not is_expected or close.reports != len(expected.set):
         raise _refuse("wrong-set", "S is not the candidates without what the named checks refuse")
+    if close.tier != tier_of(round_log, expected.set):
+        raise _refuse("wrong-set", f"tier {close.tier} is not the one that S gives")
     if distinct_operators(round_log, expected.set) < terms.min_reports:
         raise _refuse("too-few-reports", f"fewer independent operators than min_reports {terms.min_reports}")
 
@@ -387,7 +417,7 @@ def check_release(round_log: RoundLog, release: Release, body: bytes) -> None:
         raise _refuse("wrong-replicas", "the fewest replicas of any subset are stated wrongly")
     if release.reports_in != round_log.close.statement.reports or release.rho != terms.rho:
         raise _refuse("wrong-release", "reports or rho differ from the close and the plan")
-    _check_tables(terms, release.status, body)
+    _check_tables(terms, release.status, round_log.close.statement.tier, body)
 
 
 def _check_names(
@@ -415,13 +445,13 @@ def _sums_agree(round_log: RoundLog, openers: list[str]) -> bool:
     return True
 
 
-def _check_tables(terms: Plan, status: str, body: bytes) -> None:
+def _check_tables(terms: Plan, status: str, tier: int, body: bytes) -> None:
     tables = parse_release_body(body)
     if status == "corrupt":
         if tables:
             raise _refuse("wrong-tables", "a corrupt round publishes no table")
         return
-    if [(row.table, row.scale, row.s2) for row in tables] != [row[:3] for row in terms.noise]:
+    if tuple((row.table, row.scale, row.s2) for row in tables) != terms.noise_left(tier):
         raise _refuse("wrong-tables", "the tables released are not those of the plan")
     if sum(len(row.sums) for row in tables) != terms.cells:
         raise _refuse("wrong-tables", f"the tables released do not have {terms.cells} cells together")

@@ -15,6 +15,7 @@ MAX_TEXT_BYTES = 16 * 1024
 MAX_ENTRY_BYTES = 24 * 1024  # a text and its signature lines
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_CELLS = 1_000_000
+MAX_S2 = 2**24  # variance of a school's noise in a cell, in scaled units
 MAX_STEPS = 12  # of a turnout ladder; a report has one vector more
 MAX_AUDITORS = 7
 MAX_ATTEMPT = 3

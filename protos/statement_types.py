@@ -142,6 +142,20 @@ class Plan(StatementBase):
         return 1 + len(self.tiers)
 
     @property
+    def num_elements(self) -> int:
+        """Field elements in a report, of all its vectors together."""
+        return self.cells * self.num_vectors
+
+    def noise_left(self, tier: int) -> tuple[tuple[str, int, int], ...]:
+        """Table, scale and the variance that each school leaves in a cell opened at a tier, in plan order."""
+        taken_out = range(1, tier + 1)
+        steps = [(table, s2) for table, step, s2, _ in self.steps if step not in taken_out]
+        return tuple(
+            (row.table, row.scale, row.s2 + sum(s2 for table, s2 in steps if table == row.table))
+            for row in self.noise_lines
+        )
+
+    @property
     def noise_lines(self) -> tuple[NoiseLine, ...]:
         """The noise of each table, in plan order."""
         return tuple(NoiseLine(*row) for row in self.noise)

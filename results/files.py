@@ -155,7 +155,7 @@ def _table_values(table: NoisyTable) -> dict[str, object]:
         "title": table.layout.title,
         "dims": list(table.dims),
         "scale": table.layout.noise.scale,
-        "s2": table.layout.noise.s2,
+        "s2": table.s2,
         "se": table.se,
         "cells": [row.as_dict() for row in table_rows(table)],
     }

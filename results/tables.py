@@ -29,6 +29,8 @@ class NoisyTable:
         layout: its dimensions, codes, filters and noise, from the plan.
         reports_in: number of schools whose noise is in every cell, |S|.
         sums: noisy counts times the layout's scale, one per cell.
+        tier: of a turnout ladder: how many steps of the noise were taken out again; None for as many as
+            `reports_in` schools of as many operators give.
 
     Raises:
         ReleaseError: another number of cells, no integers, or an impossible number of reports.
@@ -38,6 +40,7 @@ class NoisyTable:
     layout: TableLayout
     reports_in: int
     sums: tuple[int, ...] = field(repr=False)
+    tier: int | None = None
 
     def __post_init__(self) -> None:
         if type(self.reports_in) is not int or not 1 <= self.reports_in <= MAX_SCHOOLS:
@@ -65,7 +68,13 @@ class NoisyTable:
     @property
     def cell_variance(self) -> Fraction:
         """Variance of the noise in one cell, in counts squared, exactly."""
-        return self.layout.released_variance(self.reports_in)
+        return self.layout.released_variance(self.reports_in, self.tier)
+
+    @property
+    def s2(self) -> int:
+        """Variance that each school left in a cell, in scaled units."""
+        tier = self.layout.tier(self.reports_in) if self.tier is None else self.tier
+        return self.layout.noise.left_at(tier)
 
     @property
     def se(self) -> float:
@@ -129,13 +138,20 @@ def build_tables(
     if len(released) != len(layout.tables):
         raise ReleaseError(f"release: expected {len(layout.tables)} tables, found {len(released)}")
     return tuple(
-        NoisyTable(release, table, reports_in, _sums_of(table, row))
+        NoisyTable(release, table, reports_in, _sums_of(table, row), _tier_of(table, row))
         for table, row in zip(layout.tables, released, strict=True)
     )
 
 
+def _tier_of(table: TableLayout, row: Mapping[str, object]) -> int:
+    """Find the tier that leaves the variance that the release states; the log's rules tie it to the close."""
+    tiers = range(len(table.noise.components))
+    return next((tier for tier in tiers if table.noise.left_at(tier) == row.get("s2")), 0)
+
+
 def _sums_of(table: TableLayout, row: Mapping[str, object]) -> tuple[int, ...]:
-    expected = {"id": table.id, "scale": table.noise.scale, "s2": table.noise.s2}
+    left = table.noise.left_at(_tier_of(table, row))
+    expected = {"id": table.id, "scale": table.noise.scale, "s2": left}
     if set(row) != _TABLE_KEYS or any(row[key] != value for key, value in expected.items()):
         found = {key: row.get(key) for key in expected}
         raise ReleaseError(f"release, table {table.id}: expected {expected} and sums, found {found}")

@@ -29,12 +29,12 @@ def check_noise(log: BundleLog) -> Phrase:
     """Recompute scale, variance and thresholds of every table from the plan alone."""
     number = 0
     for row in _rounds(log):
-        expected = view_plan(row.terms, row.plan.body).noise
-        if row.terms.noise != expected:
+        view = view_plan(row.terms, row.plan.body)
+        if row.terms.noise != view.noise or row.terms.steps != view.steps:
             raise CheckFailed(
                 phrase("%(row)s: the noise lines are not those that follow from the plan", row=name_of(row))
             )
-        for table, _, s2, thresholds in row.terms.noise:
+        for table, _, s2, thresholds in (*row.terms.noise, *row.terms.steps):
             if thresholds_sha256(s2) != thresholds:
                 raise CheckFailed(
                     phrase(
@@ -44,7 +44,7 @@ def check_noise(log: BundleLog) -> Phrase:
                         s2=s2,
                     )
                 )
-            number += 1
+        number += len(row.terms.noise)
     return phrase("%(number)s tables", number=number)
 
 

@@ -16,16 +16,16 @@ from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckFailed, CheckSkipped
 from crypto.derivation import approvals_digest, draw_commitment
 from crypto.field64 import FieldVector, parse_vector
-from crypto.mask_sum import MaskSum
 from crypto.merkle import leaf_hash, verify_inclusion
 from crypto.policy import verify_checkpoint
 from crypto.sharing import unmask
+from crypto.tier_sum import TierSum
 from crypto.tlog_proof import parse_proof
 from plan.errors import Phrase, phrase
 from protos.bodies import ReportName, parse_release_body
 from protos.bundle import Manifest
 from protos.ledger import Logged, RoundLog
-from protos.round_log import candidates_for, closed_set, distinct_operators, fewest_replicas
+from protos.round_log import candidates_for, closed_set, distinct_operators, fewest_replicas, tier_of
 from protos.statements import (
     Abandon,
     Agreement,
@@ -174,7 +174,7 @@ def check_checked(log: BundleLog) -> Phrase:
 
 
 def check_close(log: BundleLog) -> Phrase:
-    """Recompute S for the one close of every round; enough operators, no small group."""
+    """Recompute S and its tier for the one close of every round; enough operators, no small group."""
     rounds = _rounds(log, Close)
     closes = Counter(row.round for row in log.statements if isinstance(row, Close))
     number = 0
@@ -191,7 +191,8 @@ def check_close(log: BundleLog) -> Phrase:
             )
         named = dict(row.close.statement.checked)
         expected = closed_set(row, named)
-        if row.close_body() != expected or len(named) < row.terms.quorum:
+        is_tier = row.close.statement.tier == tier_of(row, expected.set)
+        if row.close_body() != expected or len(named) < row.terms.quorum or not is_tier:
             raise CheckFailed(
                 phrase("%(row)s: S is not what candidates and checks make it", row=name_of(row))
             )
@@ -367,9 +368,9 @@ def check_arithmetic(log: BundleLog, manifest: Manifest | None) -> Phrase:
     _need_auditors_bundle(manifest)
     number = 0
     for row in released(_rounds(log, Release)):
-        total = MaskSum(row.terms.cells)
+        total = TierSum(row.terms.cells, row.close.statement.tier if row.close else 0)
         for _, vector in _vectors(log, row):
-            total.add_vector(vector)
+            total.add_report(vector[: total.num_elements])
         masks: dict[int, FieldVector] = {}
         for _, subset, encoded in _sums(log, row):
             masks.setdefault(subset, encoded)
@@ -407,7 +408,7 @@ def _vectors(log: BundleLog, row: RoundLog) -> Iterator[tuple[ReportName, FieldV
         data = log.files.read(path)
         if hashlib.sha256(data).digest() != row.reports[(name.node, name.attempt)].statement.vector:
             raise CheckFailed(phrase("%(path)s: not the vector that the school signed", path=path))
-        yield name, parse_vector(data, row.terms.cells)
+        yield name, parse_vector(data, row.terms.num_elements)
 
 
 def _sums(log: BundleLog, row: RoundLog) -> Iterator[tuple[str, int, FieldVector]]:

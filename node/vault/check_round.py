@@ -282,8 +282,9 @@ def _check_noise(round_log: RoundLog, published: Published) -> None:
             expected=published.layout.cells,
         )
     expected = published.noise
-    if terms.noise != expected:
-        wrong = next((row[0] for row in expected if row not in terms.noise), terms.noise[-1][0])
+    if terms.noise != expected or terms.steps != published.steps:
+        rows = ((*expected, *published.steps), (*terms.noise, *terms.steps))
+        wrong = next((row[0] for row in rows[0] if row not in rows[1]), terms.noise[-1][0])
         raise _refuse(
             "wrong-noise",
             _("the plan states another noise for table %(table)s than its tables and rho make"),

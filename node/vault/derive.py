@@ -54,7 +54,8 @@ class Derived:
 
     Attributes:
         tag: xm, identifies the table x; never leaves.
-        vector: y, 8 bytes little-endian a cell; safe to send.
+        vector: y, 8 bytes little-endian a cell, and with a turnout ladder w_1 .. w_L behind it, masked alike;
+            safe to send.
         seeds: subset → seed; only ever sealed.
         commitments: subset → com_A, ascending.
         input: the input commitment.
@@ -68,7 +69,7 @@ class Derived:
 
     @property
     def vector_digest(self) -> bytes:
-        """SHA-256 of y."""
+        """SHA-256 of y, and of what follows it."""
         return hashlib.sha256(self.vector).digest()
 
 
@@ -94,11 +95,13 @@ def derive(recipe: Recipe, master: bytes, x: NDArray[np.int64], attempt: int, ro
     tag = derivation.measurement_tag(round_secret, x)
     secret = derivation.report_secret(round_secret, attempt, tag)
     seeds = derivation.seeds(secret, subsets(len(terms.auditors), terms.threshold))
-    noised = x + _draw_noise(recipe.layout, secret)
-    vector = mask_vector(noised, seeds, recipe.round_id, len(terms.auditors), terms.threshold)
+    noise = draw_noise(recipe.layout, secret)
+    vectors = (x + noise.sum(axis=0), *noise[1:])
+    n, t = len(terms.auditors), terms.threshold
+    masked = (mask_vector(row, seeds, recipe.round_id, n, t, step=step) for step, row in enumerate(vectors))
     return Derived(
         tag=tag,
-        vector=encode_vector(vector),
+        vector=b"".join(encode_vector(row) for row in masked),
         seeds=seeds,
         commitments=tuple(
             (subset, derivation.seed_commitment(recipe.round_id, recipe.node, attempt, subset, seed))
@@ -108,11 +111,24 @@ def derive(recipe: Recipe, master: bytes, x: NDArray[np.int64], attempt: int, ro
     )
 
 
-def _draw_noise(layout: Layout, report_secret: bytes) -> NDArray[np.int64]:
-    noise = np.zeros(layout.cells, dtype=np.int64)
+def draw_noise(layout: Layout, report_secret: bytes) -> NDArray[np.int64]:
+    """Draw all noise of one report, in scaled units.
+
+    Returns:
+        int64, shape (layout.num_vectors, cells): z_0, w_1 .. w_L of a turnout ladder; else a single row.
+
+    Privacy: whoever knows it and the report knows the tables; it never leaves the vault.
+    """
+    noise = np.zeros((layout.num_vectors, layout.cells), dtype=np.int64)
     for index, table in enumerate(layout.tables):
-        key = derivation.noise_key(report_secret, index)
-        stream = XofHmacSha256Aes128(key, format_dst(XOF_USAGE, b""), b"")
-        drawn = Sampler(table.noise.s2).sample(stream.next, table.cells)
-        noise[table.offset : table.offset + table.cells] = drawn
+        for step, s2 in enumerate(table.noise.components):
+            key = _noise_key(layout, report_secret, step, index)
+            stream = XofHmacSha256Aes128(key, format_dst(XOF_USAGE, b""), b"")
+            noise[step, table.offset : table.end] = Sampler(s2).sample(stream.next, table.cells)
     return noise
+
+
+def _noise_key(layout: Layout, report_secret: bytes, step: int, index: int) -> bytes:
+    if layout.tiers:
+        return derivation.tier_key(report_secret, step, index)
+    return derivation.noise_key(report_secret, index)

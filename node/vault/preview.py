@@ -76,6 +76,6 @@ def _table(checked: CheckedRound, exact: ExactTables, table: TableLayout) -> dic
         "s2": noise.s2,
         "sigma_school": noise.standard_error(1),
         "sigma_county": noise.standard_error(least),
-        "bound_school": table_bound(noise.s2) / noise.scale,
+        "bound_school": sum(table_bound(s2) for s2 in noise.components) / noise.scale,
         "cells": [{"keys": table.keys(index), "count": int(count)} for index, count in enumerate(counts)],
     }

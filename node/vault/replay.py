@@ -217,9 +217,9 @@ def _check_bytes(evidence: _Evidence) -> bool:
     header, terms = _require(evidence.header), _require(evidence.terms)
     data = payload_of(evidence.parts.store, evidence.stored)
     num_boxes = len(terms.auditors)
-    box_bytes = (header.size - 8 * terms.cells) // num_boxes
-    payload = parse_payload(data, terms.cells, box_bytes, num_boxes)
-    verify_contents(payload, header)
+    box_bytes = (header.size - 8 * terms.num_elements) // num_boxes
+    payload = parse_payload(data, terms.num_elements, box_bytes, num_boxes)
+    verify_contents(payload, header, terms.num_vectors)
     return payload.vector == _require(evidence.derived).vector
 
 
