@@ -1,4 +1,4 @@
-"""What a school's ledgers hold: read from either file, withheld without consent, else refused by its place."""
+"""What a school's ledgers hold: read from either file, withheld without consent, else refused."""
 
 from __future__ import annotations
 
