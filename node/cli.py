@@ -16,7 +16,6 @@ one JSON object on standard output, in English.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sys
@@ -26,17 +25,28 @@ from typing import Any
 
 import click
 
-from node import cli_budget, cli_text, enrolment, unwrap
-from node.cli_context import FILE, NEW_FILE, ROUND, Context, command, read_floors, read_pairs
-from node.config import NodeConfig, NodeFolder, read_config, replace_file
+from node import cli_budget, cli_files, cli_text, enrolment, unwrap
+from node.cli_context import (
+    FILE,
+    NEW_FILE,
+    ROUND,
+    Context,
+    command,
+    find_round,
+    list_rounds,
+    read_floors,
+    read_pairs,
+    read_running,
+    write_file,
+)
+from node.config import NodeConfig, read_config
 from node.confine import LEVELS
-from node.errors import EXIT_REFUSED, ConfigError, LinkError, VaultRefusal
+from node.errors import EXIT_REFUSED, LinkError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
 from node.session import VaultSession, open_vault
 from node.supervise import require_enrolled
 from protos.card import fingerprint as card_fingerprint
 
-MIN_PREFIX = 4
 FINISHED = ("released", "aborted")
 
 
@@ -108,7 +118,7 @@ def request(context: Context, out: Path | None) -> None:
         csr = enrolment.certificate_request(context.folder, config)
         answer, files = vault.call({"command": "request", "csr": csr})
     path = out or context.folder.root / "request.json"
-    _write(path, files["request"])
+    write_file(path, files["request"])
     values = {"file": str(path), "report_key": answer["report_key"]}
     context.say(values, cli_text.request_lines(values))
 
@@ -173,8 +183,8 @@ def import_files(context: Context, round_id: str | None, dry_run: bool, **option
 def _open_round(vault: VaultSession, prefix: str | None) -> str:
     """Find the round that an import is for: the named one, or the only wave of the rounds still open."""
     if prefix is not None:
-        return str(_find_round(vault, prefix)["round"])
-    rows = [row for row in _rounds(vault) if row["state"] not in FINISHED and row["wave"]]
+        return str(find_round(vault, prefix)["round"])
+    rows = [row for row in list_rounds(vault) if row["state"] not in FINISHED and row["wave"]]
     waves = {(row["school_year"], row["wave"], row["census_date"]) for row in rows}
     if len(waves) != 1:
         raise VaultRefusal(
@@ -189,29 +199,11 @@ def _open_round(vault: VaultSession, prefix: str | None) -> str:
 # ---------------------------------------------------------------- rounds
 
 
-def _rounds(vault: VaultSession) -> list[dict[str, Any]]:
-    return list(vault.call({"command": "rounds"})[0]["rounds"])
-
-
-def _find_round(vault: VaultSession, prefix: str) -> dict[str, Any]:
-    """Find a round by the first digits of its id."""
-    rows = _rounds(vault)
-    found = [row for row in rows if row["round"].startswith(prefix.lower())]
-    if len(prefix) < MIN_PREFIX or len(found) != 1:
-        raise VaultRefusal(
-            N_("%(found)d rounds of this node's log begin with %(prefix)s"),
-            N_("See 'fedscreen node rounds'; four digits or more that name one round."),
-            code="which-round",
-            details={"found": len(found), "prefix": prefix[:64]},
-        )
-    return found[0]
-
-
 @command(node, "rounds", _("List the rounds and this school's reports."))
 def rounds(context: Context) -> None:
     """List rounds, newest first."""
     with context.vault() as vault:
-        found = _rounds(vault)
+        found = list_rounds(vault)
     context.say({"rounds": found}, cli_text.round_lines(found))
 
 
@@ -221,7 +213,7 @@ def rounds(context: Context) -> None:
 def preview(context: Context, round_id: str, cells: bool) -> None:
     """Show a round's tables of this school."""
     with context.vault() as vault:
-        asks = {"command": "preview", "round": _find_round(vault, round_id)["round"]}
+        asks = {"command": "preview", "round": find_round(vault, round_id)["round"]}
         answer, _files = vault.call(asks)
     context.say(answer, cli_text.preview_lines(answer, with_cells=cells))
 
@@ -233,7 +225,7 @@ def preview(context: Context, round_id: str, cells: bool) -> None:
 def release(context: Context, round_id: str, by: str, records: str | None) -> None:
     """Release; again with the same records changes nothing."""
     with context.vault() as vault:
-        asks = {"command": "release", "round": _find_round(vault, round_id)["round"], "by": by}
+        asks = {"command": "release", "round": find_round(vault, round_id)["round"], "by": by}
         if records:
             asks["records"] = records
         answer, _files = vault.call(asks)
@@ -260,20 +252,6 @@ def floors(context: Context, floors: dict[str, Any]) -> None:
     context.say(answer, cli_text.floor_lines(answer))
 
 
-@command(node, "receipt", _("Write the proof that the report stands in the log."))
-@ROUND
-@click.option("--out", type=NEW_FILE, help=_("File to write; default: in the node's receipts folder."))
-def receipt(context: Context, round_id: str, out: Path | None) -> None:
-    """Write a tlog-proof."""
-    with context.vault() as vault:
-        found = _find_round(vault, round_id)["round"]
-        answer, files = vault.call({"command": "receipt", "round": found})
-    path = out or context.folder.receipts / f"{found[:16]}-{answer['attempt']}.tlog-proof"
-    _write(path, files["receipt"])
-    values = {**answer, "round": found, "file": str(path)}
-    context.say(values, cli_text.receipt_lines(values))
-
-
 # ---------------------------------------------------------------- the node itself
 
 
@@ -287,7 +265,7 @@ def status(context: Context) -> None:
         **answer,
         "address": config.address,
         "certificate_days": enrolment.certificate_days(context.folder),
-        "running": _running(context.folder),
+        "running": read_running(context.folder),
     }
     context.say(values, cli_text.status_lines(values))
 
@@ -302,22 +280,6 @@ def budget(context: Context, year: str | None) -> None:
         answer, _files = vault.call({"command": "budget", **({"year": year} if year else {})})
     values = {**answer, "fits": cli_budget.ready_fits(answer)}
     context.say(values, cli_budget.budget_lines(values))
-
-
-def _running(folder: NodeFolder) -> dict[str, Any]:
-    """Read what a running supervisor says; empty where none runs."""
-    try:
-        values = dict(json.loads(folder.running.read_text("utf-8")))
-        supervisor = int(values["supervisor"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    try:
-        os.kill(supervisor, 0)
-    except ProcessLookupError:
-        return {}
-    except PermissionError:
-        return values  # another user's, but there
-    return values
 
 
 @command(node, "check", _("Read the whole record file and journal and name what is damaged."))
@@ -378,7 +340,7 @@ def audit() -> None:
 def replay(context: Context, round_id: str, attempt: int | None) -> None:
     """Recompute a report."""
     with context.vault() as vault:
-        row = _find_round(vault, round_id)
+        row = find_round(vault, round_id)
         chosen = attempt if attempt is not None else row["report"].get("attempt", 0)
         answer, _files = vault.call({"command": "recompute", "round": row["round"], "attempt": chosen})
     context.say(answer, cli_text.replay_lines(answer))
@@ -386,13 +348,5 @@ def replay(context: Context, round_id: str, attempt: int | None) -> None:
         raise SystemExit(EXIT_REFUSED)
 
 
-def _write(path: Path, data: bytes) -> None:
-    try:
-        replace_file(path, data, 0o644)
-    except OSError as err:
-        raise ConfigError(
-            N_("%(file)s cannot be written (%(reason)s)"),
-            N_("Choose another file with --out."),
-            code="file",
-            details={"file": str(path), "reason": err.strerror or ""},
-        ) from err
+for _group in (cli_files.log, cli_files.outbox, cli_files.receipt):
+    node.add_command(_group)

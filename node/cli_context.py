@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from typing import Any
 import click
 
 from node import cli_text, unwrap
-from node.config import NodeFolder, open_folder, read_config
-from node.errors import NodeError
+from node.config import NodeFolder, open_folder, read_config, replace_file
+from node.errors import ConfigError, NodeError, VaultRefusal
+from node.errors import _ as N_  # translated where it is shown
 from node.session import VaultSession, open_vault
 
 DEFAULT_FOLDER = "fedscreen-node"
+MIN_PREFIX = 4
 FLOORS = ("threshold", "collude", "min_reports", "colluding_schools", "rho_round", "rho_year")
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -139,3 +142,59 @@ def read_floors(
                 raise click.BadParameter(_("%(name)s is a whole number") % {"name": name})
             found[name] = int(value)
     return found
+
+
+def list_rounds(vault: VaultSession) -> list[dict[str, Any]]:
+    """List the rounds of this node's copy of the log, newest first."""
+    return list(vault.call({"command": "rounds"})[0]["rounds"])
+
+
+def find_round(vault: VaultSession, prefix: str) -> dict[str, Any]:
+    """Find a round by the first digits of its id.
+
+    Raises:
+        VaultRefusal: none, or several begin with them.
+    """
+    rows = list_rounds(vault)
+    found = [row for row in rows if row["round"].startswith(prefix.lower())]
+    if len(prefix) < MIN_PREFIX or len(found) != 1:
+        raise VaultRefusal(
+            N_("%(found)d rounds of this node's log begin with %(prefix)s"),
+            N_("See 'fedscreen node rounds'; four digits or more that name one round."),
+            code="which-round",
+            details={"found": len(found), "prefix": prefix[:64]},
+        )
+    return found[0]
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file for a person, whole or not at all.
+
+    Raises:
+        ConfigError: it cannot be written there.
+    """
+    try:
+        replace_file(path, data, 0o644)
+    except OSError as err:
+        raise ConfigError(
+            N_("%(file)s cannot be written (%(reason)s)"),
+            N_("Choose another file with --out."),
+            code="file",
+            details={"file": str(path), "reason": err.strerror or ""},
+        ) from err
+
+
+def read_running(folder: NodeFolder) -> dict[str, Any]:
+    """Read what a running supervisor says; empty where none runs."""
+    try:
+        values = dict(json.loads(folder.running.read_text("utf-8")))
+        supervisor = int(values["supervisor"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    try:
+        os.kill(supervisor, 0)
+    except ProcessLookupError:
+        return {}
+    except PermissionError:
+        return values  # another user's, but there
+    return values

@@ -78,6 +78,9 @@ def resolve(words: list[str]) -> str:
     context = click.Context(command)
     path = ["fedscreen"]
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        default = getattr(command, "default_command", None)  # a command that may be left out
+        if default and command.get_command(context, words[0]) is None:
+            words.insert(0, default)
         found = command.get_command(context, words[0])
         if found is None:
             return f"{' '.join(path)} has no command {words[0]}"
