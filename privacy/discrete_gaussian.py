@@ -7,7 +7,7 @@ The normative sampler. With s = sqrt(s2), B = floor(14 s) + 1 and F the distribu
 
 The stream is XofHmacSha256Aes128(noise key, dst(usage 32), empty binder); the caller builds it, this room
 only reads from it. Everything on this path is integer arithmetic: no libm, no platform's float, no library's
-random generator.
+random generator; and the search takes the same steps whatever it finds.
 
 How the floors are proved. Weights w_j = exp(-j^2 / (2 s2)) come from two recurrences in fixed point that only
 ever round down, so a computed weight lies in [w_j - 6 j^2, w_j] steps (each of the two exponentials starts at
@@ -159,15 +159,18 @@ class Sampler:
         digest: SHA-256 of the thresholds, as in the plan (`thresholds_digest`).
     """
 
-    __slots__ = ("_high", "_low", "bound", "digest", "s2")
+    __slots__ = ("_high", "_low", "_num_compared", "_steps", "bound", "digest", "s2")
 
     def __init__(self, s2: int | Fraction) -> None:
         table = thresholds(s2)
         self.s2 = s2
         self.bound = table_bound(s2)
         self.digest = thresholds_digest(table)
-        # the last threshold is above every u, so it is never compared
-        self._high = np.array([c >> 64 for c in table[:-1]], dtype=np.uint64)
+        # the last threshold is above every u, so it is never compared; the words behind fill up a power of 2
+        self._num_compared = len(table) - 1
+        self._steps = [1 << place for place in reversed(range(self._num_compared.bit_length()))]
+        self._high = np.full(2 * self._steps[0] - 1, 0xFFFF_FFFF_FFFF_FFFF, dtype=np.uint64)
+        self._high[: self._num_compared] = [c >> 64 for c in table[:-1]]
         self._low = np.array([c & 0xFFFF_FFFF_FFFF_FFFF for c in table[:-1]], dtype=np.uint64)
 
     def sample(self, stream: Callable[[int], bytes], cells: int) -> NDArray[np.int64]:
@@ -200,12 +203,28 @@ class Sampler:
                 f"noise stream: expected {BYTES_PER_CELL * cells} bytes, found {len(data)}"
             )
         words = np.frombuffer(data, dtype="<u8").astype(np.uint64, copy=False).reshape(cells, 2)
-        low, high = words[:, 0], words[:, 1]
+        low, high = words[:, 0], np.ascontiguousarray(words[:, 1])
         # the number of thresholds <= u, by high words alone; equal high words are settled below
-        count = np.searchsorted(self._high, high, side="right")
+        count = self._count(high)
         before = self._high[np.maximum(count - 1, 0)]
         for i in np.flatnonzero((count > 0) & (before == high)):
             first = int(np.searchsorted(self._high, high[i], side="left"))
             tied = self._low[first : int(count[i])]
             count[i] = first + int(np.searchsorted(tied, low[i], side="right"))
-        return count.astype(np.int64) - self.bound
+        return count - self.bound
+
+    def _count(self, words: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Count the thresholds whose high word is at most each word.
+
+        A binary search without a branch: the same steps for every word, so that the time of a draw does not
+        tell how large the noise is (`np.searchsorted` does, a little), as far as the table fits into a cache.
+        """
+        count = np.zeros(words.size, dtype=np.int64)
+        place, found = np.empty_like(count), np.empty_like(words)
+        is_below = np.empty(words.size, dtype=np.bool_)
+        for step in self._steps:
+            np.add(count, step - 1, out=place)
+            np.take(self._high, place, out=found, mode="clip")  # never clips; it spares numpy a copy
+            np.less_equal(found, words, out=is_below)
+            np.add(count, is_below * np.int64(step), out=count)
+        return np.minimum(count, self._num_compared)
