@@ -10,6 +10,7 @@ Spec: privacy.md, "Estimation", points 1 and 3.
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 from privacy.errors import PrivacyError
 
@@ -18,6 +19,9 @@ Z95 = 1.959963984540054
 
 MIN_DENOMINATOR = 30
 """No rate is given on a denominator whose lower bound is below this."""
+
+_ROUNDING = Fraction(1, 10**9)
+"""Relative error that a product of computed variances may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Rate:
     Attributes:
         value: numerator / denominator, unclipped.
         se: standard error by the delta method.
-        interval: 95 %, clipped to [0, 1].
+        interval: 95 %; of a rate clipped to [0, 1].
     """
 
     value: float
@@ -67,13 +71,16 @@ class Rate:
     interval: Interval
 
 
+Number: TypeAlias = Fraction | float
+
+
 def rate(
-    numerator: Fraction,
-    denominator: Fraction,
+    numerator: Number,
+    denominator: Number,
     *,
-    numerator_variance: Fraction,
-    denominator_variance: Fraction,
-    covariance: Fraction,
+    numerator_variance: Number,
+    denominator_variance: Number,
+    covariance: Number,
     floor: int = MIN_DENOMINATOR,
 ) -> Rate | None:
     """Divide two noisy sums of the same release.
@@ -90,11 +97,31 @@ def rate(
     Raises:
         PrivacyError: the three variances are not those of two random numbers, or the floor is too low.
     """
+    found = ratio(
+        numerator,
+        denominator,
+        numerator_variance=numerator_variance,
+        denominator_variance=denominator_variance,
+        covariance=covariance,
+        floor=floor,
+    )
+    return found and Rate(found.value, found.se, _within(found.interval, 0.0, 1.0))
+
+
+def ratio(
+    numerator: Number,
+    denominator: Number,
+    *,
+    numerator_variance: Number,
+    denominator_variance: Number,
+    covariance: Number,
+    floor: int = MIN_DENOMINATOR,
+) -> Rate | None:
+    """Divide any noisy sum, such as one of scores, by a noisy count; as `rate`, the interval unclipped."""
     if floor < MIN_DENOMINATOR:
         raise PrivacyError(f"floor of a denominator: expected at least {MIN_DENOMINATOR}, found {floor}")
-    if min(numerator_variance, denominator_variance) < 0 or (
-        covariance**2 > numerator_variance * denominator_variance
-    ):
+    most = numerator_variance * denominator_variance
+    if min(numerator_variance, denominator_variance) < 0 or covariance**2 > most * (1 + _ROUNDING):
         raise PrivacyError(
             "variances of a rate: expected variances >= 0 and a covariance within their product"
         )
@@ -102,7 +129,9 @@ def rate(
         return None
     value = numerator / denominator
     spread = numerator_variance - 2 * value * covariance + value**2 * denominator_variance
-    se = math.sqrt(spread) / float(denominator)
-    raw = sum_interval(value, se)
-    clipped = Interval(min(max(raw.low, 0.0), 1.0), min(max(raw.high, 0.0), 1.0))
-    return Rate(float(value), se, clipped)
+    se = math.sqrt(max(spread, 0)) / float(denominator)
+    return Rate(float(value), se, sum_interval(value, se))
+
+
+def _within(interval: Interval, low: float, high: float) -> Interval:
+    return Interval(min(max(interval.low, low), high), min(max(interval.high, low), high))

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from plan.codes import GRADE, SEX, STAGE
+from plan.populations import Selection
 from privacy.display import Shown, show_count, show_rate
-from results.estimates import Estimate, Selection, best_estimate
+from results.estimates import Estimate, best_estimate
 from results.rates import rate_of
 from results.release import Release
 from results.rows import Row, estimate_row, make_row
@@ -143,7 +144,7 @@ def estimate(release: Release, population: Population, keys: Mapping[str, str]) 
     """Estimate how many pupils of a population have the given codes, or None if no table says."""
     chosen = {name: frozenset(code.split(JOIN)) for name, code in keys.items()}
     choices = [{**choice, **chosen} for choice in population.alternatives]
-    return best_estimate(release.tables, choices, release.grade_stages)
+    return best_estimate(release, choices)
 
 
 def compute(indicator: Indicator, keys: Mapping[str, str], release: Release) -> IndicatorValue | None:

@@ -1,8 +1,7 @@
 """Released numbers as rows: what json and csv files hold, the same at the coordinator and at an auditor.
 
 A row has the codes of the cell, the released number, its standard error and its 95 % interval. Numbers are
-the
-archived ones: not rounded, not clipped, not withheld (`privacy.display` does that where people read).
+the archived ones: not rounded, not clipped, not withheld (`privacy.display` does that where people read).
 """
 
 from collections.abc import Mapping
@@ -51,7 +50,7 @@ def make_row(keys: Mapping[str, str], value: float, se: float, interval: Interva
 
 def estimate_row(keys: Mapping[str, str], estimate: Estimate) -> Row:
     """Return an estimate as a row."""
-    return make_row(keys, float(estimate.value), estimate.se, estimate.interval)
+    return make_row(keys, estimate.value, estimate.se, estimate.interval)
 
 
 def table_rows(table: NoisyTable) -> tuple[Row, ...]:

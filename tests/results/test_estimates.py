@@ -1,34 +1,38 @@
-"""Which tables count which pupils, and the exact variances of what is combined."""
+"""Which tables count which pupils, and the exact variances of what is estimated from all of them."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
 from fakes_release import RELEASE, SCHOOLS, autumn_plan
 
+from plan.identities import equalities
 from plan.layout import build_layout
 from plan.table_spec import TableSpec
 from results.errors import SelectionError
-from results.estimates import Estimate, Term, best_estimate, covariance, margin, stages_by_grade
+from results.estimates import Estimate, best_estimate, covariance
+from results.estimator import estimator_of
 from results.rates import rate_of
+from results.release import make_release, stages_by_grade
 from results.tables import build_tables
 
 
-def _tables(county, noise=None, release=RELEASE):
-    return build_tables(county.layout, county.released(noise), release=release, reports_in=SCHOOLS)
+def _release(county, noise=None, release=RELEASE, layout=None):
+    layout = layout or county.layout
+    tables = build_tables(layout, county.released(noise), release=release, reports_in=SCHOOLS)
+    return make_release(layout, tables)
 
 
 def _chosen(**codes):
     return {name: frozenset(value.split()) for name, value in codes.items()}
 
 
-def _best(county, *alternatives, tables=None):
-    return best_estimate(tables or _tables(county), alternatives, stages_by_grade(county.layout))
+def _best(county, *alternatives, layout=None):
+    return best_estimate(_release(county, layout=layout), alternatives)
 
 
 def _where(layout, table_id, where, **changes):
-    """Return the layout's tables with another filter on one of them."""
+    """Return the layout with another filter on one of its tables."""
     return replace(
         layout,
         tables=tuple(replace(t, where=where, **changes) if t.id == table_id else t for t in layout.tables),
@@ -44,7 +48,12 @@ _ALL, _LEVELS = "A1 A2 A3 A4 A5", "A2 A3 A4 A5"
         ({"disposition": "1 2"}, _ALL, lambda p: p.disposition in "12"),
         ({"disposition": "1 2", "stage": "junior"}, _ALL, lambda p: p.is_tested and p.stage == "junior"),
         ({"disposition": "1 2 3 6"}, "A1", lambda p: p.disposition in "1236"),
-        ({"disposition": "1"}, "A1", lambda p: p.disposition == "1"),
+        ({"disposition": "1"}, "A1 A2 A3 A4 A5 A7", lambda p: p.disposition == "1"),
+        ({"level": "0 1 2 3"}, "A1 A2 A3 A4 A5 A7", lambda p: p.disposition == "1"),
+        ({"level": "9"}, "A1", lambda p: p.disposition != "1"),
+        ({"disposition": "3", "level": "9"}, "A1", lambda p: p.disposition == "3"),
+        ({"alert": "high", "sex": "1"}, "A2", lambda p: p.level1 in "23" and p.sex == "1"),
+        ({"disposition": "1", "factor": "social"}, "A6", lambda p: "social" in p.factors_high),
         ({"disposition": "8", "stage": "senior"}, "A1", lambda p: p.disposition + p.stage == "8senior"),
         ({"level": "3"}, _LEVELS, lambda p: p.level1 == "3"),
         ({"level": "2 3", "stage": "primary"}, _LEVELS, lambda p: p.level1 in "23" and p.stage == "primary"),
@@ -52,7 +61,7 @@ _ALL, _LEVELS = "A1 A2 A3 A4 A5", "A2 A3 A4 A5"
         ({"level": "1", "sex": "2"}, "A2", lambda p: p.level1 == "1" and p.sex == "2"),
         ({"level": "3", "left_behind": "1 2"}, "A4", lambda p: p.level1 == "3" and p.left_behind in "12"),
         ({"level": "3", "boarding": "2"}, "A3", lambda p: p.level1 == "3" and p.boarding == "2"),
-        ({"disposition": "1 2", "level": "9"}, _LEVELS, lambda p: p.disposition == "2"),
+        ({"disposition": "1 2", "level": "9"}, _ALL, lambda p: p.disposition == "2"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else None,
 )
@@ -66,33 +75,26 @@ def test_every_table_that_counts_exactly_these_pupils_is_used(county, selection,
 @pytest.mark.parametrize(
     "selection",
     [
-        _chosen(level="9"),  # the tables of the tested do not know the untested
-        _chosen(level="0 9"),
+        _chosen(level="0 9"),  # the tables of the tested do not know the untested
         _chosen(sex="1"),  # only the tested ones are counted by sex
         _chosen(left_behind="1"),
-        _chosen(disposition="3", level="9"),
+        _chosen(disposition="3", level="3"),
         _chosen(level="3", boarding="2", sex="1"),
         _chosen(level="3", class_no="1"),
         _chosen(level="3", grade="3"),
         _chosen(level="3", stage="university"),
         _chosen(band="1"),
-        _chosen(disposition="1", factor="social"),
+        _chosen(disposition="1", factor="social phobia"),
+        _chosen(factor="social"),
     ],
 )
 def test_nothing_is_estimated_from_a_table_of_other_pupils(county, selection):
     assert _best(county, selection) is None
 
 
-def test_alternatives_describe_the_same_pupils_and_each_table_is_used_once(county):
-    valid = _best(county, _chosen(disposition="1"), _chosen(level="0 1 2 3"))
-    assert valid.sources == ("A1", "A2", "A3", "A4", "A5")
+def test_the_first_wording_that_a_table_knows_is_taken(county):
+    valid = _best(county, _chosen(class_no="1"), _chosen(disposition="1"))
     assert valid.value == county.count(lambda p: p.disposition == "1")
-
-
-def test_scores_of_one_instrument_are_never_mixed_with_counts_of_pupils(county):
-    """A7 counts only pupils with a score, A6 factors: neither is a source of the valid."""
-    valid = _best(county, _chosen(disposition="1"))
-    assert valid.sources == ("A1",)
 
 
 @pytest.mark.parametrize(
@@ -111,24 +113,22 @@ def test_scores_of_one_instrument_are_never_mixed_with_counts_of_pupils(county):
 )
 def test_a_filter_that_may_drop_some_of_the_pupils_disqualifies_a_table(county, where, is_used):
     layout = _where(county.layout, "A3", where)
-    tables = build_tables(layout, county.released(), release=RELEASE, reports_in=SCHOOLS)
-    sources = _best(county, _chosen(level="3"), tables=tables).sources
+    sources = _best(county, _chosen(level="3"), layout=layout).sources
     assert ("A3" in sources) is is_used
     assert "A2" in sources
 
 
 def test_a_filter_asked_for_must_keep_the_same_codes(county):
     layout = _where(county.layout, "A3", (("disposition", ("1", "2", "3")),))
-    tables = build_tables(layout, county.released(), release=RELEASE, reports_in=SCHOOLS)
-    assert "A3" not in _best(county, _chosen(disposition="1 2"), tables=tables).sources
+    assert "A3" not in _best(county, _chosen(disposition="1 2"), layout=layout).sources
 
 
 def test_a_table_of_one_of_several_instruments_is_not_used(county):
-    layout = _where(
-        county.layout, "A3", county.layout.tables[2].where, instrument=county.layout.scope.instruments[0]
-    )
-    tables = build_tables(layout, county.released(), release=RELEASE, reports_in=SCHOOLS)
-    assert "A3" not in _best(county, _chosen(level="3"), tables=tables).sources
+    mht = county.layout.scope.instruments[0]
+    layout = _where(county.layout, "A3", county.layout.tables[2].where, instrument=mht)
+    assert "A3" in _best(county, _chosen(level="3"), layout=layout).sources
+    two = replace(layout.scope, instruments=(mht, replace(mht, id="phq9")))
+    assert _best(county, _chosen(level="3"), layout=replace(layout, scope=two)).sources == ("A2", "A4", "A5")
 
 
 def test_grades_of_two_stages_tell_only_both_together(mixed_county):
@@ -176,95 +176,95 @@ def test_pupils_of_several_groups_are_counted_only_group_by_group(county):
     assert left_behind.value == county.count(lambda p: p.level1 == "1" and "g1" in p.groups) > 0
 
 
-def test_of_several_wordings_the_one_with_fewest_cells_is_summed(county):
-    both = county.with_tables(TableSpec(id="D", title="t", dims=("disposition", "level")))
-    for wordings in (("1", "0 1 2 3"), ("0 1 2 3", "1")):
-        choices = [_chosen(disposition=w) if w == "1" else _chosen(level=w) for w in wordings]
-        valid = _best(both, *choices)
-        assert valid.value == county.count(lambda p: p.disposition == "1")
-        assert valid.variance == 5 * _tables(both)[0].cell_variance
+def test_tables_agree_on_every_number_that_they_share(county):
+    """With noise: what one table says of a stage, a level or all, every other one says, too."""
+    release = _release(county, county.noise(np.random.default_rng(11), 1)[0])
+    for selection in (_chosen(level="3"), _chosen(disposition="1 2", stage="junior"), _chosen(level="0")):
+        values = [
+            sum(release.estimates[table.layout.offset + cell] for cell in cells)
+            for table in release.tables
+            if (cells := release.estimator.pupils.cells(table.layout, selection))
+        ]
+        assert len(values) >= 4
+        assert values == pytest.approx([best_estimate(release, [selection]).value] * len(values), abs=1e-3)
 
 
-def test_covariance_counts_only_shared_cells(county):
-    tables = _tables(county)
-    cell = tables[1].cell_variance
-    one, two = margin(tables[1], _chosen(level="2 3")), margin(tables[1], _chosen(level="3", sex="1 2"))
-    assert covariance(one, two) == covariance(two, one) == len(two.terms[0].cells) * cell == 24 * cell
-    assert covariance(one, margin(tables[1], _chosen(level="0 1"))) == 0
-    assert covariance(one, margin(tables[2], _chosen(level="3"))) == 0
-    assert (
-        covariance(margin(tables[1], _chosen(level="3", sex="1")), margin(tables[1], _chosen(grade="7")))
-        == cell
-    )
+def test_estimates_are_narrower_than_any_table_alone_and_no_cell_is_wider(county):
+    release = _release(county)
+    estimator = release.estimator
+    assert np.all(estimator.variances <= estimator.raw_variances)
+    level = best_estimate(release, [_chosen(level="3", stage="senior")])
+    cell = release.tables[2].cell_variance
+    assert level.se < 0.65 * float(3 * cell) ** 0.5  # A3 alone: 3 sigma²
+    assert level.variance < 1 / (1 / 3 + 1 / 4 + 1 / 5 + 1 / 9) * float(cell)  # A2 to A5 alone: 1.12 sigma²
 
 
-def test_margin_of_one_table(county):
-    tables = _tables(county)
-    boarders = margin(tables[2], _chosen(boarding="2", level="3"))
-    assert boarders.value == county.count(lambda p: p.boarding == "2" and p.level1 == "3")
-    assert boarders.variance == 4 * tables[2].cell_variance
+def test_variance_and_covariance_are_those_of_the_projection(county):
+    """Against a dense computation with numpy over the same equalities."""
+    release = _release(county)
+    estimator = release.estimator
+    one = best_estimate(release, [_chosen(level="2 3", stage="senior")])
+    other = best_estimate(release, [_chosen(disposition="1 2")])
+    rows = np.zeros((0, county.layout.cells))
+    for left, right in equalities(release.layout):
+        row = np.zeros(county.layout.cells)
+        row[list(left)], row[list(right)] = 1, -1
+        rows = np.vstack([rows, row])
+    spread = np.diag(estimator.raw_variances)
+    projected = spread - spread @ rows.T @ np.linalg.pinv(rows @ spread @ rows.T) @ rows @ spread
+    for a, b in ((one, one), (one, other), (other, one), (other, other)):
+        weights = [np.bincount(e.cells, minlength=county.layout.cells) for e in (a, b)]
+        assert covariance(a, b) == pytest.approx(weights[0] @ projected @ weights[1])
 
 
-def test_a_margin_never_counts_a_pupil_twice(county):
-    factors = _tables(county)[5]
-    high = margin(factors, _chosen(factor="social"))
-    assert high.value == county.count(lambda p: "social" in p.factors_high)
-    for selection in ({}, _chosen(factor="social phobia"), _chosen(stage="junior")):
-        with pytest.raises(SelectionError, match="select exactly one code"):
-            margin(factors, selection)
-
-
-def test_combination_has_least_variance_and_exact_value(county):
-    tables = _tables(county)
-    combined = _best(county, _chosen(level="3", stage="senior"))
-    singles = [margin(t, _chosen(level="3", stage="senior")) for t in tables[2:5]]
-    singles.append(margin(tables[1], _chosen(level="3", grade="10 11 12")))
-    assert combined.variance == 1 / sum(1 / single.variance for single in singles)
-    assert sum(term.weight for term in combined.terms) == 1
-    assert combined.variance < min(single.variance for single in singles) / 2
-
-
-def test_noise_of_combined_estimates_has_the_stated_variance_and_covariance(county):
+def test_noise_of_estimates_has_the_stated_variance_and_covariance(county):
     """5,000 rounds; variance within 7 %, covariance within 0.05: false alarm below 1e-3, seed fixed."""
-    noise = county.noise(np.random.default_rng(5), 5000)
+    release = _release(county)
+    scales = np.concatenate([np.full(t.cells, t.layout.noise.scale) for t in release.tables])
+    noise = release.estimator.estimate(county.noise(np.random.default_rng(5), 5000) / scales)
     level, tested = (
-        _best(county, _chosen(level="2 3", stage="senior")),
-        _best(county, _chosen(disposition="1 2")),
+        best_estimate(release, [_chosen(level="2 3", stage="senior")]),
+        best_estimate(release, [_chosen(disposition="1 2")]),
     )
-    columns = []
-    for estimate in (level, tested):
-        total = np.zeros(5000)
-        for term in estimate.terms:
-            table = term.table.layout
-            total += (
-                float(term.weight)
-                * noise[:, [table.offset + i for i in term.cells]].sum(axis=1)
-                / table.noise.scale
-            )
-        columns.append(total / estimate.se)
-    measured = np.cov(columns)
+    measured = np.cov([noise[:, list(e.cells)].sum(axis=1) / e.se for e in (level, tested)])
     assert measured[0, 0] == pytest.approx(1, abs=0.07)
     assert measured[1, 1] == pytest.approx(1, abs=0.07)
-    stated = float(covariance(level, tested)) / (level.se * tested.se)
+    stated = covariance(level, tested) / (level.se * tested.se)
     assert stated > 0.05
     assert measured[0, 1] == pytest.approx(stated, abs=0.05)
 
 
+def test_a_known_zero_is_exactly_zero(county):
+    """No pupil of a valid test has level 9: the released cell is noise, its estimate is 0 without any."""
+    valid = county.with_tables(
+        TableSpec(id="V", title="t", dims=("level",), where=(("disposition", ("1",)),)),
+        TableSpec(id="A", title="t", dims=("disposition",)),
+    )
+    release = _release(valid, valid.noise(np.random.default_rng(2), 1)[0])
+    assert release.tables[0].value(4) != 0
+    assert (release.estimates[4], release.estimator.variances[4]) == (0.0, 0.0)
+    assert release.estimator.covariance((4,), (4,)) == 0.0
+
+
+def test_the_estimator_of_a_layout_is_made_once(county):
+    one, other = _release(county), _release(county, release="cd" * 32)
+    assert one.estimator is other.estimator
+    assert one.estimator is estimator_of(one.layout, tuple(t.cell_variance for t in one.tables))
+
+
 def test_numbers_of_different_releases_never_meet(county):
-    one, other = _tables(county), _tables(county, release="cd" * 32)
-    counted, base = margin(one[1], _chosen(level="3")), margin(other[0], _chosen(disposition="1"))
+    one, other = _release(county), _release(county, release="cd" * 32)
+    counted = best_estimate(one, [_chosen(level="3")])
+    base = best_estimate(other, [_chosen(disposition="1")])
     for refused in (
         lambda: covariance(counted, base),
         lambda: rate_of(counted, base),
-        lambda: _best(county, _chosen(level="3"), tables=[one[1], other[2]]),
-        lambda: Estimate((*counted.terms, *base.terms)),
+        lambda: make_release(county.layout, [one.tables[1], other.tables[2]]),
     ):
         with pytest.raises(SelectionError, match="release"):
             refused()
 
 
-def test_an_estimate_of_nothing_or_of_a_table_twice_is_refused(county):
-    term = Term(_tables(county)[0], (0,), Fraction(1))
-    for terms in ((), (term, term)):
-        with pytest.raises(SelectionError):
-            Estimate(terms)
+def test_an_estimate_of_nothing_is_refused(county):
+    with pytest.raises(SelectionError):
+        Estimate(_release(county), (), ())

@@ -1,0 +1,111 @@
+"""How a layout's released cells become consistent estimates. Holds no released number.
+
+Every identity of the tables that is an equality goes into one generalised least squares (`LeastSquares`), so
+that each estimate uses every table that says something about it, and all tables agree. What depends on the
+plan and the number of reports alone (which cells count which pupils, variances, covariances) is worked out
+here once and serves any number of rounds.
+
+Tables over a set-valued dimension, of sums, and of one of several instruments are in no equality with the
+others: their estimates are their released cells.
+
+Spec: privacy.md, "Estimation", points 2 and 3.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plan.identities import equalities
+from plan.layout import Layout, TableLayout
+from plan.populations import Populations, Selection
+from privacy.least_squares import LeastSquares
+
+Floats = NDArray[np.float64]
+
+_GRID = float(1 << 20)
+"""Estimates are rounded to this part of a pupil, far below the noise: a known 0 then is 0."""
+
+_NOTHING = 1e-9
+"""Part of the released variance below which an estimate is known exactly; rounding leaves about 1e-14."""
+
+
+class Estimator:
+    """The estimation of one layout at given variances of the released cells."""
+
+    def __init__(self, layout: Layout, variances: Sequence[Fraction]) -> None:
+        """Set up the estimation; the equalities are factorised when they are first needed.
+
+        Args:
+            layout: of the plan; it may lack tables, its cells keep their positions.
+            variances: of a released cell of each table of the layout, in counts squared.
+        """
+        self.layout = layout
+        self.pupils = Populations(layout)
+        self.raw_variances = np.ones(layout.cells)
+        for table, variance in zip(layout.tables, variances, strict=True):
+            self.raw_variances[table.offset : table.end] = float(variance)
+        self._pulls: dict[tuple[int, ...], Mapping[int, float]] = {}
+
+    @cached_property
+    def solver(self) -> LeastSquares:
+        """The least squares over all equalities of the tables."""
+        return LeastSquares(self.raw_variances, equalities(self.layout))
+
+    def estimate(self, raw: Floats) -> Floats:
+        """Return the consistent estimates of released cells; shape (cells,) or (rounds, cells)."""
+        return np.asarray(np.rint(self.solver.estimate(raw) * _GRID) / _GRID + 0.0)
+
+    @cached_property
+    def variances(self) -> Floats:
+        """Variance of each estimated cell, in counts squared; never above the released cell's."""
+        found = self.solver.variances()
+        return np.where(found > _NOTHING * self.raw_variances, found, 0.0)
+
+    def find(self, choices: Iterable[Selection]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Find the cells that count the pupils of a selection.
+
+        Args:
+            choices: selections that describe the same pupils in different words.
+
+        Returns:
+            The ids of all tables that count exactly these pupils, and positions in the vector in that one of
+            them with the fewest cells; both empty if no table does. All of them give the same estimate.
+        """
+        choices = list(choices)
+        found: dict[str, tuple[int, ...]] = {}
+        for table in self.layout.tables:
+            cells = next(filter(None, (self.pupils.cells(table, choice) for choice in choices)), ())
+            if cells and not table.sum:
+                found[table.id] = at_offset(table, cells)
+        return tuple(found), min(found.values(), key=len) if found else ()
+
+    def covariance(self, one: tuple[int, ...], other: tuple[int, ...]) -> float:
+        """Return the covariance of the sums of two groups of estimated cells, in counts squared."""
+        pull = self._pull(one)
+        found = math.fsum(pull.get(cell, 0.0) for cell in other)
+        least = _NOTHING * math.fsum(self.raw_variances[list(one)].tolist())
+        return found if abs(found) > least else 0.0
+
+    def _pull(self, cells: tuple[int, ...]) -> Mapping[int, float]:
+        """Return the covariance of a group's estimate with each estimated cell, where it is not 0."""
+        if cells not in self._pulls:
+            target = np.zeros(self.layout.cells)
+            target[list(cells)] = 1.0
+            found = self.solver.influence(target) * self.raw_variances
+            self._pulls[cells] = {int(at): float(found[at]) for at in np.flatnonzero(found)}
+        return self._pulls[cells]
+
+
+def at_offset(table: TableLayout, cells: Iterable[int]) -> tuple[int, ...]:
+    """Return cells of a table, counted from 0 within it, as positions in the vector."""
+    return tuple(table.offset + cell for cell in cells)
+
+
+@lru_cache(maxsize=8)
+def estimator_of(layout: Layout, variances: tuple[Fraction, ...]) -> Estimator:
+    """Return the estimator of a layout, the same one for the same arguments."""
+    return Estimator(layout, variances)
