@@ -6,7 +6,7 @@ from typing import TypedDict
 
 
 class Row(TypedDict):
-    """One ratio. n: reports, masks or calls. d: cells. ours, reference: CPU seconds of one, or bytes."""
+    """One ratio. n: reports, masks or calls. d: cells. ours, reference: CPU seconds of one, bytes, a correlation."""
 
     name: str
     n: int

@@ -144,6 +144,8 @@ def nation_table(rows: Rows) -> str:
 
 
 def _quantity(name: str, value: float) -> str:
+    if "correlation" in name:
+        return f"{value:.3f}"
     return f"{value / 2**20:.0f} MiB" if "memory" in name else f"{value * 1e6:,.4g} µs"
 
 
