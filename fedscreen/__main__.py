@@ -21,7 +21,7 @@ _GROUPS = {
     "node": ("node.cli", "node"),
     "coordinator": ("coordinator.cli", "coordinator"),
     "auditor": ("auditor.cli", "auditor"),
-    "plan": ("fedscreen.plan_commands", "plan"),
+    "plan": ("fedscreen.planning.cli", "plan"),
     "demo": ("fedscreen.demo.cli", "demo"),
 }
 

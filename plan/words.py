@@ -145,6 +145,14 @@ PARTIES: Final[Mapping[str, str]] = {
 }
 """Roles, and kinds of federations."""
 
+VERDICTS: Final[Mapping[str, str]] = {
+    "good": _("good"),
+    "fair": _("fair"),
+    "poor": _("poor"),
+    "useless": _("useless"),
+}
+"""How much of a table will be readable."""
+
 
 def word(table: Mapping[str, str], code: str, translate: Callable[[str], str]) -> str:
     """Give the word for a code in the reader's language; `translate` is a gettext function."""

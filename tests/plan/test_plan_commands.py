@@ -9,7 +9,9 @@ from plan_samples import codebook, ready_plan, ready_toml
 
 from crypto.replication import subsets_with
 from crypto.sealing import box_bytes
-from fedscreen.plan_commands import plan, ready_names, report_bytes
+from fedscreen.planning.cli import plan
+from fedscreen.planning.cost import report_bytes
+from fedscreen.planning.plan_file import ready_names
 
 
 def run(*arguments: str) -> Result:

@@ -1,0 +1,1 @@
+"""`fedscreen plan`: what a county's plan author does before anything is collected."""
