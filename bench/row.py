@@ -6,7 +6,10 @@ from typing import TypedDict
 
 
 class Row(TypedDict):
-    """One ratio. n: reports, masks or calls. d: cells. ours, reference: CPU seconds of one, bytes, a correlation."""
+    """One ratio.
+
+    n: reports, masks or calls. d: cells. ours, reference: CPU seconds of one, bytes, or a correlation.
+    """
 
     name: str
     n: int
