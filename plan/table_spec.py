@@ -359,7 +359,8 @@ def _read_names(value: object) -> tuple[str, ...] | None:
 
 
 def _attributes_among(names: Iterable[str], attributes: Attributes) -> tuple[str, ...]:
-    return tuple(sorted(set(names) & {name for name, _ in attributes}))
+    listed = {name for name, _ in attributes} - DIMENSIONS.keys()
+    return tuple(sorted(listed.intersection(names)))
 
 
 def _read_range(value: object) -> Range | None:

@@ -8,7 +8,7 @@ import numpy as np
 from fakes_county import CountySimulator
 from numpy.typing import NDArray
 
-from crypto.derivation import measurement_tag, noise_key, report_secret, round_secret
+from crypto.derivation import kdf, measurement_tag, noise_key, report_secret, round_secret
 from crypto.xof import XofHmacSha256Aes128, format_dst
 from node.vault.enrol import load_identity
 from plan.layout import Layout
@@ -29,7 +29,8 @@ def layout_of(round_log: RoundLog) -> Layout:
 def scaled_counts(county: CountySimulator, round_log: RoundLog, node_id: str) -> Numbers:
     """Count a school's pupils: x, scaled, without noise."""
     layout = layout_of(round_log)
-    counts = tabulate(layout, county.records[node_id])
+    entry = round_log.roster.node(node_id)
+    counts = tabulate(layout, county.records[node_id], dict(entry.attributes) if entry else {})
     return np.concatenate(
         [counts[table.offset : table.offset + table.cells] * table.noise.scale for table in layout.tables]
     )
@@ -51,17 +52,23 @@ def secret_of(county: CountySimulator, round_log: RoundLog, node_id: str, attemp
 
 
 def expected_sum(county: CountySimulator, round_id: bytes, nodes: Iterable[str], attempt: int = 0) -> Numbers:
-    """Recompute scaled counts plus noise of some schools from their secrets, cell by cell."""
-    round_log = county.round(round_id)
+    """Recompute scaled counts plus noise of some schools from their secrets, cell by cell.
+
+    With a turnout ladder the noise is what those schools, all of them reporting, leave in the sum.
+    """
+    round_log, names = county.round(round_id), tuple(nodes)
     layout = layout_of(round_log)
+    tier = layout.tier(len(names))
     total = np.zeros(layout.cells, np.int64)
-    for node_id in nodes:
+    for node_id in names:
         total += scaled_counts(county, round_log, node_id)
         secret = secret_of(county, round_log, node_id, attempt)
         for number, table in enumerate(layout.tables):
-            xof = XofHmacSha256Aes128(noise_key(secret, number), format_dst(32, b""), b"")
-            noise = Sampler(table.noise.s2).sample(xof.next, table.cells)
-            total[table.offset : table.offset + table.cells] += noise
+            for step, s2 in enumerate(table.noise.components):
+                if step == 0 or step > tier:
+                    key = kdf(secret, "tier", step, number) if layout.tiers else noise_key(secret, number)
+                    xof = XofHmacSha256Aes128(key, format_dst(32, b""), b"")
+                    total[table.offset : table.end] += Sampler(s2).sample(xof.next, table.cells)
     return total
 
 

@@ -15,8 +15,10 @@ from fakes_vault import SchoolHouse, plan_of, pupils, utc
 from crypto.note import KeyType, SigningKey
 from node.vault.check_round import check_round
 from node.vault.errors import RecordsError, RoundRefusedError, VaultError
+from plan.document import PlanDocument
 from plan.layout import build_layout
 from plan.published import noise_rows
+from plan.table_spec import TableSpec
 from protos.bodies import key_name
 from protos.statements import Abandon, Revoke
 
@@ -342,6 +344,73 @@ def test_a_split_log_releases_nothing_any_more(house: SchoolHouse) -> None:
     assert caught.value.code == "log-split"
     house.restart()
     assert refusal(house, round_id).code == "log-split"
+
+
+COUNTIES = (("county", (("530101", "甲县"), ("530102", "乙县"))),)
+
+
+def county_plan(*listed: str, kept: tuple[str, ...] = ()) -> PlanDocument:
+    """The small plan with its second table by county."""
+    attributes = (("county", tuple(pair for pair in COUNTIES[0][1] if pair[0] in listed)),)
+    table = TableSpec(
+        id="K",
+        title="等级",
+        dims=("county", "level"),
+        where=(("county", kept),) if kept else (),
+        attributes=("county",),
+    )
+    document = plan_of()
+    return plan_of(tables=(document.tables[0], table), attributes=attributes)
+
+
+def test_a_plan_that_lists_this_schools_own_value(house: SchoolHouse) -> None:
+    round_id = house.start_round(county_plan("530101"))
+    assert house.release(round_id)["is_new"] == 1
+    house.submit()
+    house.sync()
+    rows = house.call("recompute", round=round_id.hex(), attempt=0)
+    assert rows["outcome"] == "PASS"
+
+
+def test_a_plan_that_does_not_list_this_schools_own_value(house: SchoolHouse) -> None:
+    error = refusal(house, house.start_round(county_plan("530102")))
+    assert error.code == "attribute-not-listed"
+    assert "530101" in str(error.details["reason"])
+    assert "530102" in str(error.details["reason"])
+
+
+def test_a_group_of_schools_that_is_too_small(house: SchoolHouse) -> None:
+    """Coordinator and auditors let a county of two schools through: this school still refuses."""
+    federation = house.federation
+    for node in list(federation.nodes.values())[:2]:
+        node.attributes = (("county", "530102"),)
+    federation.join()
+    error = refusal(house, house.start_round(county_plan("530101", "530102")))
+    assert (error.code, error.details["group"], error.details["least"]) == (
+        "group-too-small",
+        "county = 530102",
+        5,
+    )
+
+
+def test_a_small_group_that_no_table_shows(house: SchoolHouse) -> None:
+    federation = house.federation
+    for node in list(federation.nodes.values())[:2]:
+        node.attributes = (("county", "530102"),)
+    federation.join()
+    round_id = house.start_round(county_plan("530101", "530102", kept=("530101",)))
+    assert house.release(round_id)["is_new"] == 1
+
+
+def test_revoked_schools_do_not_fill_a_group(house: SchoolHouse) -> None:
+    round_id = house.start_round(county_plan("530101"))
+    federation = house.federation
+    roster = federation.ledger.roster.digest
+    for name in list(federation.nodes)[:3]:  # of 7, this school among them
+        revoke = Revoke(federation.federation, roster, "node", name, "left")
+        federation.add(revoke, b"", [federation.coordinator])
+    house.sync()
+    assert refusal(house, round_id).code == "group-too-small"
 
 
 def test_a_refusal_is_a_round_refused_error(house: SchoolHouse) -> None:

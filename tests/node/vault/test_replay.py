@@ -15,6 +15,7 @@ from crypto.canonical import decode_base64, encode_base64, encode_json
 from node.vault.errors import ReplayError
 from node.vault.journal import Journal, JournalRecord
 from plan.record import to_row
+from plan.table_spec import TableSpec
 
 NAMES = [
     *("journal", "plan", "master", "approvals", "records", "tables"),
@@ -255,3 +256,22 @@ def test_a_release_that_crashed_and_was_finished_passes(house: SchoolHouse) -> N
     house.submit()
     house.sync()
     assert replay(house, found)[0] == "PASS"
+
+
+def test_a_node_that_counted_under_another_countys_name_fails_the_replay(
+    house: SchoolHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal's attributes must be those of the roster: a changed program can be consistent with itself."""
+    table = TableSpec(id="K", title="等级", dims=("county", "level"), attributes=("county",))
+    listed = (("county", (("530101", "甲县"), ("530102", "乙县"))),)
+    found = house.start_round(plan_of(tables=(table,), attributes=listed))
+    elsewhere = {"county": "530102"}
+    with monkeypatch.context() as patch:
+        patch.setattr("node.vault.release.own_codes", lambda *_: elsewhere)
+        patch.setattr("plan.tabulation.own_codes", lambda *_: elsewhere)
+        house.release(found)
+    house.submit()
+    house.sync()
+    outcome, results = replay(house, found)
+    assert outcome == "FAIL"
+    assert results["tables"] == "FAIL"
