@@ -19,6 +19,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from crypto.checkpoint import parse_checkpoint
+from crypto.errors import CryptoError
+from crypto.note import parse_note
 from node.vault.errors import MirrorError, ReceiptError, _
 from node.vault.mirror import MAX_PAGE_ENTRIES, Mirror
 from node.vault.receipt import take_receipt
@@ -62,21 +65,19 @@ def import_log(mirror: Mirror, federation: str, data: bytes) -> dict[str, Any]:
             code="wrong-federation",
             details={"found": file.federation, "expected": federation},
         )
+    if _covered(file) != file.size:
+        raise _not_cosigned()
     before = mirror.ledger.size
     if file.start > before:
         raise _begins_too_late(file, before)
     try:
         _take(mirror, file)
     except MirrorError as err:
-        if err.code != "log-rewound" or file.start > mirror.ledger.size:
+        if err.code != "log-rewound":
             raise
-        _take(mirror, file)  # what the network had left above the trusted part was dropped; the file has it
-    if mirror.trusted_size < file.size:
-        raise MirrorError(
-            _("the log file holds entries that the auditors have not cosigned"),
-            _ADVICE,
-            code="log-not-cosigned",
-        )
+        # What the network had left above the trusted part was dropped; the file may begin beyond it.
+        size = mirror.ledger.size
+        raise (_begins_too_late(file, size) if file.start > size else _not_cosigned()) from None
     return {
         "from": file.start,
         "file_size": file.size,
@@ -84,6 +85,14 @@ def import_log(mirror: Mirror, federation: str, data: bytes) -> dict[str, Any]:
         "size": mirror.ledger.size,
         "trusted_size": mirror.trusted_size,
     }
+
+
+def _covered(file: LogFile) -> int:
+    """Read how many entries the checkpoint covers; -1 where it is none. Nothing is verified yet."""
+    try:
+        return parse_checkpoint(parse_note(file.cosigned).text).size
+    except CryptoError:
+        return -1
 
 
 def _read_file(data: bytes) -> LogFile:
@@ -100,6 +109,12 @@ def _take(mirror: Mirror, file: LogFile) -> None:
         at = page * MAX_PAGE_ENTRIES
         rows = file.entries[at : at + MAX_PAGE_ENTRIES]
         mirror.take_page(file.start + at, rows, b"", file.cosigned if page == last else b"")
+
+
+def _not_cosigned() -> MirrorError:
+    return MirrorError(
+        _("the log file's checkpoint is not for the entries that it holds"), _ADVICE, code="log-not-cosigned"
+    )
 
 
 def _begins_too_late(file: LogFile, size: int) -> MirrorError:
