@@ -111,17 +111,44 @@ class Populations:
             one code must be selected, since a pupil may have several.
         """
         chosen = dict(selection)
-        multi = chosen.pop(table.multi, ()) if table.multi else ()
-        if bool(table.multi) is not (len(multi) == 1) or not self._is_known(chosen):
+        multi = tuple(chosen.pop(table.multi, ())) if table.multi else ()
+        if not self._is_known(chosen) or bool(table.multi) is not (len(multi) == 1):
             return ()
-        places = [[step for code, step in members(table).items() if not multi or code in multi]]
-        for fact in dict.fromkeys((*self._axes[table.id], *map(fact_of, chosen))):
-            wanted = self._wanted(fact, chosen)
+        facts = dict.fromkeys(map(fact_of, chosen))
+        return self.counting(table, {fact: self._wanted(fact, chosen) for fact in facts}, *multi)
+
+    def counting(
+        self, table: TableLayout, pupils: Mapping[str, frozenset[Kind]], multi: str = ""
+    ) -> tuple[int, ...]:
+        """Return the cells of a table that hold exactly some pupils; as `cells`.
+
+        Args:
+            pupils: for each fact that tells them from others, their kinds.
+            multi: of a set-valued dimension the code that they have besides.
+        """
+        places = [[step for code, step in members(table).items() if code == multi]]
+        for fact in dict.fromkeys((*self._axes[table.id], *pupils)):
+            wanted = pupils.get(fact, self._kinds[fact])
             kept = [part for part in self.axis(table, fact).parts if part.kinds and part.kinds <= wanted]
             if not wanted or sum(len(part.kinds) for part in kept) != len(wanted):
                 return ()
             places.append([part.step for part in kept])
         return tuple(sorted(sum(steps) for steps in product(*places)))
+
+    def behind(self, table: TableLayout, selection: Selection) -> dict[str, frozenset[Kind]]:
+        """Return the pupils behind selected cells of a table without set-valued dimension, for `counting`."""
+        found = {}
+        for fact, axis in self._axes[table.id].items():
+            kept = [
+                part.kinds
+                for part in axis.parts
+                if all(
+                    code in selection.get(name, (code,))
+                    for name, code in zip(axis.dims, part.codes, strict=True)
+                )
+            ]
+            found[fact] = frozenset().union(*kept)
+        return found
 
     def _is_known(self, selection: Selection) -> bool:
         return all(fact_of(name) in self._kinds for name in selection)

@@ -27,7 +27,8 @@ class Shown:
     """A number as people see it, or the fact that it is withheld.
 
     Attributes:
-        value: rounded, from 0; None if withheld. Counts are whole; rates are in percent with one decimal.
+        value: rounded, from 0; None if withheld. Counts are whole; rates (in percent) and means
+            have one decimal.
         margin: half-width of the 95 % interval, rounded up at the same place; None if withheld.
     """
 
@@ -88,3 +89,16 @@ def show_rate(rate: Rate | None) -> Shown:
     if half_width > rate.value / 2:
         return WITHHELD
     return Shown(min(math.floor(rate.value * 1000 + 0.5), 1000) / 10, math.ceil(half_width * 1000) / 10)
+
+
+def show_mean(mean: Rate | None) -> Shown:
+    """Apply the display rule to a mean of numbers, with one decimal.
+
+    A mean is withheld if it is of too few pupils (None) or the interval's half-width exceeds half of it.
+    """
+    if mean is None:
+        return WITHHELD
+    half_width = sum_interval(mean.value, mean.se).half_width
+    if half_width > mean.value / 2:
+        return WITHHELD
+    return Shown(math.floor(mean.value * 10 + 0.5) / 10, math.ceil(half_width * 10) / 10)

@@ -44,6 +44,14 @@ class Interval:
         """Return the interval in another unit; `factor` is positive."""
         return Interval(factor * self.low, factor * self.high)
 
+    def moved(self, distance: float) -> "Interval":
+        """Return the interval shifted."""
+        return Interval(self.low + distance, self.high + distance)
+
+    def within(self, low: float, high: float) -> "Interval":
+        """Return the interval with both ends clipped to a range."""
+        return Interval(min(max(self.low, low), high), min(max(self.high, low), high))
+
 
 def sum_interval(value: Fraction | float, se: float) -> Interval:
     """Return value -+ 1.96 se; it may reach below zero, because the archived value is unbiased.
@@ -105,7 +113,7 @@ def rate(
         covariance=covariance,
         floor=floor,
     )
-    return found and Rate(found.value, found.se, _within(found.interval, 0.0, 1.0))
+    return found and Rate(found.value, found.se, found.interval.within(0.0, 1.0))
 
 
 def ratio(
@@ -131,7 +139,3 @@ def ratio(
     spread = numerator_variance - 2 * value * covariance + value**2 * denominator_variance
     se = math.sqrt(max(spread, 0)) / float(denominator)
     return Rate(float(value), se, sum_interval(value, se))
-
-
-def _within(interval: Interval, low: float, high: float) -> Interval:
-    return Interval(min(max(interval.low, low), high), min(max(interval.high, low), high))

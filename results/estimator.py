@@ -12,7 +12,7 @@ Spec: privacy.md, "Estimation", points 2 and 3.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property, lru_cache
 
@@ -76,11 +76,25 @@ class Estimator:
             them with the fewest cells; both empty if no table does. All of them give the same estimate.
         """
         choices = list(choices)
+        return self._narrowest(
+            lambda table: next(filter(None, (self.pupils.cells(table, choice) for choice in choices)), ())
+        )
+
+    def find_pupils(
+        self, table: TableLayout, selection: Selection
+    ) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Find the cells that count the pupils behind selected cells of a table of sums; as `find`."""
+        behind = self.pupils.behind(table, selection)
+        return self._narrowest(lambda other: self.pupils.counting(other, behind))
+
+    def _narrowest(
+        self, cells_in: Callable[[TableLayout], tuple[int, ...]]
+    ) -> tuple[tuple[str, ...], tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}
         for table in self.layout.tables:
-            cells = next(filter(None, (self.pupils.cells(table, choice) for choice in choices)), ())
-            if cells and not table.sum:
-                found[table.id] = at_offset(table, cells)
+            cells = () if table.sum else cells_in(table)
+            if cells:
+                found[table.id] = tuple(table.offset + cell for cell in cells)
         return tuple(found), min(found.values(), key=len) if found else ()
 
     def covariance(self, one: tuple[int, ...], other: tuple[int, ...]) -> float:
@@ -98,11 +112,6 @@ class Estimator:
             found = self.solver.influence(target) * self.raw_variances
             self._pulls[cells] = {int(at): float(found[at]) for at in np.flatnonzero(found)}
         return self._pulls[cells]
-
-
-def at_offset(table: TableLayout, cells: Iterable[int]) -> tuple[int, ...]:
-    """Return cells of a table, counted from 0 within it, as positions in the vector."""
-    return tuple(table.offset + cell for cell in cells)
 
 
 @lru_cache(maxsize=8)

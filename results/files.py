@@ -1,4 +1,7 @@
-"""The result files of a released round: release.json, indicators.json, one csv a table.
+"""The result files of a released round: release.json, indicators.json, and per table two csv files.
+
+`tables/<id>.csv` holds the released cells as they are archived, `estimates/<id>.csv` what follows from all
+tables together (`results.estimate_rows`); release.json holds both.
 
 Coordinator and auditor make them from the log with this same code, so `verify` compares bytes. Numbers are
 unrounded and may be negative; ``shown`` is what people may be shown.
@@ -7,12 +10,13 @@ unrounded and may be negative; ``shown`` is what people may be shown.
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
 from plan.document import PlanDocument
+from results.estimate_rows import estimate_columns, estimate_rows
 from results.indicators import indicators
 from results.release import Release, read_release
 from results.rows import table_columns, table_rows
@@ -121,6 +125,7 @@ def result_files(
     }
     for table in release.tables:
         files[f"tables/{table.id}.csv"] = _table_csv(table)
+        files[f"estimates/{table.id}.csv"] = _estimates_csv(release, table)
     return files
 
 
@@ -145,6 +150,7 @@ def _release_values(head: ReleaseHead, plan: PlanDocument, release: Release) -> 
         "rho": f"{head.rho.numerator}/{head.rho.denominator}",
         "cells": head.cells,
         "tables": [_table_values(table) for table in release.tables],
+        "estimates": [_estimate_values(release, table) for table in release.tables],
         "summary": summarise(release).as_dict(),
     }
 
@@ -154,6 +160,7 @@ def _table_values(table: NoisyTable) -> dict[str, object]:
         "id": table.id,
         "title": table.layout.title,
         "dims": list(table.dims),
+        **_number_values(table),
         "scale": table.layout.noise.scale,
         "s2": table.s2,
         "se": table.se,
@@ -161,9 +168,29 @@ def _table_values(table: NoisyTable) -> dict[str, object]:
     }
 
 
+def _number_values(table: NoisyTable) -> dict[str, object]:
+    """Say which number of the record a table of sums adds up, and its clamp; nothing for counts."""
+    layout = table.layout
+    return {} if layout.range is None else {"sum": layout.sum, "range": list(layout.range)}
+
+
+def _estimate_values(release: Release, table: NoisyTable) -> dict[str, object]:
+    rows = estimate_rows(release, table)
+    return {"id": table.id, "cells": [{"keys": dict(keys), **values} for keys, values in rows]}
+
+
 def _table_csv(table: NoisyTable) -> bytes:
+    return _csv(table_columns(table), (row.as_record() for row in table_rows(table)))
+
+
+def _estimates_csv(release: Release, table: NoisyTable) -> bytes:
+    rows = ((*keys.values(), *values.values()) for keys, values in estimate_rows(release, table))
+    return _csv((*table.dims, *estimate_columns(table)), rows)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table_columns(table))
-    writer.writerows(row.as_record() for row in table_rows(table))
+    writer.writerow(columns)
+    writer.writerows(rows)
     return out.getvalue().encode()
