@@ -130,6 +130,7 @@ class SchoolHouse:
         node: str = "school-1",
         operator: str = "第一中学",
         floors: dict[str, Any] | None = None,
+        county: str = "530101",
         is_enrolled: bool = True,
     ) -> None:
         self.folder = folder
@@ -147,7 +148,7 @@ class SchoolHouse:
             federation=self.federation.federation,
             node=node,
             operator=operator,
-            attributes={"county": "530101"},
+            attributes={"county": county},
             floors=floors or {},
         )
         if is_enrolled:

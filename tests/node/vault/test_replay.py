@@ -261,7 +261,7 @@ def test_a_release_that_crashed_and_was_finished_passes(house: SchoolHouse) -> N
 def test_a_node_that_counted_under_another_countys_name_fails_the_replay(
     house: SchoolHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal's attributes must be those of the roster: a changed program can be consistent with itself."""
+    """The journal's attributes must be the roster's: a changed program can be consistent with itself."""
     table = TableSpec(id="K", title="等级", dims=("county", "level"), attributes=("county",))
     listed = (("county", (("530101", "甲县"), ("530102", "乙县"))),)
     found = house.start_round(plan_of(tables=(table,), attributes=listed))
