@@ -23,9 +23,11 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, norm  # type: ignore[import-untyped]
 
-from bench.audit_path import SCHOOLS, SEAT_DIMS, Experiment, Faulty, Pair, Vector, make_plan, released, rounds
+from bench.audit_path import (
+    CODEBOOK,
+    SCHOOLS,
+    SEAT_DIMS,
+    Experiment,
+    Faulty,
+    Pair,
+    Vector,
+    make_plan,
+    released,
+    rounds,
+)
 from plan.layout import Layout, TableLayout
 from plan.record import Record
 from privacy.accountant import size_noise
@@ -62,6 +75,8 @@ class Trial:
         file: what a fault makes of a school's records before they are counted.
         faulty: what a fault changes while a school derives its report.
         is_sound: whether the claim should hold.
+        schools: how many report, without the one that colludes: it tells all that it sent.
+        too_high: by how much the close's tier is too high.
     """
 
     name: str
@@ -70,6 +85,13 @@ class Trial:
     change: Callable[[Layout], Layout] = lambda layout: layout
     file: Callable[[list[Record]], list[Record]] = lambda records: records
     faulty: Faulty = lambda _school: nullcontext()
+    schools: int = SCHOOLS
+    too_high: int = 0
+
+    @property
+    def tier(self) -> int:
+        """The tier of the close: what the layout says for these schools and one that colludes."""
+        return self.experiment.layout.tier(self.schools + 1) + self.too_high
 
     @property
     def claimed_mu(self) -> float:
@@ -81,17 +103,15 @@ class Trial:
         experiment = self.experiment
         layout = self.change(experiment.layout)
         x = [experiment.count(self.file(list(records)), layout) for records in experiment.files]
-        others = [x[number % 2] for number in range(SCHOOLS - 1)]
+        others = [x[number % 2] for number in range(self.schools - 1)]
         attack = _attack(experiment, layout, x[0], x[1])
         known = sum(others) + (x[0] + x[1]) / 2
         found = []
         for side in (0, 1):
-            label = f"{self.name} {side}"
-            played = rounds(experiment.document, layout, label, num_rounds)
+            played = rounds(experiment.document, layout, f"{self.name} {side}", num_rounds)
+            xs = [x[side], *others]
             found.append(
-                np.concatenate(
-                    [attack(released(round_, [x[side], *others], self.faulty) - known) for round_ in played]
-                )
+                np.concatenate([attack(released(r, xs, self.tier, self.faulty) - known) for r in played])
             )
         return found[0], found[1]
 
@@ -161,6 +181,29 @@ dims = [{_SEAT}, "group"]
 multi = "group"
 touch = 3
 """
+_SUMS = f"""
+[[tables]]
+id = "A4"
+title = "四"
+dims = [{_SEAT}, "sex"]
+where = {{ sex = [1, 2] }}
+sum = "total"
+range = [30, 60]
+"""
+_LADDER = "ladder = [5, 7]"  # honest schools; h = 4 before them
+_TESTED = {
+    "disposition": "1",
+    "instrument": "mht",
+    "codebook": CODEBOOK,
+    "administered_on": date(2026, 9, 8),
+    "level1": "1",
+}
+_HIGH_ONE = {
+    **_TESTED,
+    "sex": "1",
+    "total": Decimal("75.5"),
+}  # another group and another value: both count 60
+_HIGH_TWO = {**_TESTED, "sex": "2", "total": Decimal("59.5")}
 _LAST = frozenset({"g5", "g6", "g7", "g9"})
 _ALL = frozenset({"g1", "g2", "g3", "g4"}) | _LAST  # only the first three count
 RELATIONS = ("replace-one", "add-remove")
@@ -182,6 +225,28 @@ def trials() -> Iterator[Trial]:
         capped = experiment(_MULTI, relation, ({"groups": frozenset()}, {"groups": _ALL}))
         name = f"multi-valued, {relation}: the cap is not enforced"
         yield Trial(name, capped, change=_without_cap)
+        yield from _sums(relation)
+    yield from _ladder()
+
+
+def _sums(relation: str) -> Iterator[Trial]:
+    name, found = f"numeric sum, {relation}", experiment(_SUMS, relation, (_HIGH_ONE, _HIGH_TWO))
+    yield from _with_mutants(name, found)
+    yield Trial(f"{name}: values are not measured from lo", found, change=_uncentred)
+    if relation == "replace-one":
+        yield Trial(f"{name}: the range is counted once", found, change=_range_once)
+
+
+def _ladder() -> Iterator[Trial]:
+    found = experiment(_PARTITION, "replace-one", ({"sex": "1"}, {"sex": "2"}), _LADDER)
+    tiers = found.layout.tiers
+    for tier, schools in enumerate(tiers):
+        yield Trial(f"turnout ladder, tier {tier}", found, is_sound=True, schools=schools)
+    for tier, schools in enumerate(tiers[:-1]):
+        yield Trial(f"turnout ladder, tier {tier}: a tier is skipped", found, schools=schools, too_high=1)
+    steps = frozenset(table.noise.components[-1] for table in found.layout.tables)
+    name = "turnout ladder, tier 0: the last step is not drawn"
+    yield Trial(name, found, faulty=lambda _school: _silent_at(steps))
 
 
 def _with_mutants(name: str, found: Experiment) -> Iterator[Trial]:
@@ -202,6 +267,16 @@ def _silent(school: int) -> AbstractContextManager[object]:
     if school >= SCHOOLS // 2:
         return nullcontext()
     return mock.patch.object(Sampler, "sample", lambda _self, _stream, cells: np.zeros(cells, dtype=np.int64))
+
+
+def _silent_at(variances: Collection[int]) -> AbstractContextManager[object]:
+    """Draw nothing where the variance is one of these."""
+    draw = Sampler.sample
+
+    def sample(self: Sampler, stream: Callable[[int], bytes], cells: int) -> Vector:
+        return np.zeros(cells, dtype=np.int64) if self.s2 in variances else draw(self, stream, cells)
+
+    return mock.patch.object(Sampler, "sample", sample)
 
 
 def _narrow(_school: int) -> AbstractContextManager[object]:
@@ -238,6 +313,23 @@ def _noise_for_one_cell(layout: Layout) -> Layout:
         lambda table: replace(
             table, noise=size_noise(table.delta_sq // table.touch, table.noise.rho, layout.noise_schools)
         ),
+    )
+
+
+def _range_once(layout: Layout) -> Layout:
+    """Forget that a pupil who changes group takes a value out of one cell and puts one into another."""
+    return _change_tables(
+        layout,
+        lambda table: replace(
+            table, noise=size_noise(table.delta_sq // 2, table.noise.rho, layout.noise_schools)
+        ),
+    )
+
+
+def _uncentred(layout: Layout) -> Layout:
+    """Add clamp(v) to a cell, not clamp(v) - lo: then 2 range^2 is too little, here by 4."""
+    return _change_tables(
+        layout, lambda table: replace(table, range=(0, table.range[1] if table.range else 0))
     )
 
 

@@ -4,7 +4,7 @@
 coordinator do, with their own functions: `tabulate` and `scaled` (node/vault/tabulate.py), `derive` with its
 noise and masks (node/vault/release.py), one sum of masks a subset (auditor/answer_masks.py), the sum of the
 vectors, `unmask` (coordinator/combine.py). Left out is what carries bytes and changes no number: boxes,
-signatures, log, files. tests/privacy/test_audit.py compares it with a county that has all of it.
+signatures, log, files. tests/county/test_audited_path.py compares it with a county that has all of it.
 
 `Experiment` puts many neighbouring pairs into one round. Every pupil sits on a *seat*: a combination of codes
 that nobody else has, so that the cells of different seats are different cells. One file has every pupil as
@@ -34,9 +34,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crypto.field64 import parse_vector
-from crypto.mask_sum import MaskSum
 from crypto.replication import subsets
-from crypto.sharing import add_report_masks, unmask
+from crypto.sharing import unmask
+from crypto.tier_sum import TierSum
 from node.vault.derive import Derived, Recipe, derive
 from plan.codes import FIELD_CODES
 from plan.document import PlanDocument, encode_body, parse_plan_toml
@@ -144,17 +144,18 @@ def terms_of(document: PlanDocument, layout: Layout) -> Plan:
     )
 
 
-def combine(round_: Round, reports: Sequence[Derived]) -> Vector:
+def combine(round_: Round, reports: Sequence[Derived], tier: int = 0) -> Vector:
     """Add the vectors up, add the auditors' sums of masks back, lift: what the coordinator releases."""
     terms, cells = round_.terms, round_.layout.cells
     n, t = len(terms.auditors), terms.threshold
-    total = MaskSum(cells)
+    total = TierSum(cells, tier)
     for report in reports:
-        total.add_vector(parse_vector(report.vector, cells))
+        elements = parse_vector(report.vector, cells * round_.layout.num_vectors)
+        total.add_report(elements[: total.num_elements])
     sums = []
     for subset in subsets(n, t):
-        masks = MaskSum(cells)
-        add_report_masks(masks, subset, [report.seeds[subset] for report in reports], round_.round_id, n, t)
+        masks = TierSum(cells, tier)
+        masks.add_masks(subset, [report.seeds[subset] for report in reports], round_.round_id, n, t)
         sums.append(masks.value())
     return unmask(total.value(), sums)
 
@@ -162,12 +163,15 @@ def combine(round_: Round, reports: Sequence[Derived]) -> Vector:
 Faulty = Callable[[int], AbstractContextManager[object]]
 
 
-def released(round_: Round, xs: Sequence[Vector], faulty: Faulty = lambda _school: nullcontext()) -> Vector:
+def released(
+    round_: Round, xs: Sequence[Vector], tier: int = 0, faulty: Faulty = lambda _school: nullcontext()
+) -> Vector:
     """Play a round of schools with these tables.
 
     Args:
         round_: the round.
         xs: x of each school, scaled, without noise.
+        tier: of the round's close.
         faulty: entered while a school derives its report; a mutant changes the product there.
     """
     reports = []
@@ -175,7 +179,7 @@ def released(round_: Round, xs: Sequence[Vector], faulty: Faulty = lambda _schoo
         master = hashlib.sha256(round_.round_id + number.to_bytes(4, "big")).digest()
         with faulty(number):
             reports.append(derive(round_.recipe(f"s{number}"), master, x, 0, bytes(32)))
-    return combine(round_, reports)
+    return combine(round_, reports, tier)
 
 
 # -- many neighbouring pairs in one round --------------------------------------------------------
