@@ -36,7 +36,7 @@ from protos.convert import LogPage
 from protos.errors import LedgerError
 from protos.ledger import Ledger
 from protos.report_payload import ReportPayload, encode_payload, note_of, parse_payload
-from protos.round_log import RoundLog, closed_set
+from protos.round_log import RoundLog, closed_set, tier_of
 from protos.statements import (
     Candidates,
     Close,
@@ -93,7 +93,7 @@ def close_of(
         round=round_log.round_id,
         candidates=candidates.digest if candidates else bytes(32),
         checked=tuple((name, round_log.checked[name].digest) for name in auditors),
-        tier=0,
+        tier=tier_of(round_log, contents.set),
         reports=len(contents.set),
         body=body_ref(body),
     )

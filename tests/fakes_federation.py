@@ -36,7 +36,7 @@ from protos.card import CardAuditor, FederationCard, encode_card
 from protos.convert import LogPage
 from protos.ledger import Ledger
 from protos.report_payload import body_bytes
-from protos.round_log import RoundLog, closed_set, fewest_replicas
+from protos.round_log import RoundLog, closed_set, fewest_replicas, tier_of
 from protos.statements import (
     Agreement,
     Approval,
@@ -319,7 +319,15 @@ class TinyFederation:
         checked = tuple((name, round_log.checked[name].digest) for name in auditors)
         candidates = round_log.candidates.digest if round_log.candidates else ZERO
         return (
-            Close(self.federation, round_id, candidates, checked, 0, len(contents.set), body_ref(body)),
+            Close(
+                self.federation,
+                round_id,
+                candidates,
+                checked,
+                tier_of(round_log, contents.set),
+                len(contents.set),
+                body_ref(body),
+            ),
             body,
         )
 

@@ -197,21 +197,29 @@ class Node:
         packed = np.array(x, dtype="<i8").tobytes()
         xm = hmac.digest(kdf(secret_r, "x"), packed, "sha256")
         secret_t = kdf(secret_r, "report", self.attempt, xm)
-        noise: list[int] = []
-        for j, (table, _, s2, digest) in enumerate(noise_lines):
-            assert sha256(b"".join(c.to_bytes(17, "little") for c in thresholds(int(s2)))).hex() == digest
-            noise += sample(Stream(kdf(secret_t, "noise", j), 32, b"", b""), int(s2), len(counts[table]))
+        steps = self.plan.all("step")  # "The turnout ladder"; none without one
+        noise: list[list[int]] = [[] for _ in range(1 + len(self.plan.all("tier")))]
+        for j, (table, _, *z_0) in enumerate(noise_lines):
+            own = [row[2:] for row in steps if row[0] == table]
+            for k, (s2, digest) in enumerate([z_0, *own]):
+                assert sha256(b"".join(c.to_bytes(17, "little") for c in thresholds(int(s2)))).hex() == digest
+                key = kdf(secret_t, "tier", k, j) if steps else kdf(secret_t, "noise", j)
+                noise[k] += sample(Stream(key, 32, b"", b""), int(s2), len(counts[table]))
         self.seeds = {subset: kdf(secret_t, "seed", subset) for subset in self.subsets}
         self.input = hmac.digest(kdf(secret_r, "input"), encode(self.attempt, rows_digest, packed), "sha256")
-        y = [a + b for a, b in zip(x, noise, strict=True)]
-        for rank, seed in enumerate(self.seeds.values()):
-            mask = Stream(seed, 1, self.round_id, bytes([1 + rank])).elements(len(y))
-            y = [(a - b) % P for a, b in zip(y, mask, strict=True)]
-        self.y = b"".join(element.to_bytes(8, "little") for element in y)
+        vectors = [[sum(cell) for cell in zip(x, *noise, strict=True)], *noise[1:]]
+        self.y = b"".join(self.masked(vector, 16 + k if k else 1) for k, vector in enumerate(vectors))
         self.commitments = [
             sha256(encode("seed", self.round_id, self.node, self.attempt, subset, seed))
             for subset, seed in self.seeds.items()
         ]
+
+    def masked(self, vector: list[int], usage: int) -> bytes:
+        """Subtract the streams of a usage from a vector and encode it."""
+        for rank, seed in enumerate(self.seeds.values()):
+            mask = Stream(seed, usage, self.round_id, bytes([1 + rank])).elements(len(vector))
+            vector = [(a - b) % P for a, b in zip(vector, mask, strict=True)]
+        return b"".join(element.to_bytes(8, "little") for element in vector)
 
     def boxes(self) -> list[bytes]:
         """Section 5, box_a for every auditor in plan order."""
@@ -233,7 +241,7 @@ class Node:
             ("approvals", self.apr.hex()),
             ("node", self.node),
             ("attempt", self.attempt),
-            ("cells", len(self.y) // 8),
+            ("cells", self.plan.one("cells")),
             ("vector", sha256(self.y).hex()),
             *(("seed", a, com.hex()) for a, com in zip(self.seeds, self.commitments, strict=True)),
             *(("box", a, sha256(box).hex()) for a, box in zip(self.auditors, boxes, strict=True)),

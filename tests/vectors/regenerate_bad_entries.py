@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[level]) for level in (2, 1, 0)]
 
-from fakes_federation import sign_entry  # noqa: E402
+from fakes_federation import TinyFederation, sign_entry  # noqa: E402
 from regenerate_round import WholeRound  # noqa: E402
 from vector_files import made_by, main  # noqa: E402
 
@@ -24,9 +24,9 @@ ONES, ZERO = "11" * 32, "00" * 32
 class Entries:
     """The entries of a round, and altered ones."""
 
-    def __init__(self) -> None:
-        """Play the round."""
-        self.federation = WholeRound().federation
+    def __init__(self, federation: TinyFederation) -> None:
+        """Take the entries of a round that was played."""
+        self.federation = federation
         self.entries = [entry.decode() for entry, _ in self.federation.entries]
         self.bodies = [body.decode() for _, body in self.federation.entries]
         self.types = [entry.split("/")[1] for entry in self.entries]
@@ -58,6 +58,26 @@ class Entries:
         """Add the entry at a position with other signature lines."""
         self.add(code, name, at, f"{self.text(at)}\n" + "".join(lines), self.bodies[at])
 
+    def resigned_text(self, code: str, name: str, at: int, text: str, keys: Sequence[SigningKey]) -> None:
+        """Add the entry at a position with another text, signed again."""
+        if text == self.text(at):
+            raise ValueError(f"{name}: nothing was changed")
+        self.add(code, name, at, sign_entry(text, keys).decode(), self.bodies[at])
+
+    def without_line(self, at: int, start: str) -> str:
+        """The text of an entry without the line that starts so."""
+        lines = self.text(at).splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith(start))
+
+    def swapped(self, at: int, one: str, other: str) -> str:
+        """The text of an entry with two neighbouring lines the other way round."""
+        lines = self.text(at).splitlines(keepends=True)
+        place = next(i for i, line in enumerate(lines) if line.startswith(one))
+        if not lines[place + 1].startswith(other):
+            raise ValueError(f"{other} does not follow {one}")
+        lines[place], lines[place + 1] = lines[place + 1], lines[place]
+        return "".join(lines)
+
     def text(self, at: int) -> str:
         """The statement's text."""
         return self.entries[at].rpartition("\n\n")[0] + "\n"
@@ -69,7 +89,7 @@ class Entries:
 
 def cases() -> dict[str, Any]:
     """All cases."""
-    made = Entries()
+    made = Entries(WholeRound().federation)
     at = made.types.index
     coordinator, auditors = [made.federation.coordinator], list(made.federation.auditors.values())
     a1, everybody = auditors[:1], coordinator + auditors

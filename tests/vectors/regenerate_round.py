@@ -25,18 +25,18 @@ from crypto import derivation  # noqa: E402
 from crypto.canonical import decode_base64, encode_base64  # noqa: E402
 from crypto.errors import OpenError  # noqa: E402
 from crypto.field64 import encode_vector, parse_vector  # noqa: E402
-from crypto.mask_sum import MaskSum  # noqa: E402
 from crypto.merkle import inclusion_proof  # noqa: E402
 from crypto.note import Note, encode_note, parse_signature_line  # noqa: E402
 from crypto.replication import subsets_with  # noqa: E402
 from crypto.sealing import open_box, seal  # noqa: E402
-from crypto.sharing import add_report_mask, unmask  # noqa: E402
+from crypto.sharing import unmask  # noqa: E402
+from crypto.tier_sum import TierSum  # noqa: E402
 from crypto.tlog_proof import TlogProof, encode_proof  # noqa: E402
 from node.vault.derive import Derived, Recipe, derive  # noqa: E402
 from node.vault.release import build_header  # noqa: E402
 from plan.document import encode_body, parse_plan_toml  # noqa: E402
 from plan.layout import Layout, build_layout  # noqa: E402
-from plan.published import noise_rows  # noqa: E402
+from plan.published import noise_rows, step_rows  # noqa: E402
 from plan.tabulation import scaled  # noqa: E402
 from protos.bodies import Refusal, TableSums, encode_release_body  # noqa: E402
 from protos.report_payload import ReportPayload, encode_payload  # noqa: E402
@@ -111,20 +111,37 @@ class MadeReport:
 class WholeRound:
     """The round: federation, plan and layout, the reports in log order, mask sums and result."""
 
+    name = NAME
+    plan = PLAN
+    garbled: tuple[str, int, str] | None = GARBLED
+    order: tuple[tuple[str, int], ...] = (
+        ("s1", 0),
+        ("s2", 0),
+        ("s3", 0),
+        ("s6", 0),
+        ("s5", 0),
+        ("s2", 1),
+        ("s4", 0),
+    )
+
     def __init__(self) -> None:
         """Play the round from genesis to release; every statement is checked by the ledger."""
         self.federation = TinyFederation(federation="county-demo", kind="demo")
-        self.kept = {(row["node"], row["attempt"]): row for row in load(NAME).get("reports", [])}
-        plan = parse_plan_toml((PLAN % {"codebook": fake_bytes("codebook").hex()}).encode())
+        self.kept = {(row["node"], row["attempt"]): row for row in load(self.name).get("reports", [])}
+        plan = parse_plan_toml((self.plan % {"codebook": fake_bytes("codebook").hex()}).encode())
         self.layout: Layout = build_layout(plan)
         self.federation.join()
         self.round_id = self.federation.publish(
-            encode_body(plan), self.layout.cells, noise_rows(self.layout), min_group=plan.min_group
+            encode_body(plan),
+            self.layout.cells,
+            noise_rows(self.layout),
+            min_group=plan.min_group,
+            tiers=plan.tiers,
+            steps=step_rows(self.layout),
         )
         self.federation.approve(self.round_id)
         self.terms = self.federation.round(self.round_id).terms
-        order = [("s1", 0), ("s2", 0), ("s3", 0), ("s6", 0), ("s5", 0), ("s2", 1), ("s4", 0)]
-        self.reports = [self._report(node, attempt) for node, attempt in order]
+        self.reports = [self._report(node, attempt) for node, attempt in self.order]
         self._agree()
         self.sums = {name: self._sums(name) for name in OPENERS}
         self.result = self._open()
@@ -169,7 +186,7 @@ class WholeRound:
     def _box(
         self, node: str, attempt: int, place: int, auditor: str, derived: Derived, kept: list[str]
     ) -> bytes:
-        bound = 3 if (node, attempt, auditor) == GARBLED else attempt
+        bound = 3 if (node, attempt, auditor) == self.garbled else attempt
         info = self.box_info(node, bound, auditor, derived)
         plaintext = derivation.box_plaintext([derived.seeds[a] for a in subsets_with(place, 4, 3)])
         try:
@@ -196,9 +213,10 @@ class WholeRound:
         federation, round_id = self.federation, self.round_id
         federation.fix_candidates(round_id)
         names = federation.round(round_id).candidate_names()
-        refused = tuple(Refusal(name, "box-unopenable") for name in names if name.node == GARBLED[0])
+        node, _, witness = self.garbled or ("", 0, "")
+        refused = tuple(Refusal(name, "box-unopenable") for name in names if name.node == node)
         for auditor in OPENERS:
-            federation.check(auditor, round_id, refused if auditor == GARBLED[2] else ())
+            federation.check(auditor, round_id, refused if auditor == witness else ())
         federation.close(round_id, OPENERS)
         for auditor in OPENERS:
             federation.agree(auditor, round_id)
@@ -213,11 +231,18 @@ class WholeRound:
     def _sums(self, auditor: str) -> dict[int, bytes]:
         sums = {}
         for subset in subsets_with(self.terms.auditors.index(auditor), 4, 3):
-            acc = MaskSum(self.layout.cells)
-            for report in self.in_set:
-                add_report_mask(acc, subset, report.derived.seeds[subset], self.round_id, 4, 3)
+            acc = TierSum(self.layout.cells, self.tier)
+            acc.add_masks(
+                subset, [report.derived.seeds[subset] for report in self.in_set], self.round_id, 4, 3
+            )
             sums[subset] = encode_vector(acc.value())
         return sums
+
+    @property
+    def tier(self) -> int:
+        """Of the close."""
+        close = self.federation.round(self.round_id).close
+        return close.statement.tier if close else 0
 
     def _open(self) -> NDArray[np.int64]:
         federation, cells = self.federation, self.layout.cells
@@ -225,9 +250,10 @@ class WholeRound:
             digests = {subset: hashlib.sha256(data).digest() for subset, data in sums.items()}
             statement = federation.opening_statement(auditor, self.round_id, digests)
             federation.add(statement, b"", [federation.auditors[auditor]])
-        total = MaskSum(cells)
+        total = TierSum(cells, self.tier)
         for report in self.in_set:
-            total.add_vector(parse_vector(report.derived.vector, cells))
+            elements = parse_vector(report.derived.vector, self.terms.num_elements)
+            total.add_report(elements[: total.num_elements])
         masks = {subset: data for sums in self.sums.values() for subset, data in sums.items()}
         result = unmask(total.value(), [parse_vector(data, cells) for data in masks.values()])
         self._release(result)
@@ -236,13 +262,16 @@ class WholeRound:
     def _release(self, result: NDArray[np.int64]) -> None:
         tables = [
             TableSums(
-                table.id, table.noise.scale, table.noise.s2, tuple(result[table.offset : table.end].tolist())
+                table.id,
+                table.noise.scale,
+                table.noise.left_at(self.tier),
+                tuple(result[table.offset : table.end].tolist()),
             )
             for table in self.layout.tables
         ]
         body = encode_release_body(tables)
         statement, _ = self.federation.release_statement(
-            self.round_id, OPENERS, body=body_ref(body), reports_out=1
+            self.round_id, OPENERS, body=body_ref(body), reports_out=int(self.garbled is not None)
         )
         self.federation.add(statement, body, [self.federation.coordinator])
 
@@ -274,7 +303,7 @@ def report_value(made: MadeReport, whole: WholeRound) -> dict[str, Any]:
         "previous": made.previous.hex(),
         "x": (made.counts * scale).tolist(),
         "report_secret": secret.hex(),
-        "noise_keys": [derivation.noise_key(secret, j).hex() for j in range(len(tables))],
+        "noise_keys": noise_keys(whole.layout, secret),
         "seeds": {str(subset): seed.hex() for subset, seed in derived.seeds.items()},
         "y": derived.vector.hex(),
         "boxes": [encode_base64(box) for box in made.boxes],
@@ -282,12 +311,24 @@ def report_value(made: MadeReport, whole: WholeRound) -> dict[str, Any]:
     }
 
 
+def noise_keys(layout: Layout, secret: bytes) -> list[Any]:
+    """The sampler's key of each table; with a ladder a list of them, of z_0 and of each step."""
+    tables, steps = range(len(layout.tables)), range(layout.num_vectors)
+    if not layout.tiers:
+        return [derivation.noise_key(secret, j).hex() for j in tables]
+    return [[derivation.tier_key(secret, k, j).hex() for k in steps] for j in tables]
+
+
 def round_value() -> dict[str, Any]:
     """The whole file."""
-    whole = WholeRound()
+    return value_of(WholeRound(), "regenerate_round.py")
+
+
+def value_of(whole: WholeRound, script: str) -> dict[str, Any]:
+    """Everything of a round that a reader needs to repeat it."""
     federation = whole.federation
     return {
-        "source": made_by("regenerate_round.py"),
+        "source": made_by(script),
         "federation": federation.federation,
         "card": federation.card_text,
         "round_id": whole.round_id.hex(),
