@@ -3,8 +3,8 @@
 Each simulated round is made of product code: pupils of the demo's generator, tabulated under the plan; every
 school's noise from the product's sampler; the estimator over all tables; the display rule. Ten counties of
 other seeds, 200 rounds each: the ± of a single sum is then known to 1.6 %. `deviation` is the largest
-relative difference between a predicted and a simulated figure: ± of a typical cell, of a stage, of the county,
-of the total, and the share of cells shown. With `--json` one line per case.
+relative difference between a predicted and a simulated figure: ± of a typical cell, of a stage, of the
+county, of the total, and the share of cells shown. With `--json` one line per case.
 """
 
 from __future__ import annotations

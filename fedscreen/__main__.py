@@ -31,7 +31,7 @@ def _summary(name: str) -> str:
         "node": _("One school: import, preview, release, run, prove."),
         "coordinator": _("The county: enrolment, plans, rounds, results."),
         "auditor": _("An auditor: approve, watch, verify."),
-        "plan": _("Check and show a collection plan."),
+        "plan": _("Write, check, explain and compare collection plans."),
         "demo": _("A whole county on this machine, with real processes."),
     }[name]
 

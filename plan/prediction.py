@@ -68,6 +68,16 @@ class TablePrediction:
         return next(word for least, word in _VERDICTS if self.shown >= least)
 
 
+@dataclass(frozen=True, slots=True)
+class Half:
+    """Half-widths of the 95 % intervals of a table, as in `TablePrediction`."""
+
+    cell: float
+    stage: float | None
+    county: float | None
+    total: float | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Margins:
     """The sums of a table that are asked about; each is an array of weights, shape (sums, layout.cells)."""
@@ -86,6 +96,23 @@ def noise_variances(layout: Layout, reports: int) -> Floats:
     """Return the variance of the noise in each released cell, shape (cells,)."""
     return np.concatenate(
         [np.full(table.cells, float(table.released_variance(reports))) for table in layout.tables]
+    )
+
+
+def half_widths(layout: Layout, reports: int) -> dict[str, Half]:
+    """Return the half-widths of every table by its id; they need no forecast."""
+    model, raw = estimator(layout, reports), noise_variances(layout, reports)
+    errors = np.sqrt(model.variances())
+    return {table.id: _half(layout, table, model, raw, errors) for table in layout.tables}
+
+
+def _half(layout: Layout, table: TableLayout, model: LeastSquares, raw: Floats, errors: Floats) -> Half:
+    mine = errors[table.offset : table.end]
+    found = margins(layout, table)
+    sums = {name: typical_error(model, raw, getattr(found, name)) for name in Margins.__slots__}
+    return Half(
+        cell=Z95 * statistics.median(mine[mine > 0].tolist()),
+        **{name: None if error is None else Z95 * error for name, error in sums.items()},
     )
 
 
@@ -121,14 +148,15 @@ def _predict(
     here = slice(table.offset, table.end)
     possible = errors[here] > 0
     mine, means = errors[here][possible], expected.means[here][possible]
-    found = margins(layout, table)
-    typical = {name: typical_error(model, raw, getattr(found, name)) for name in Margins.__slots__}
+    half = _half(layout, table, model, raw, errors)
     return TablePrediction(
         id=table.id,
         cells=int(possible.sum()),
         raw=Z95 * math.sqrt(raw[table.offset]),
-        cell=Z95 * statistics.median(mine.tolist()),
-        **{name: None if error is None else Z95 * error for name, error in typical.items()},
+        cell=half.cell,
+        stage=half.stage,
+        county=half.county,
+        total=half.total,
         filled=float((means >= _FILLED).mean()),
         shown=float(shown_chances(means, expected.variances[here][possible], mine, floor).mean()),
     )

@@ -10,14 +10,18 @@ from gettext import gettext as _
 
 import click
 
+from fedscreen.planning.diff import diff
 from fedscreen.planning.explain import explain
+from fedscreen.planning.new import new
+from fedscreen.planning.optimise import optimise
 from fedscreen.planning.show import check, show
+from fedscreen.planning.year import year
 
 
-@click.group(name="plan", help=_("Check and show a collection plan."))
+@click.group(name="plan", help=_("Write, check, explain and compare collection plans."))
 def plan() -> None:
     """Hold the commands of this group."""
 
 
-for _command in (check, show, explain):
+for _command in (new, check, show, explain, optimise, diff, year):
     plan.add_command(_command)

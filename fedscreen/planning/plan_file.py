@@ -30,8 +30,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON, in En
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid plan, resolved for a number of schools, and its layout."""
+    """A valid plan: as it was written (`draft`), resolved for a number of schools, and its layout."""
 
+    draft: PlanDocument
     plan: PlanDocument
     layout: Layout
     is_auto: bool
@@ -85,7 +86,7 @@ def load(file: str, schools: int | None, as_json: bool) -> Loaded:
     except PlanError as err:
         refuse(file, err, as_json)
     most = schools or (DEFAULT_SCHOOLS if is_auto else ready.min_reports or DEFAULT_SCHOOLS)
-    return Loaded(ready, layout, is_auto, most)
+    return Loaded(draft, ready, layout, is_auto, most)
 
 
 def refuse(file: str, error: PlanError, as_json: bool) -> NoReturn:
@@ -124,3 +125,20 @@ def schools_option(*, is_required: bool = False) -> Callable[[Decorated], Decora
         else _('Number of enrolled schools; sizes min_reports = "auto" (60 when not given).')
     )
     return click.option("--schools", type=click.IntRange(1, 200_000), required=is_required, help=words)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        click.ClickException: it is there, or its folder is not (exit code 1).
+    """
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError as err:
+        message = _("%(file)s is there already and stays as it is; choose another name")
+        raise click.ClickException(message % {"file": path}) from err
+    except OSError as err:
+        message = _("cannot write %(file)s: %(reason)s")
+        raise click.ClickException(message % {"file": path, "reason": err.strerror}) from err
