@@ -156,11 +156,15 @@ def _alone_lines(answer: Values) -> Iterator[str]:
     alone = answer["alone"]
     if not alone["auditors"]:
         return
-    yield _("if the county and %(threshold)s of the %(auditors)s auditors worked together") % alone
+    yield (
+        _("this holds while no more than %(collude)s of the %(auditors)s auditors side with the county")
+        % alone
+    )
+    yield _("  If %(threshold)s of them broke the rules together, with or without the county,") % alone
     yield (
         _(
-            "  nothing is left but this school's own share of the noise: rho %(rho)s, the right record up to "
-            "%(times)s times in 100. Auditors outside the county's own line are there to prevent that."
+            "  nothing would be left but this school's own share of the noise: rho %(rho)s, the right record "
+            "up to %(times)s times in 100. Auditors outside the county's own line are there to prevent that."
         )
         % {"rho": rational(alone["rho"]), "times": times_in_100(alone["guess"])}
     )

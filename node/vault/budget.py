@@ -170,9 +170,10 @@ def _risk_values(rho: Fraction, distance: Fraction) -> dict[str, Any]:
 
 
 def _alone(rounds: list[_Round]) -> dict[str, Any]:
-    """Say what is left if the county and enough auditors collude: this school's own noise, in every vector.
+    """Say what is left if enough auditors collude to open single reports: this school's own noise.
 
-    Rounds that were given back count too: such auditors may have kept the keys.
+    They need the county only before the opening; afterwards the masked vectors are handed to auditors for
+    verification. Rounds that were given back count too: such auditors may have kept the keys.
     """
     known = [row for row in rounds if row.published is not None and row.round_log is not None]
     rho = sum(
@@ -182,6 +183,7 @@ def _alone(rounds: list[_Round]) -> dict[str, Any]:
     terms = [row.round_log.terms for row in known if row.round_log]
     return {
         **_risk_values(rho, Fraction(0)),
+        "collude": min((plan.collude for plan in terms), default=0),
         "threshold": min((plan.threshold for plan in terms), default=0),
         "auditors": min((len(plan.auditors) for plan in terms), default=0),
         "complete": int(len(known) == len(rounds)),

@@ -51,7 +51,7 @@ def answer(**changes: Any) -> dict[str, Any]:
         "relation": "replace-one",
         "risks": {"replace-one": risk("1/5", 0.656), "add-remove": risk("1/10", 0.611)},
         "at_cap": risk("1/2", 0.7396),
-        "alone": {**risk("47/5", 0.9999), "threshold": 3, "auditors": 4, "complete": 1},
+        "alone": {**risk("47/5", 0.9999), "collude": 1, "threshold": 3, "auditors": 4, "complete": 1},
         "fits": [{"id": "autumn-full", "title": "秋季全员筛查", "rho": "1/5", "fits": 1}],
     }
     return values | changes
@@ -106,7 +106,8 @@ def test_both_relations_are_shown_and_only_the_claimed_one_is_marked(relation: s
 
 def test_the_worst_case_is_printed() -> None:
     shown = text()
-    assert "if the county and 3 of the 4 auditors worked together" in shown
+    assert "this holds while no more than 1 of the 4 auditors side with the county" in shown
+    assert "If 3 of them broke the rules together, with or without the county" in shown
     assert "this school's own share of the noise: rho 9.4, the right record up to 100 times in 100" in shown
 
 
@@ -128,7 +129,7 @@ def test_a_year_without_rounds_says_so_and_claims_no_risk() -> None:
     shown = text(rounds=[], spent="0", left="1/2")
     assert "no round has been charged" in shown
     assert "Nothing has been published" in shown
-    assert "worked together" not in shown
+    assert "broke the rules" not in shown
     assert "two records" not in shown
 
 

@@ -145,7 +145,7 @@ def test_what_is_left_alone_counts_every_vector(house: SchoolHouse) -> None:
     first = budget(house)["alone"]
     assert Fraction(first["rho"]) == rho_alone(LAYOUT, REPLACE)
     assert float(Fraction(first["rho"]) / COST) == pytest.approx(LAYOUT.noise_schools, rel=1e-6)
-    assert (first["threshold"], first["auditors"], first["complete"]) == (3, 4, 1)
+    assert (first["collude"], first["threshold"], first["auditors"], first["complete"]) == (1, 3, 4, 1)
     house.save(pupils(shift=1))
     deliver(house, round_id)
     again = budget(house)
