@@ -47,7 +47,7 @@ try:
     desk.on_log(10_000, [], b"", b"")
 except Exception as err:
     str(err)
-print(len(payload), taken, again == payload, *sorted(rooms & {"numpy", "python_calamine", "tomllib"}))
+print(len(payload), taken, again == payload, *sorted(rooms & {"numpy", "privacy", "python_calamine", "tomllib"}))
 """
 
 
@@ -60,6 +60,7 @@ def house(tmp_path: Path) -> SchoolHouse:
 
 
 def test_an_idle_vault_loads_little_and_nothing_once_the_wall_stands(house: SchoolHouse) -> None:
+    """Not the sampler either: what the egress asks for on the coordinator's behalf can never draw noise."""
     page = house.federation.page(0, None, house.now)
     pages = [(0, list(page.entries), page.latest, page.cosigned)]
     payload = house.desk.outgoing()
