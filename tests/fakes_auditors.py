@@ -35,7 +35,7 @@ from crypto.sealing import seal
 from crypto.sharing import mask_vector, unmask
 from plan.document import PlanDocument, encode_body, parse_plan_toml
 from plan.layout import build_layout
-from privacy.discrete_gaussian import Sampler
+from plan.published import noise_rows, step_rows
 from protos.bodies import RosterBody, TableSums, encode_release_body, encode_roster_body
 from protos.convert import LogPage, Proposal
 from protos.errors import LedgerError
@@ -167,10 +167,7 @@ class FakeCounty(TinyFederation):
         """Log a real plan; `changes` override fields of its statement."""
         document = document or small_plan()
         layout = build_layout(document)
-        noise = [
-            (table.id, table.noise.scale, table.noise.s2, Sampler(table.noise.s2).digest)
-            for table in layout.tables
-        ]
+        noise = noise_rows(layout)
         terms: dict[str, object] = {
             "threshold": document.threshold,
             "collude": document.collude,
@@ -181,6 +178,8 @@ class FakeCounty(TinyFederation):
             "rho": document.rho,
             "opens": document.opens,
             "closes": document.closes,
+            "tiers": document.tiers or (),
+            "steps": step_rows(layout),
         }
         body = changes.pop("raw_body", encode_body(document))
         assert isinstance(body, bytes)

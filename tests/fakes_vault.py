@@ -23,7 +23,7 @@ from node.vault.records import save_records
 from node.vault.store import VaultStore
 from plan.document import PlanDocument, encode_body, parse_plan_toml, terms_of
 from plan.layout import build_layout
-from plan.published import noise_rows
+from plan.published import noise_rows, step_rows
 from plan.record import Record
 from protos.bodies import RosterNode, sorted_attributes
 from protos.report_payload import ReportPayload, note_of, parse_payload
@@ -232,6 +232,8 @@ class SchoolHouse:
             "rho": stated.rho,
             "opens": stated.opens,
             "closes": stated.closes,
+            "tiers": stated.tiers,
+            "steps": step_rows(layout),
         }
         cells = terms.pop("cells", layout.cells)
         noise = terms.pop("noise", noise_rows(layout))
@@ -275,7 +277,7 @@ class SchoolHouse:
         if data is None:
             raise LookupError("nothing waits")
         round_log = self.federation.round(round_id)
-        return parse_payload(data, round_log.terms.cells, round_log.box_bytes, round_log.num_auditors)
+        return parse_payload(data, round_log.terms.num_elements, round_log.box_bytes, round_log.num_auditors)
 
 
 def utc(year: int, month: int, day: int, hour: int = 0) -> datetime:

@@ -159,6 +159,17 @@ def test_a_missing_noise_line_is_refused(county: FakeCounty, desks: dict[str, De
     _refused(desks["a1"], county.publish_plan(noise=_noise(county)[:1]), "wrong-noise")
 
 
+def test_a_plan_with_a_ladder_is_approved_and_one_with_a_changed_step_is_not(
+    county: FakeCounty, desks: dict[str, Desk]
+) -> None:
+    laddered = replace(small_plan(), tiers=(5,))
+    round_id = county.publish_plan(laddered)
+    desks["a1"].approve(round_id)
+    table, step, s2, thresholds = county.round(round_id).terms.steps[0]
+    steps = ((table, step, s2 - 1, thresholds), *county.round(round_id).terms.steps[1:])
+    _refused(desks["a1"], county.publish_plan(laddered, steps=steps), "wrong-noise")
+
+
 def test_too_few_independent_operators_in_the_roster_are_refused(tmp_path: Path) -> None:
     county = FakeCounty()
     county.nodes["s6"].operator = county.nodes["s5"].operator
