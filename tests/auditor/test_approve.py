@@ -6,19 +6,25 @@ import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes_auditors import Entropy, FakeCounty, joined_county, replace_method, small_plan
+from plan_samples import ready_toml
 
 from auditor.approve import review_plan, year_cost
 from auditor.desk import Desk
 from auditor.errors import AbstainError, LinkError, RefusalError, StateError
-from auditor.plan_view import view_plan
+from auditor.plan_view import asks_the_same, view_plan
 from auditor.state import SecretKind, SlotKind
 from crypto.sealing import round_public_key
-from plan.document import PlanDocument
+from plan.document import PlanDocument, parse_plan_toml
+from plan.layout import build_layout
+from plan.published import Published
+from plan.publishing import resolve
+from plan.table_spec import TableSpec
 from protos.statements import Approval
 
 
@@ -188,6 +194,20 @@ def test_a_small_group_in_the_roster_is_refused(tmp_path: Path) -> None:
     _refused(county.desk("a1", tmp_path), county.publish_plan(), "min-group")
 
 
+def test_a_column_with_a_small_county_is_refused(tmp_path: Path) -> None:
+    county = FakeCounty()
+    for number, node in enumerate(county.nodes.values()):
+        node.attributes = (("county", "a" if number else "b"),)
+    county.join()
+    county.clock = small_plan().opens
+    values = (("county", (("a", "甲县"), ("b", "乙县"))),)
+    table = TableSpec(id="K", title="等级", dims=("county", "level"), attributes=("county",))
+    desk = county.desk("a1", tmp_path)
+    _refused(desk, county.publish_plan(_replaced(tables=(table,), attributes=values)), "min-group")
+    kept = replace(table, where=(("county", ("a",)),))
+    review_plan_ok(desk, county.publish_plan(_replaced(tables=(kept,), attributes=values)))
+
+
 def test_asking_the_same_again_is_refused_once_there_are_reports(
     county: FakeCounty, desks: dict[str, Desk], round_id: bytes
 ) -> None:
@@ -208,6 +228,7 @@ def test_asking_the_same_again_is_refused_once_there_are_reports(
         (1, {"where": (("disposition", ("1", "3")),)}, True),
         (1, {"where": (("disposition", ("3",)),)}, False),
         (1, {"dims": ("grade", "level")}, False),
+        (1, {"sum": "days_to_review", "range": (0, 30)}, False),
     ],
     ids=[
         "other order",
@@ -217,6 +238,7 @@ def test_asking_the_same_again_is_refused_once_there_are_reports(
         "overlap",
         "nobody twice",
         "other dims",
+        "a sum",
     ],
 )
 def test_a_question_dressed_up_is_the_same_question(
@@ -235,6 +257,15 @@ def test_a_question_dressed_up_is_the_same_question(
         _refused(desks["a1"], again, "second-plan")
     else:
         review_plan_ok(desks["a1"], again)
+
+
+def test_no_two_ready_plans_of_a_census_ask_the_same() -> None:
+    """Else the year of ready plans could not be run: an auditor refuses the second one."""
+    names = ("autumn-full", "spring-monitor", "ledgers", "follow-up", "prefecture-rare")
+    plans = [resolve(parse_plan_toml(ready_toml(name)), 60) for name in names]
+    views = [Published(plan, build_layout(plan), (), plan.rho) for plan in plans]
+    assert not any(asks_the_same(one, other) for one, other in combinations(views, 2))
+    assert asks_the_same(views[0], views[0])
 
 
 def review_plan_ok(desk: Desk, round_id: bytes) -> None:
