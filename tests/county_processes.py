@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -221,8 +221,10 @@ class CountyProcesses:
 
 
 @contextmanager
-def county(root: Path, schools: int = 5, pupils: int = 60) -> Iterator[CountyProcesses]:
-    """Run a county whose schools are enrolled; everything ends with it."""
+def county(
+    root: Path, schools: int = 5, pupils: int = 60, offline: Collection[str] = ()
+) -> Iterator[CountyProcesses]:
+    """Run a county whose schools are enrolled; everything ends with it. `offline` nodes never run."""
     today = datetime.now(UTC).date()
     made = make_county(schools, pupils, 1, school_year(today))
     plan = demo_plan(made, Options(root, schools=schools), today)
@@ -245,7 +247,8 @@ def county(root: Path, schools: int = 5, pupils: int = 60) -> Iterator[CountyPro
             entered, federation.enrol_nodes([request for _node, request in entered]), strict=True
         ):
             node.accept(grant)
-            node.start(processes)
+            if node.id not in offline:
+                node.start(processes)
         desk = Desk(federation.coordinator_folder)
         stack.callback(desk.close)
         yield CountyProcesses(

@@ -64,9 +64,11 @@ class DemoSchool:
         """The node's id."""
         return self.school.id
 
-    def call(self, command: str, **fields: Any) -> dict[str, Any]:
+    def call(
+        self, command: str, files: dict[str, bytes | Path] | None = None, **fields: Any
+    ) -> dict[str, Any]:
         """Give the open vault a command."""
-        return self._call(command, {}, fields)[0]
+        return self._call(command, files or {}, fields)[0]
 
     def _call(
         self, command: str, files: dict[str, bytes | Path], fields: dict[str, Any]
