@@ -25,7 +25,7 @@ from typing import Any
 
 import click
 
-from node import cli_budget, cli_files, cli_text, enrolment, unwrap
+from node import cli_budget, cli_doctor, cli_files, cli_text, enrolment, unwrap
 from node.cli_context import (
     FILE,
     NEW_FILE,
@@ -280,6 +280,14 @@ def budget(context: Context, year: str | None) -> None:
         answer, _files = vault.call({"command": "budget", **({"year": year} if year else {})})
     values = {**answer, "fits": cli_budget.ready_fits(answer)}
     context.say(values, cli_budget.budget_lines(values))
+
+
+@command(node, "doctor", _("Look at everything that a node needs, and say what to do. Changes nothing."))
+@cli_doctor.OFFLINE
+@cli_doctor.NO_VAULT
+def doctor(context: Context, offline: bool, no_vault: bool) -> None:
+    """Examine machine, connection and vault."""
+    cli_doctor.run_doctor(context, offline=offline, no_vault=no_vault)
 
 
 @command(node, "check", _("Read the whole record file and journal and name what is damaged."))

@@ -20,12 +20,12 @@ MAX_RANGES = 12
 
 def error_lines(err: NodeError) -> Iterator[str]:
     """Say what was refused, and what to do about it."""
-    yield _("refused: %(reason)s") % {"reason": _fill(err.message, err.details)}
+    yield _("refused: %(reason)s") % {"reason": fill(err.message, err.details)}
     if err.advice:
-        yield "  " + _fill(err.advice, err.details)
+        yield "  " + fill(err.advice, err.details)
 
 
-def _fill(template: str, details: Values) -> str:
+def fill(template: str, details: Values) -> str:
     """Translate a template, then fill it in."""
     if not details:
         return _(template)
@@ -119,10 +119,10 @@ def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
     if issue["header"]:
         place.append(f"“{issue['header']}”")
     kind = _("error") if issue["severity"] == "error" else _("warning")
-    text = _fill(template, issue["values"]) if template else issue["message"]
+    text = fill(template, issue["values"]) if template else issue["message"]
     words = {"kind": kind, "place": _(", ").join(place), "text": text}
     yield (_("%(kind)s: %(place)s: %(text)s") if place else _("%(kind)s: %(text)s")) % words
-    yield "  " + (_fill(advice, issue["values"]) if advice else issue["advice"])
+    yield "  " + (fill(advice, issue["values"]) if advice else issue["advice"])
 
 
 def _part(name: str) -> str:
