@@ -18,7 +18,7 @@ from pathlib import Path
 from node import unwrap
 from node.config import NodeConfig, NodeFolder
 from node.confine import LEVELS
-from node.doctor import Finding, bad, doubtful, good, refused, skipped
+from node.doctor import Finding, bad, doubtful, good, skipped
 from node.errors import Detail, NodeError
 from node.errors import _ as N_
 from node.frames import COMMAND_VAULT_SENDS, EGRESS_SENDS
@@ -177,7 +177,8 @@ def check_confinement(folder: NodeFolder, config: NodeConfig, address: str) -> F
         try:
             side = start_side(name, command, kinds)
         except NodeError as err:
-            return refused("confinement", err)
+            advice = err.advice or N_("Correct what it names; nothing starts before the wall stands.")
+            return bad("confinement", err.message, advice, **err.details)
         levels[name] = side.confinement.level
         side.stop()
         close_pipe(side.process.stdout)

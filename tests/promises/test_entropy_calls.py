@@ -86,6 +86,13 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
     "node/confine.py": [
         ("", "/dev/urandom", 1, "the one file that a confined egress may read: gRPC opens it for TLS")
     ],
+    "node/doctor_link.py": [
+        ("_handshake", "ssl.SSLContext", 1, "TLS without a certificate: who answers at the county's address"),
+        ("_handshake", "ssl.PROTOCOL_TLS_CLIENT", 1, "draws nothing: a constant of it"),
+        ("_handshake", "ssl.TLSVersion.TLSv1_2", 1, "draws nothing: a constant of it"),
+        ("check_tls", "ssl.SSLCertVerificationError", 1, "draws nothing: what a handshake may raise"),
+        ("check_tls", "ssl.SSLError", 1, "draws nothing: what a handshake may raise"),
+    ],
     "node/egress/client.py": [
         ("Coordinator.__init__", "grpc.secure_channel", 1, "TLS; this side has no records")
     ],
