@@ -15,6 +15,7 @@ the more components are taken out of the sum. What is charged is the most that a
 
 Spec: privacy.md, "Noise"; Kairouz, Liu, Steinke 2021 (arXiv 2102.06387), Theorem 1; Canonne, Kamath, Steinke
 2020 (arXiv 2004.00010), Proposition 12.
+Proof note: docs/proofs/sum-of-noises.md.
 """
 
 import math

@@ -16,7 +16,8 @@ weight, every partial sum is low by less than 4 (N + 1)^3 steps, N being the num
 accepted only if both ends of the resulting interval have the same floor; else all is computed again with more
 bits.
 
-Spec: privacy.md, "The sampler (normative)"; protocol.md, "Node: from table to report".
+Spec: privacy.md, "The sampler (normative)"; protocol.md, "Node: from table to report". Proof note, with the
+preconditions and where each is enforced: docs/proofs/sampler.md.
 """
 
 import hashlib

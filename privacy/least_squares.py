@@ -26,7 +26,7 @@ How: cells with the same column in A are one class. The equalities fall apart in
 In a block the equalities are ordered by length, and A V Aᵀ = L D Lᵀ by elimination over its non-zero entries
 only. An equality that depends on the ones before it has no pivot left (`_TOLERANCE`) and is dropped.
 
-Spec: privacy.md, "Estimation", point 2.
+Spec: privacy.md, "Estimation", point 2. Where the preconditions are enforced: docs/proofs/least-squares.md.
 """
 
 import math

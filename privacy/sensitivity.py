@@ -5,7 +5,7 @@ public, so this is the honest relation); under `ADD_REMOVE` a record appears or 
 Every bound here is in *counts*, before the scaling of `privacy.accountant`, and holds only if the node
 enforces cap and range on the records themselves.
 
-Spec: privacy.md, "Sensitivity".
+Spec: privacy.md, "Sensitivity". Proof note: docs/proofs/sensitivity.md.
 """
 
 from enum import StrEnum

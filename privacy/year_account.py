@@ -8,7 +8,7 @@ Pure rules; the vault keeps the charges and the log shows the reports. In this o
 4. the charge is written before any noise is drawn (`node.vault` does that after `verify_affordable`);
 5. nothing is refunded, except rounds that a quorum of auditors has abandoned in the log.
 
-Spec: privacy.md, "The claim" and "The account".
+Spec: privacy.md, "The claim" and "The account". Proof note: docs/proofs/account.md.
 """
 
 import re

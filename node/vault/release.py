@@ -13,6 +13,7 @@ attempt (0 to 3) is made only if x differs from the newest one, only while no re
 way, and only before the candidates.
 
 Spec: docs/protocol.md "Node: from table to report"; privacy.md "The account".
+Proof note: docs/proofs/account.md.
 """
 
 from __future__ import annotations
