@@ -322,7 +322,7 @@ def results() -> None:
 @DIR
 @JSON
 def export(directory: Path, round_id: str | None, out: Path | None, as_json: bool) -> None:
-    """Write release.json, indicators.json and tables/*.csv."""
+    """Write release.json, indicators.json, tables/*.csv and estimates/*.csv."""
     with open_desk(directory, as_json) as desk:
         found = find_round(desk, round_id)
         folder = out or directory / "results" / found.hex()[:16]

@@ -1,4 +1,4 @@
-"""Write a released round's results as files: release.json, one csv a table, indicators.
+"""Write a released round's results as files: release.json, indicators, two csv files a table.
 
 Everything is computed by ``results`` from the logged release and plan, so an auditor gets the
 same bytes. Numbers are unrounded and may be negative; ``shown`` is what people may be shown.

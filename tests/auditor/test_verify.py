@@ -192,6 +192,7 @@ def test_a_changed_byte_anywhere_in_the_manifest_is_noticed(bundle: Path) -> Non
         ("sums/*/*.sum", {"sums", "arithmetic"}),
         ("results/*/release.json", {"results"}),
         ("results/*/tables/*.csv", {"results"}),
+        ("results/*/estimates/*.csv", {"results"}),
     ],
 )
 def test_a_forged_file_with_a_new_manifest_is_named(

@@ -143,7 +143,7 @@ def test_it_writes_everything_that_it_promises(finished: Finished) -> None:
     names = {path.relative_to(finished.out).as_posix() for path in finished.out.rglob("*") if path.is_file()}
     expected = {"policy.txt", "release.json", "summary.json", "indicators.json", "log/checkpoint"}
     expected |= {"bundle/MANIFEST", "bundle/log/checkpoint"}
-    expected |= {f"tables/A{number}.csv" for number in range(1, 8)}
+    expected |= {f"{folder}/A{number}.csv" for folder in ("tables", "estimates") for number in range(1, 8)}
     expected |= {f"receipts/{school}.tlog-proof" for school in schools}
     for name in ("roster.xlsx", "screening.xlsx", "profile.toml", "codebook.toml"):
         expected |= {f"schools/{school}/{name}" for school in schools}
@@ -246,6 +246,17 @@ def test_tables_summary_and_release_hold_the_same_numbers(finished: Finished) ->
         assert [cell["released"] for cell in finished.table(table["id"])["cells"]] == released
         for row, cell in zip(rows, table["cells"], strict=True):
             assert (float(row["se"]), float(row["low95"])) == (cell["se"], cell["low95"])
+
+
+def test_estimates_hold_the_truth_and_agree_over_the_tables(finished: Finished) -> None:
+    """Every cell within 5.5 of its own standard errors; the tables of the tested have one total."""
+    totals = {}
+    for table in finished.release["estimates"]:
+        truth = [cell["truth"] for cell in finished.table(table["id"])["cells"]]
+        for cell, true in zip(table["cells"], truth, strict=True):
+            assert abs(cell["estimate"] - true) <= 5.5 * cell["se"] + 1e-6
+        totals[table["id"]] = sum(cell["estimate"] for cell in table["cells"])
+    assert [totals[name] for name in ("A3", "A4", "A5")] == pytest.approx([totals["A2"]] * 3, abs=1e-3)
 
 
 # --- the log, the receipts, the bundle ------------------------------------------------------------
