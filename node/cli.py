@@ -165,7 +165,6 @@ def import_files(context: Context, round_id: str | None, dry_run: bool, **option
     asks: dict[str, Any] = {
         "command": "import",
         "dry_run": int(dry_run),
-        "names": {role: role + path.suffix.lower() for role, path in files.items()},
     }
     named = ("wave", "school_year", "census_date", "consent")
     target = {name: options[name] for name in named if options[name]}

@@ -110,9 +110,6 @@ def school_files(pupils: int, wave: str = "A", seed: int = 1) -> dict[str, bytes
     }
 
 
-NAMES = {"roster": ".csv", "screening": ".csv", "profile": ".toml", "codebook": ".toml"}
-
-
 def _person(number: int, random: Random) -> list[str]:
     grade = random.choice(GRADES)
     return [

@@ -119,7 +119,6 @@ class DemoSchool:
             "school_year": plan.school_year,
             "census_date": plan.census_date.isoformat(),
             "consent": plan.consent,
-            "names": {role: Path(name).suffix for role, name in FILES.items()},
         }
         answer, _blobs = self._call("import", files, target)
         if answer["refused"]:

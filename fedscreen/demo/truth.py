@@ -54,7 +54,7 @@ def import_school(folder: Path, context: ImportContext) -> ImportResult:
         "codebook": CODEBOOK_FILE,
     }
     files = {part: (folder / name).read_bytes() for part, name in names.items()}
-    result = import_files(files, names, context)
+    result = import_files(files, context)
     if result.is_refused:
         issue = result.issues[0]
         raise DemoDataError(

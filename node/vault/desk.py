@@ -10,7 +10,7 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``request`` | csr | blob ``request``: the signed enrolment request |
 | ``accept`` | card_text | the card's fingerprint |
 | ``floors`` | floors | the floors, only ever stricter |
-| ``import`` | round, or wave, school_year, census_date, consent; dry_run, names | counts and issues |
+| ``import`` | round, or wave, school_year, census_date, consent; dry_run, sheets | counts and issues |
 | ``records_summary`` | | the current sets of records |
 | ``rounds`` | | every round with this node's report |
 | ``preview`` | round | exact tables, noise, cost, account; for the person in front of it |
@@ -183,14 +183,14 @@ class Desk(RunDesk):
         return values, {}
 
     def _import(self, fields: _Fields, files: Mapping[str, bytes]) -> Answer:
-        fields.allow("round", "wave", "school_year", "census_date", "consent", "dry_run", "names")
+        fields.allow("round", "wave", "school_year", "census_date", "consent", "dry_run", "sheets")
         identity = load_identity(self._store)
         if fields.has("round"):
             round_log = find_round(self._enrolled().mirror, fields.digest("round"))
             target = target_of_plan(self._published.read(round_log))
         else:
             target = target_of_values(fields.values)
-        names = {key: value for key, value in fields.mapping("names").items() if isinstance(value, str)}
+        sheets = {key: value for key, value in fields.mapping("sheets").items() if isinstance(value, str)}
         is_dry_run = fields.flag("dry_run", default=False)
         answer = import_records(
             self._store,
@@ -199,7 +199,7 @@ class Desk(RunDesk):
             self._clock.now(),
             target,
             files,
-            names,
+            sheets,
             is_dry_run=is_dry_run,
         )
         return answer, {}

@@ -1,15 +1,15 @@
-"""Import one wave: the roster, the platform's file, the profile and the codebook, as bytes.
+"""Import one wave: the roster, the platform's file, what a school adds, profile and codebook, as bytes.
 
 The order, and the rule that nothing is imported half:
 
 1. profile and codebook are read and must fit each other;
-2. both tables are read, their columns found, every cell checked (`importing.rows`);
-3. the rows are joined (`importing.join`) and checked against each other;
+2. all tables are read, their headers found, every cell checked (`importing.tables`);
+3. the rows are joined to the roster's pupils and checked against each other (`importing.pupils`);
 4. only if there is no error at all, records are coded and the consent rule is applied.
 
 Every problem of a step is collected before the import stops, so that a teacher mends a file once.
-Names are never read. Files are known by their part, not by their own name, of which only the ending
-counts. Everything here lives in the vault's memory; storing the records is the caller's.
+Names, classes and births only find a pupil and are not kept. Files are known by their part, not by their own
+name. Everything here lives in the vault's memory; storing the records is the caller's.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from datetime import date
 from typing import Final
 
 from node.vault.errors import CommandError, _, shown_as
+from node.vault.importing.consent import check_classes
 from node.vault.importing.errors import (
     CODEBOOK,
+    CONSENT,
+    LEDGER_PREFIX,
     PROFILE,
+    RETEST,
     ROSTER,
     SCREENING,
     ImportingError,
     IssueList,
     RowIssue,
 )
-from node.vault.importing.join import JOIN_KEYS, Pupil, join_rows
-from node.vault.importing.profile import EITHER, ROSTER_ONLY, SCREENING_ONLY, ImportProfile, parse_profile
-from node.vault.importing.reader import Table, read_table
-from node.vault.importing.records import Coding, check_pupil, encode_record
-from node.vault.importing.rows import (
-    FACTOR_PREFIX,
-    Column,
-    PupilRows,
-    check_results,
-    find_columns,
-    make_parsers,
-    read_rows,
-)
+from node.vault.importing.join import Pupil
+from node.vault.importing.parsers import make_parsers
+from node.vault.importing.profile import ImportProfile, parse_profile
+from node.vault.importing.pupils import check_pupil, join_pupils
+from node.vault.importing.records import Coding, check_enrolment, encode_record
+from node.vault.importing.tables import Tables, read_tables
 from plan.codebook import Codebook, parse_codebook_toml
 from plan.codes import SYSTEM, WAVE, school_year_of
 from plan.errors import CodebookError, Phrase, phrase
 from plan.record import CONSENT_POLICIES, Record, apply_consent
 
 PARTS: Final = (ROSTER, SCREENING, PROFILE, CODEBOOK)
+MORE_PARTS: Final = (RETEST, CONSENT)
+"""Parts that an import may have; besides these, `ledger.NAME` for each ledger of the profile."""
+
 MIN_SECRET_BYTES: Final = 16
 
 _NEEDED_CODECS = (encodings.utf_8_sig, encodings.utf_16_be)
@@ -67,6 +67,7 @@ class ImportContext:
         census_date: the day at which a pupil counts where enrolled; lies in the school year.
         school_system: `6-3` or `5-4`; the stage of a grade depends on it.
         consent_policy: the plan's, `require` or `record-only`.
+        sheets: by part, the sheet that the person named for this import.
 
     Raises:
         CommandError: one of these is out of its range.
@@ -78,6 +79,7 @@ class ImportContext:
     census_date: date
     school_system: str
     consent_policy: str = "require"
+    sheets: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks = (
@@ -104,11 +106,16 @@ class FileDigest:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where records come from: the files as they were, and the content of profile and codebook."""
+    """Where records come from: the files as they were, and the content of profile and codebook.
+
+    Attributes:
+        forms: versions and days of the classes' consent, with the number of classes.
+    """
 
     files: tuple[FileDigest, ...]
     profile: bytes
     codebook: bytes
+    forms: tuple[dict[str, str | int], ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Give the provenance as JSON values; digests in hex."""
@@ -116,7 +123,12 @@ class Provenance:
             {"part": f.part, "sha256": f.sha256.hex(), "bytes": f.size_bytes, "rows": f.num_rows}
             for f in self.files
         ]
-        return {"files": files, "profile": self.profile.hex(), "codebook": self.codebook.hex()}
+        values: dict[str, object] = {
+            "files": files,
+            "profile": self.profile.hex(),
+            "codebook": self.codebook.hex(),
+        }
+        return values | ({"consent_forms": list(self.forms)} if self.forms else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +155,11 @@ class ImportResult:
         return any(issue.severity == "error" for issue in self.issues)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Tables:
-    roster: PupilRows
-    screening: PupilRows
-
-
-def import_files(
-    files: Mapping[str, bytes], names: Mapping[str, str], context: ImportContext
-) -> ImportResult:
+def import_files(files: Mapping[str, bytes], context: ImportContext) -> ImportResult:
     """Read, check, join and code one wave of one school.
 
     Args:
-        files: the bytes of `roster`, `screening`, `profile` and `codebook`.
-        names: the files' names; only the ending of roster and screening counts.
+        files: the bytes by part: all of `PARTS`, and any of `MORE_PARTS` and `ledger.NAME`.
         context: see `ImportContext`.
 
     Returns:
@@ -165,23 +168,43 @@ def import_files(
     issues = IssueList()
     try:
         profile, codebook = _read_rules(files, context)
-        tables = _read_tables(files, names, profile, codebook, context, issues)
+        parsers = make_parsers(profile, codebook, context.school_year, context.school_system)
+        tables = read_tables(files, profile, parsers, context.sheets, issues)
     except ImportingError as err:
         for issue in err.issues:
             issues.add(issue)
         return ImportResult((), issues.listed(), {}, None, None)
-    provenance = Provenance(_digests(files, tables), profile.digest, codebook.digest)
-    pupils = join_rows(tables.roster, tables.screening, JOIN_KEYS[profile.join], issues)
+    forms = tuple(tables.consents.forms()) if tables.consents is not None else ()
+    provenance = Provenance(_digests(files, tables), profile.digest, codebook.digest, forms)
+    pupils = join_pupils(
+        tables.roster, tables.screening, tables.retest, tables.ledgers, profile, codebook, issues
+    )
     for pupil in pupils:
-        check_pupil(pupil, tables.roster, tables.screening, issues)
+        check_pupil(pupil, codebook, issues)
+    check_enrolment(pupils, context.census_date, issues)
+    if tables.consents is not None:
+        check_classes(tables.consents, pupils, issues)
     if issues.has_errors:
         return ImportResult((), issues.listed(), {}, provenance, codebook)
-    coding = Coding(codebook, codebook.digest.hex(), context.school_system, context.record_secret)
-    policy = context.consent_policy
-    records = tuple(apply_consent(encode_record(pupil, coding), policy) for pupil in pupils)
-    if policy == "require" and not any(r.guardian_consent == "1" for r in records):
+    records = _encode(pupils, tables, codebook, context)
+    if context.consent_policy == "require" and not any(r.guardian_consent == "1" for r in records):
         issues.add(RowIssue(ROSTER, 0, "", "no-consent", severity="warning"))
     return ImportResult(records, issues.listed(), _counts(tables, pupils), provenance, codebook)
+
+
+def _encode(
+    pupils: list[Pupil], tables: Tables, codebook: Codebook, context: ImportContext
+) -> tuple[Record, ...]:
+    coding = Coding(
+        codebook=codebook,
+        digest=codebook.digest.hex(),
+        system=context.school_system,
+        census_date=context.census_date,
+        record_secret=context.record_secret,
+        consents=tables.consents,
+        has_retests=tables.retest is not None or any(pupil.retest is not None for pupil in pupils),
+    )
+    return tuple(apply_consent(encode_record(pupil, coding), context.consent_policy) for pupil in pupils)
 
 
 def _read_rules(files: Mapping[str, bytes], context: ImportContext) -> tuple[ImportProfile, Codebook]:
@@ -209,7 +232,8 @@ def _read_rules(files: Mapping[str, bytes], context: ImportContext) -> tuple[Imp
         problems.append(
             _rule_issue(PROFILE, "columns.validity_score", phrase("a codebook with a validity scale"))
         )
-    if context.consent_policy == "require" and "guardian_consent" not in profile.columns:
+    says_consent = {"guardian_consent", "consent_statistics"} & profile.columns.keys()
+    if context.consent_policy == "require" and not says_consent:
         problems.append(
             _rule_issue(PROFILE, "columns.guardian_consent", phrase("a header: consent is required"))
         )
@@ -225,79 +249,28 @@ def _rule_issue(part: str, key: str, expected: Phrase) -> RowIssue:
     return RowIssue(part, 0, "", code, values=tuple(values.items()))
 
 
-def _read_tables(
-    files: Mapping[str, bytes],
-    names: Mapping[str, str],
-    profile: ImportProfile,
-    codebook: Codebook,
-    context: ImportContext,
-    issues: IssueList,
-) -> _Tables:
-    """Read both tables; what is wrong with the one does not hide what is wrong with the other."""
-    tables: dict[str, Table] = {}
-    problems: list[RowIssue] = []
-    for part, place in ((ROSTER, profile.roster), (SCREENING, profile.screening)):
-        try:
-            tables[part] = read_table(part, files[part], names.get(part, ""), place.sheet)
-        except ImportingError as err:
-            problems += err.issues
-    if problems:
-        raise ImportingError(*problems)
-    parsers = make_parsers(profile, codebook, context.school_year)
-    headers = {**profile.columns, **{FACTOR_PREFIX + name: found for name, found in profile.factors.items()}}
-    in_roster = {name: headers[name] for name in headers if name in {"student_no"} | ROSTER_ONLY | EITHER}
-    in_screening = {name: headers[name] for name in headers if name not in ROSTER_ONLY}
-    roster = find_columns(ROSTER, tables[ROSTER], profile.roster, in_roster, parsers)
-    screening = find_columns(SCREENING, tables[SCREENING], profile.screening, in_screening, parsers)
-    _check_present(profile, headers, roster, screening)
-    read = _Tables(
-        read_rows(ROSTER, tables[ROSTER], profile.roster, roster, issues),
-        read_rows(SCREENING, tables[SCREENING], profile.screening, screening, issues),
-    )
-    check_results(read.screening, issues)
-    return read
-
-
-def _check_present(
-    profile: ImportProfile,
-    headers: Mapping[str, tuple[str, ...]],
-    roster: Mapping[str, Column],
-    screening: Mapping[str, Column],
-) -> None:
-    """Refuse files that lack a declared column; either file may have those that both can."""
-    problems = []
-    for name, aliases in headers.items():
-        if name in profile.optional:
-            continue
-        in_roster, in_screening = name in roster, name in screening
-        is_for_screening = name in SCREENING_ONLY or name.startswith(FACTOR_PREFIX)
-        if name in EITHER:
-            in_roster = in_screening = in_roster or in_screening
-        expected = (("expected", ", ".join(aliases)),)
-        if not in_roster and not is_for_screening:
-            row = profile.roster.header_row
-            problems.append(RowIssue(ROSTER, row, "", "missing-column", values=expected))
-        if not in_screening and name not in ROSTER_ONLY | EITHER:
-            row = profile.screening.header_row
-            problems.append(RowIssue(SCREENING, row, "", "missing-column", values=expected))
-    if problems:
-        raise ImportingError(*problems)
-
-
-def _digests(files: Mapping[str, bytes], tables: _Tables) -> tuple[FileDigest, ...]:
-    rows = {ROSTER: len(tables.roster.rows), SCREENING: len(tables.screening.rows)}
+def _digests(files: Mapping[str, bytes], tables: Tables) -> tuple[FileDigest, ...]:
+    rows = tables.rows_by_part()
+    more = sorted(part for part in files if part in MORE_PARTS or part.startswith(LEDGER_PREFIX))
     return tuple(
         FileDigest(part, hashlib.sha256(files[part]).digest(), len(files[part]), rows.get(part, 0))
-        for part in PARTS
+        for part in (*PARTS, *more)
     )
 
 
-def _counts(tables: _Tables, pupils: list[Pupil]) -> dict[str, int]:
+def _counts(tables: Tables, pupils: list[Pupil]) -> dict[str, int]:
     matched = sum(pupil.result is not None for pupil in pupils)
-    return {
+    counts = {
         "roster_rows": len(tables.roster.rows),
         "screening_rows": len(tables.screening.rows),
         "matched": matched,
         "without_row": len(pupils) - matched,
         "records": len(pupils),
     }
+    extra = {
+        "retest_rows": sum(pupil.retest is not None for pupil in pupils),
+        "ledger_rows": sum(len(read.rows) for read in tables.ledgers.values()),
+        "class_rows": tables.num_class_rows,
+        "left_out": tables.num_left_out,
+    }
+    return counts | {name: number for name, number in extra.items() if number}

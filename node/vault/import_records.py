@@ -77,7 +77,7 @@ def import_records(
     now: datetime,
     target: ImportTarget,
     files: Mapping[str, bytes],
-    names: Mapping[str, str],
+    sheets: Mapping[str, str],
     *,
     is_dry_run: bool,
 ) -> dict[str, Any]:
@@ -94,8 +94,9 @@ def import_records(
         census_date=target.census_date,
         school_system=identity.system,
         consent_policy=target.consent,
+        sheets=sheets,
     )
-    result = import_files(files, names, context)
+    result = import_files(files, context)
     saved = None
     if not result.is_refused and not is_dry_run:
         saved = _save(store, journal, now, target, result)

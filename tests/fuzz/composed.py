@@ -32,7 +32,9 @@ from node import frames
 from node.vault.enrol import Floors
 from node.vault.enrol import parse_floors as parse_floor_values
 from node.vault.import_file import ImportContext, ImportResult, import_files
-from node.vault.importing.reader import Table, read_table
+from node.vault.importing.cells import Cell
+from node.vault.importing.reader import Sheet, read_sheets
+from node.vault.importing.text_table import read_text_table
 from plan.published import Published, disagreement
 from plan.published import read_published as read_published_plan
 from protos import bodies, enrolment
@@ -274,17 +276,17 @@ def parse_floors(data: bytes) -> Floors:
     return parse_floor_values(frames.parse_object(data))
 
 
-def read_csv(data: bytes) -> Table:
-    """Read a csv file."""
-    return read_table("roster", data, "roster.csv")
+def read_csv(data: bytes) -> list[list[Cell]]:
+    """Read a text file of separated values."""
+    return read_text_table("roster", data)
 
 
-def read_xlsx(data: bytes) -> Table:
-    """Read a workbook."""
-    return read_table("roster", data, "roster.xlsx")
+def read_xlsx(data: bytes) -> list[Sheet]:
+    """Read a workbook, old or new, or whatever else the bytes are."""
+    return read_sheets("roster", data)
 
 
-def read_sheet(data: bytes) -> Table:
+def read_sheet(data: bytes) -> list[Sheet]:
     """Read a workbook with this sheet; after a mark, its shared strings."""
     sheet, _, strings = data.partition(BODY_MARK)
     packed = io.BytesIO()
@@ -317,7 +319,7 @@ def import_screening(data: bytes) -> ImportResult:
         "codebook": (EXAMPLES / "codebooks/mht.toml").read_bytes(),
     }
     context = ImportContext(bytes(32), "2026-2027", "A", dt.date(2026, 9, 30), "6-3", "require")
-    return import_files(files, {"roster": "a.csv", "screening": "b.csv"}, context)
+    return import_files(files, context)
 
 
 @functools.cache

@@ -19,6 +19,9 @@ ROSTER = "roster"
 SCREENING = "screening"
 PROFILE = "profile"
 CODEBOOK = "codebook"
+RETEST = "retest"
+CONSENT = "consent"
+LEDGER_PREFIX = "ledger."
 
 MAX_ISSUES = 200
 
@@ -33,13 +36,45 @@ def _(message: str) -> str:
 MESSAGES: dict[str, str] = {
     "file-missing": _("The file is not there."),
     "file-empty": _("The file is empty."),
-    "file-type": _("The file's name ends neither in .xlsx nor in .csv."),
+    "file-not-text": _("The file is neither a workbook nor text in UTF-8, UTF-16 or GB18030."),
+    "text-damaged": _("Characters were lost when the file was saved in another encoding."),
+    "encoding-differs": _("The file is not in the encoding that the profile declares."),
+    "not-a-table": _("The file is no table but a document, a picture or an archive."),
+    "web-page": _("The file is a web page or XML that only has the name of a workbook."),
+    "password": _("The workbook is protected by a password."),
+    "xls-too-old": _("The workbook is of Excel 95 or older."),
+    "xls-damaged": _("The .xls workbook is damaged."),
+    "other-workbook": _("The workbook is of another kind (.xlsb, .ods)."),
+    "header-not-found": _(
+        "None of the first %(allowed)s rows of any sheet has the headers that the profile names."
+    ),
+    "which-sheet": _(
+        "The sheets %(expected)s all look like this table, and it is not clear which one is meant."
+    ),
+    "total-line": _("The row is a total or a remark and was left out."),
+    "header-again": _("The header stands here once more; the row was left out."),
+    "ambiguous-pupil": _("Several pupils of the roster fit this row."),
+    "contradicts-roster": _("A pupil of this name is on the roster, but with another entry in this column."),
+    "differs-from-roster": _("This entry differs from the roster; the roster's counts."),
+    "identity-incomplete": _("The name alone does not tell which pupil this row is about."),
+    "tested-twice": _("The pupil has a valid result of the first test and one of a make-up test."),
+    "day-before-test": _("This day lies before the day of the test."),
+    "sources-differ": _("Another file says something else about this pupil."),
+    "not-enrolled": _("The pupil was not enrolled here on the census date; the result is not counted here."),
+    "school-code": _("The school code is none of those that the profile lists."),
+    "double-class": _("The class of this row already stands in row %(first)s."),
+    "class-not-on-roster": _("No pupil of the roster is in this class."),
+    "consent-late": _("The consent of this class is dated after the test of a pupil."),
+    "grade-system": _(
+        "In the school system %(expected)s this name of a grade means another grade than the profile says."
+    ),
+    "duration-form": _("The cell is not a duration such as 123秒 or 2分3秒."),
+    "birth-form": _("The cell is not a month of birth such as 2015-09."),
+    "text-too-long": _("The cell holds more than %(allowed)s characters."),
+    "which-ledger": _("It is not clear which ledger of the profile this file is."),
     "file-too-large": _("The file has more than %(allowed)s bytes."),
-    "not-utf8": _("The csv file is not UTF-8 text."),
     "csv-damaged": _("The csv file cannot be taken apart into rows and columns."),
-    "csv-is-xlsx": _("The file is called .csv but is a workbook."),
     "not-xlsx": _("The file is called .xlsx but is not an xlsx workbook."),
-    "old-xls": _("The file is an old .xls workbook or is protected by a password."),
     "xlsx-damaged": _("The workbook is damaged or uses something that a plain table never has."),
     "xlsx-bomb": _("The workbook unpacks to more than %(allowed)s."),
     "formula-error": _("A cell holds a formula error such as #N/A or #REF!."),
@@ -75,28 +110,57 @@ MESSAGES: dict[str, str] = {
     "reasons-differ": _("Roster and screening file give different reasons for a missing result."),
     "consents-differ": _("Roster and screening file differ on the guardian's consent."),
     "recheck-untested": _("The pupil has the result of a recheck, but no result of a test."),
-    "retest-row": _("The row is a retest (pass 3)."),
     "no-consent": _("Not one pupil has a recorded consent; all of them count as 'consent not recorded'."),
-    "more-issues": _("There are further errors; only the first %(allowed)s are listed."),
+    "more-issues": _("There is more; only the first %(allowed)s are listed."),
 }
 
 ADVICE: dict[str, str] = {
     "file-missing": _("Give both the roster and the platform's file, the profile and the codebook."),
     "file-empty": _("Export the file again."),
-    "file-type": _("Save the table as an Excel workbook (.xlsx) or as 'CSV UTF-8' (.csv)."),
+    "file-not-text": _("Open it in a spreadsheet program and save it as an Excel workbook (.xlsx)."),
+    "text-damaged": _(
+        "Export the file again, and do not save it in a text editor; an .xlsx workbook keeps all characters."
+    ),
+    "encoding-differs": _("Take `encoding` out of the profile, or export the file again."),
+    "not-a-table": _("Unpack an archive; copy the table of a document into a new workbook (.xlsx)."),
+    "web-page": _("Open it in Excel or WPS and save it as an Excel workbook (.xlsx)."),
+    "password": _("Open it, take the password away, and save it as an Excel workbook (.xlsx)."),
+    "xls-too-old": _("Open it and save it as an Excel workbook (.xlsx)."),
+    "xls-damaged": _("Open it and save it as an Excel workbook (.xlsx), or export it again."),
+    "other-workbook": _("Open it and save it as an Excel workbook (.xlsx)."),
+    "header-not-found": _(
+        "Check that this is the right file; 'fedscreen node profile guess' proposes a profile for it."
+    ),
+    "which-sheet": _("Give --sheet with the sheet's name or number; * takes all of them together."),
+    "total-line": _("Nothing, if no pupil stands in it."),
+    "header-again": _("Nothing."),
+    "ambiguous-pupil": _("Add the student number or the month of birth to both files."),
+    "contradicts-roster": _("Correct one of the two files."),
+    "differs-from-roster": _("Correct the file that is wrong."),
+    "identity-incomplete": _("Fill in grade and class, or the month of birth, or the student number."),
+    "tested-twice": _("Delete one of the two rows."),
+    "day-before-test": _("Correct one of the two days."),
+    "sources-differ": _("Correct one of the files."),
+    "not-enrolled": _("Nothing, if the dates are right: a pupil counts where enrolled."),
+    "school-code": _("Delete the rows of other schools, or have the code added to `school_codes`."),
+    "double-class": _("Keep one row for each class."),
+    "class-not-on-roster": _("Correct grade or class."),
+    "consent-late": _("Check the two days."),
+    "grade-system": _("Use an import profile for this school system."),
+    "duration-form": _("Correct the cell, or leave it empty."),
+    "birth-form": _("Set the column's format to text or date and fill in the cell again."),
+    "text-too-long": _("Correct the cell."),
+    "which-ledger": _("Write --ledger NAME=FILE with one of the profile's names: %(expected)s."),
     "file-too-large": _("Remove pictures and sheets that are not needed, or import by campus."),
-    "not-utf8": _("Save it again as 'CSV UTF-8' or as .xlsx; plain 'CSV' is stored as GBK by Excel and WPS."),
     "csv-damaged": _("Open it in a spreadsheet program and save it as .xlsx."),
-    "csv-is-xlsx": _("Change the end of its name to .xlsx."),
     "not-xlsx": _("Open it in a spreadsheet program and save it as an Excel workbook (.xlsx)."),
-    "old-xls": _("Open it and save it as .xlsx without a password."),
     "xlsx-damaged": _("Copy the table into a new workbook (paste as values) and save that as .xlsx."),
     "xlsx-bomb": _("Copy the table into a new workbook (paste as values) and save that as .xlsx."),
     "formula-error": _("Mend the formula, or paste the column as values."),
     "sheet-missing": _("Correct `sheet` in the profile or the name of the sheet."),
     "too-many-rows": _("Delete the rows below the table; one file holds one school."),
     "too-many-columns": _("Delete the columns beside the table."),
-    "header-missing": _("Correct `header_row` in the profile."),
+    "header-missing": _("Correct `header_row` in the profile, or take it out: then it is looked for."),
     "no-rows": _("Export the file again."),
     "profile-invalid": _("Correct the profile, or use one of the ready profiles."),
     "codebook-invalid": _("Use the codebook that the county has published."),
@@ -123,7 +187,6 @@ ADVICE: dict[str, str] = {
     "reasons-differ": _("Correct one of the two files."),
     "consents-differ": _("Correct one of the two files."),
     "recheck-untested": _("Add the pupil's result, or delete the recheck."),
-    "retest-row": _("Put retests into a file of their own; this import takes first and make-up tests."),
     "no-consent": _("Check the consent column before you release anything."),
     "more-issues": _("Correct these first and import again."),
 }
@@ -134,13 +197,15 @@ class RowIssue:
     """One problem of one file, by its place.
 
     Attributes:
-        file: the part: ``roster``, ``screening``, ``profile`` or ``codebook``.
+        file: the part: ``roster``, ``screening``, ``retest``, ``consent``, ``ledger.NAME``, ``profile`` or
+            ``codebook``.
         row: 1-based row as a spreadsheet program shows it; 0 when the whole file is meant.
         column: letters as a spreadsheet program shows them; empty when the whole row is meant.
         code: a key of ``MESSAGES``.
         header: the column's header as the profile spells it; empty if unknown.
         values: what the templates need; never anything that was read from a pupil's row.
         severity: an ``error`` stops the whole import, a ``warning`` does not.
+        sheet: 1-based number of the sheet where a file has several; else 0.
     """
 
     file: str
@@ -150,6 +215,7 @@ class RowIssue:
     header: str = ""
     values: tuple[tuple[str, str], ...] = ()
     severity: Severity = "error"
+    sheet: int = 0
 
     @property
     def message(self) -> str:
@@ -165,6 +231,7 @@ class RowIssue:
         """Give the issue as JSON values, with everything that a translation needs."""
         return {
             "file": self.file,
+            "sheet": self.sheet,
             "row": self.row,
             "column": self.column,
             "header": self.header,
@@ -203,28 +270,28 @@ def refuse_file(file: str, code: str, *, row: int = 0, column: str = "", **value
 
 
 class IssueList:
-    """The issues of one import, in the order in which they were met; at most ``MAX_ISSUES`` errors."""
+    """The issues of one import, in the order in which they were met; at most ``MAX_ISSUES`` of a severity."""
 
     def __init__(self) -> None:
         self._issues: list[RowIssue] = []
-        self._num_errors = 0
+        self._counts: dict[Severity, int] = {"error": 0, "warning": 0}
 
     def add(self, issue: RowIssue) -> None:
-        """Keep an issue; beyond the bound an error only counts."""
-        if issue.severity == "error":
-            self._num_errors += 1
-            if self._num_errors > MAX_ISSUES:
-                return
-        self._issues.append(issue)
+        """Keep an issue; beyond the bound it only counts."""
+        self._counts[issue.severity] += 1
+        if self._counts[issue.severity] <= MAX_ISSUES:
+            self._issues.append(issue)
 
     @property
     def has_errors(self) -> bool:
         """Whether any issue stops the import."""
-        return self._num_errors > 0
+        return self._counts["error"] > 0
 
     def listed(self) -> tuple[RowIssue, ...]:
-        """Give the issues, and one more that says so when there were too many errors to list."""
-        if self._num_errors <= MAX_ISSUES:
-            return tuple(self._issues)
-        more = RowIssue("", 0, "", "more-issues", values=(("allowed", str(MAX_ISSUES)),))
-        return (*self._issues, more)
+        """Give the issues, and one more that says so when there were too many of a severity to list."""
+        more = [
+            RowIssue("", 0, "", "more-issues", values=(("allowed", str(MAX_ISSUES)),), severity=severity)
+            for severity, count in self._counts.items()
+            if count > MAX_ISSUES
+        ]
+        return (*self._issues, *more)

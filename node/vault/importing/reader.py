@@ -1,13 +1,14 @@
-"""From the bytes of an xlsx or csv file to a table of cells.
+"""From the bytes of a spreadsheet file to the tables of its sheets.
 
 This runs inside the confined vault: it opens nothing, it is given bytes, and every module that it
 needs is loaded at the top (a codec that Python would fetch on first use would be refused later).
 
-A workbook is a zip of XML parts, and both can be made to explode. The order is:
+What a file is, its first bytes say, not its name: platforms call csv text `.xls`, and people rename.
+A workbook is a zip of XML parts, and both can be made to explode. The order for one is:
 
-1. the name's ending says what the file wants to be, its first bytes must agree;
-2. the zip's directory is bounded (parts, declared bytes), then the parts of a plain table are
+1. the zip's directory is bounded (parts, declared bytes), then the parts of a plain table are
    unpacked by us, up to the declared size and with their checksum: a lying size is damage;
+2. cells without a value are taken out, so that a format down to row 1,048,576 does no harm;
 3. each sheet's cell references are bounded before anything allocates a grid for them, because one
    cell at XFD1048576 makes a grid of 17 thousand million cells;
 4. only those measured parts, packed anew without compression, reach the workbook reader.
@@ -17,34 +18,30 @@ Rows and columns are counted as a spreadsheet program shows them.
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
 import encodings.cp437  # zipfile decodes old file names with it, on first use
 import io
 import re
 import struct
-import unicodedata
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from python_calamine import CalamineError, CalamineWorkbook
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from node.vault.importing.errors import refuse_file
+from node.vault.importing import compound
+from node.vault.importing.cells import Cell, is_blank
+from node.vault.importing.errors import ImportingError, refuse_file
+from node.vault.importing.text_table import MAX_COLUMNS, MAX_ROWS, read_text_table
+from node.vault.importing.xls import XlsError, read_xls
 
 MAX_FILE_BYTES = 32 << 20
 MAX_UNPACKED_BYTES = 64 << 20
 MAX_PARTS = 500
-MAX_ROWS = 50_000
-MAX_COLUMNS = 200
 MAX_CELLS = 1_500_000
 MAX_SHARED_TEXT_BYTES = 512 << 20  # longest shared text x text cells: each cell gets its own copy
 
-Cell = str | int | float | bool | dt.date | dt.datetime | dt.time | dt.timedelta
-
 _NEEDED_CODECS = (encodings.cp437,)
 _ZIP_MAGIC = b"PK\x03\x04"
-_OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ROOT_PARTS = frozenset({"[content_types].xml", "_rels/.rels"})
 _LEFT_OUT = re.compile(r"xl/(drawings|media|charts|theme|printersettings|externallinks|embeddings|comments)")
 # The workbook reader takes attributes without a space between them and any prefix of a tag: so do these.
@@ -56,124 +53,153 @@ _FAR_REF = re.compile(_REF + rb"(?:[A-Za-z]{9}|[A-Za-z]{0,8}[0-9]{13})")
 _ROW_TAG = re.compile(_PREFIX + rb"row[\s/>]")
 _CELL_TAG = re.compile(_PREFIX + rb"c[\s/>]")
 _TEXT_CELL = re.compile(rb"(?<![A-Za-z0-9_:.-])t\s*=\s*[\"']s[\"']")
-_ERROR_CELL = re.compile(
-    _PREFIX + rb"c\s(?=[^<>]*\st\s*=\s*[\"']e[\"'])(?:[^<>]*\sr=|r=)[\"']([A-Z]{1,4})([0-9]{1,12})"
-)
+_ERROR_TYPE = re.compile(rb"(" + _PREFIX + rb"c\s(?:[^<>]*\s)?t\s*=\s*[\"'])e([\"'])")
 _SHARED_ITEM = re.compile(_PREFIX + rb"si[\s/>]")
-_ZERO_WIDTH = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD, 0x200E, 0x200F))
+_SHEET_PART = re.compile(r"xl/worksheets/[^/]*\.xml\Z")
+_BLANK_CELL = re.compile(_PREFIX + rb"c\s[^<>]*/>")
+_BLANK_ROW = re.compile(_PREFIX + rb"row\s[^<>]*(?:/>|>\s*</[^<>]*>)")
+_PLACED_CELL = re.compile(_PREFIX + rb"c\s(?:[^<>]*\s)?r\s*=")
+_PLACED_ROW = re.compile(_PREFIX + rb"row\s(?:[^<>]*\s)?r\s*=")
+_PAGE = re.compile(
+    rb"\s*<(?:!doctype|html|head|meta|table|style|body|div|\?xml)|\s*mime-version:", re.IGNORECASE
+)
+_OTHER_MAGIC = (
+    *(b"%PDF", b"{\\rtf", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"\x89PNG", b"\xff\xd8\xff", b"GIF8"),
+    *(b"\x7fELF", b"SQLite format 3", b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00"),
+)
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Table:
-    """The cells of one file; row i of the list is row i + 1 of the sheet. Holds pupils' data."""
+class Sheet:
+    """One sheet's cells; row i of the list is row i + 1 of the sheet. Holds pupils' data.
 
-    rows: list[list[Cell]]
+    Attributes:
+        number: 1-based place in the workbook.
+        title: its name; empty for a text file.
+        is_hidden: whether a spreadsheet program does not show it.
+        rows: up to the last row with a filled cell; merged ranges are filled downwards.
+    """
 
-    @property
-    def num_rows(self) -> int:
-        """Give the number of rows up to the last one with a filled cell."""
-        return len(self.rows)
+    number: int
+    title: str
+    is_hidden: bool
+    rows: list[list[Cell]] = field(repr=False)
 
 
-def read_table(file: str, data: bytes, name: str, sheet: str = "") -> Table:
-    """Read an xlsx workbook or a UTF-8 csv file (with or without a byte order mark).
+def read_sheets(file: str, data: bytes, encoding: str = "auto") -> list[Sheet]:
+    """Read an xlsx or xls workbook, or a text file of separated values.
 
     Args:
         file: the part that the file plays, for messages.
         data: the whole file.
-        name: its name; only the ending counts.
-        sheet: the name of the sheet; empty for the first. A csv file has no sheets.
+        encoding: of a text file, one of `importing.text_table.ENCODINGS`.
 
     Raises:
-        ImportingError: the file is something else, damaged, or larger than the bounds above.
+        ImportingError: the file is something else, damaged, protected, or larger than the bounds above.
     """
     if not data:
         raise refuse_file(file, "file-empty")
     if len(data) > MAX_FILE_BYTES:
         raise refuse_file(file, "file-too-large", allowed=str(MAX_FILE_BYTES))
-    if name.lower().endswith(".xlsx"):
-        rows = _read_xlsx(file, data, sheet)
-    elif name.lower().endswith(".csv"):
-        rows = _read_csv(file, data)
+    if data.startswith(_ZIP_MAGIC):
+        sheets = _read_xlsx(file, data)
+    elif data.startswith(compound.MAGIC):
+        sheets = _read_xls(file, data)
+    elif data.startswith(_OTHER_MAGIC):
+        raise refuse_file(file, "not-a-table")
+    elif _PAGE.match(_plain(data)):
+        raise refuse_file(file, "web-page")
     else:
-        raise refuse_file(file, "file-type")
-    while rows and all(isinstance(cell, str) and not clean_text(cell) for cell in rows[-1]):
-        rows.pop()
-    return Table(rows)
+        sheets = [Sheet(1, "", False, read_text_table(file, data, encoding))]
+    for sheet in sheets:
+        while sheet.rows and all(is_blank(cell) for cell in sheet.rows[-1]):
+            sheet.rows.pop()
+    return sheets
 
 
-def clean_text(text: str) -> str:
-    """Normalise what people cannot see: full-width forms, zero-width characters, odd spaces.
-
-    Inner runs of white space become one space; the ends are trimmed.
-    """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_ZERO_WIDTH))
-    return " ".join(text.split())
-
-
-def column_letters(index: int) -> str:
-    """Name a 0-based column as a spreadsheet program does: 0 is A, 26 is AA."""
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
+def _plain(data: bytes) -> bytes:
+    """Give the beginning of a file as if it were ASCII, to look for what a web page begins with."""
+    start = data[:400]
+    return (
+        start[2:].replace(b"\0", b"")
+        if start.startswith(_UTF16_MARKS)
+        else start.removeprefix(b"\xef\xbb\xbf")
+    )
 
 
-def _read_csv(file: str, data: bytes) -> list[list[Cell]]:
-    if data.startswith((_ZIP_MAGIC, _OLE_MAGIC)):
-        raise refuse_file(file, "csv-is-xlsx")
+def _read_xls(file: str, data: bytes) -> list[Sheet]:
     try:
-        text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
-    except UnicodeDecodeError as err:
-        raise refuse_file(file, "not-utf8") from err
-    if "\0" in text:
-        raise refuse_file(file, "not-utf8")
-    rows: list[list[Cell]] = []
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), strict=True):
-            if len(rows) == MAX_ROWS:
-                raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
-            if len(row) > MAX_COLUMNS:
-                raise refuse_file(file, "too-many-columns", allowed=str(MAX_COLUMNS))
-            rows.append(list(row))
-    except csv.Error as err:
-        raise refuse_file(file, "csv-damaged", row=len(rows) + 1) from err
-    return rows
+        found = read_xls(data)
+    except XlsError as err:
+        raise refuse_file(file, err.code) from None
+    sheets, num_cells = [], 0
+    for number, sheet in enumerate(found, start=1):
+        last_row = 1 + max((row for row, _column in sheet.cells), default=-1)
+        width = 1 + max((column for _row, column in sheet.cells), default=-1)
+        if last_row > MAX_ROWS or num_cells + last_row * width > MAX_CELLS:
+            raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
+        num_cells += last_row * width
+        rows: list[list[Cell]] = [[""] * width for _ in range(last_row)]
+        for (row, column), cell in sheet.cells.items():
+            rows[row][column] = cell
+        _fill_merged(rows, sheet.merged)
+        sheets.append(Sheet(number, sheet.title, sheet.is_hidden, rows))
+    return sheets
 
 
-def _read_xlsx(file: str, data: bytes, sheet: str) -> list[list[Cell]]:
-    if data.startswith(_OLE_MAGIC):
-        raise refuse_file(file, "old-xls")
-    if not data.startswith(_ZIP_MAGIC):
-        raise refuse_file(file, "not-xlsx")
+def _fill_merged(rows: list[list[Cell]], merged: list[tuple[int, int, int, int]]) -> None:
+    """Give each row of a merged range its value; across columns a value stays where it is."""
+    filled = 0
+    for top, left, bottom, _right in merged:
+        if top >= len(rows) or left >= len(rows[top]):
+            continue
+        for row in rows[top + 1 : min(bottom, len(rows) - 1) + 1]:
+            filled += 1
+            if filled <= MAX_CELLS and left < len(row) and is_blank(row[left]):
+                row[left] = rows[top][left]
+
+
+def _read_xlsx(file: str, data: bytes) -> list[Sheet]:
     parts = _unpack(file, data)
     _bound_sheets(file, parts)
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(_pack(parts))) as workbook:
-            names = workbook.sheet_names
-            if not names or (sheet and sheet not in names):
-                raise refuse_file(file, "sheet-missing")
-            found = workbook.get_sheet_by_name(sheet or names[0])
-            rows: list[list[Cell]] = found.to_python(skip_empty_area=False)
+            return _sheets_of(workbook)
     except CalamineError as err:
         raise refuse_file(file, "xlsx-damaged") from err
+    except ImportingError:
+        raise
     except BaseException as err:
         # A Rust panic in the reader is no Exception; anything else that is none must pass.
         if type(err).__name__ != "PanicException":
             raise
         raise refuse_file(file, "xlsx-damaged") from None
-    return rows
+
+
+def _sheets_of(workbook: CalamineWorkbook) -> list[Sheet]:
+    sheets = []
+    for number, found in enumerate(workbook.sheets_metadata, start=1):
+        if found.typ != SheetTypeEnum.WorkSheet:
+            continue
+        sheet: CalamineSheet = workbook.get_sheet_by_name(found.name)
+        rows: list[list[Cell]] = sheet.to_python(skip_empty_area=False)
+        merged = [
+            (top, left, bottom, right) for (top, left), (bottom, right) in sheet.merged_cell_ranges or ()
+        ]
+        _fill_merged(rows, merged)
+        sheets.append(Sheet(number, found.name, found.visible != SheetVisibleEnum.Visible, rows))
+    return sheets
 
 
 def _unpack(file: str, data: bytes) -> dict[str, bytes]:
     """Unpack the parts that a plain table consists of, within the bounds."""
     parts: dict[str, bytes] = {}
+    names: set[str] = set()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
+            names = {_part_name(info.filename) for info in members}
             wanted = {_part_name(info.filename): info for info in members}
             if len(members) > MAX_PARTS or len(wanted) != len(members):
                 raise refuse_file(file, "xlsx-damaged")
@@ -188,8 +214,20 @@ def _unpack(file: str, data: bytes) -> dict[str, bytes]:
     except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError, OSError) as err:
         raise refuse_file(file, "xlsx-damaged") from err
     if "xl/workbook.xml" not in {name.lower() for name in parts}:
-        raise refuse_file(file, "not-xlsx")
-    return parts
+        kinds = {"xl/workbook.bin": "other-workbook", "content.xml": "other-workbook"}
+        raise refuse_file(file, next((code for name, code in kinds.items() if name in names), "not-xlsx"))
+    return {name: _values_only(name, xml) for name, xml in parts.items()}
+
+
+def _values_only(name: str, xml: bytes) -> bytes:
+    """Take out of a sheet what only has a format; let a failed formula's cell show its text."""
+    if not _SHEET_PART.match(name.lower()):
+        return xml
+    if len(_CELL_TAG.findall(xml)) == len(_PLACED_CELL.findall(xml)):  # else a cell's place depends on others
+        xml = _BLANK_CELL.sub(b"", xml)
+        if len(_ROW_TAG.findall(xml)) == len(_PLACED_ROW.findall(xml)):
+            xml = _BLANK_ROW.sub(b"", xml)
+    return _ERROR_TYPE.sub(rb"\1str\2", xml)
 
 
 def _part_name(name: str) -> str:
@@ -211,22 +249,24 @@ def _pack(parts: dict[str, bytes]) -> bytes:
 
 
 def _bound_sheets(file: str, parts: dict[str, bytes]) -> None:
-    """Refuse a sheet whose cells would need a grid, or texts, beyond the bounds."""
-    longest = 0
-    text_cells = 0
+    """Refuse sheets whose cells would need a grid, or texts, beyond the bounds."""
+    longest, text_cells, num_cells = 0, 0, 0
     for name, xml in parts.items():
         if b"\0" in xml:  # UTF-16 would hide everything that is searched for here
             raise refuse_file(file, "xlsx-damaged")
         if name.lower().endswith("sharedstrings.xml"):
             longest = max(map(len, _SHARED_ITEM.split(xml)))
         elif name.lower().endswith(".xml"):
-            _bound_grid(file, xml)
+            num_cells += _bound_grid(file, xml)
             text_cells += len(_TEXT_CELL.findall(xml))
+    if num_cells > MAX_CELLS:
+        raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
     if longest * text_cells > MAX_SHARED_TEXT_BYTES:
         raise refuse_file(file, "xlsx-bomb", allowed=f"{MAX_SHARED_TEXT_BYTES >> 20} MiB")
 
 
-def _bound_grid(file: str, xml: bytes) -> None:
+def _bound_grid(file: str, xml: bytes) -> int:
+    """Give the number of cells of a sheet's grid, if it is in bounds."""
     if _FAR_REF.search(xml):
         raise refuse_file(file, "xlsx-damaged")
     spans = _ROW_TAG.split(xml)
@@ -237,11 +277,7 @@ def _bound_grid(file: str, xml: bytes) -> None:
         raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
     if last_column > MAX_COLUMNS:
         raise refuse_file(file, "too-many-columns", allowed=str(MAX_COLUMNS))
-    if last_row * last_column > MAX_CELLS:
-        raise refuse_file(file, "too-many-rows", allowed=str(MAX_CELLS // last_column))
-    found = _ERROR_CELL.search(xml)
-    if found:
-        raise refuse_file(file, "formula-error", row=int(found[2]), column=found[1].decode("ascii"))
+    return last_row * last_column
 
 
 def _column_number(letters: bytes) -> int:

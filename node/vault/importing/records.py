@@ -2,35 +2,39 @@
 
 What a pupil is counted as (the disposition), in this order:
 
-1. a result: 1 if it is valid; 2 if its validity failed or its level is 9, and then no score stays;
-2. else the reason that the roster or the platform gives: 4 on leave, 5 exempt, 6 refused, 7 elsewhere;
-3. else 3, not tested.
+1. 7 (elsewhere) if the roster's dates say that the pupil was not enrolled on the census date;
+2. a result: 1 if it is valid; 2 if its validity failed or its level is 9, and then no score stays;
+3. else the reason that a file gives: 4 on leave, 5 exempt, 6 refused, 7 elsewhere;
+4. else 3, not tested.
 
 Then the consent rule of the plan (`plan.record.apply_consent`) takes away what may not be counted; a pupil
 who refused (6) has no entry of a ledger in the first place. A result together with a reason for having none
-is refused, and so is the result of a recheck without one: one of the two is wrong.
+is refused, and so is the result of a recheck without one: one of the two is wrong (`importing.pupils`).
 """
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from node.vault.importing.consent import ClassConsents, consent_of
 from node.vault.importing.errors import IssueList
 from node.vault.importing.join import Pupil
+from node.vault.importing.parsers import FACTOR_PREFIX
 from node.vault.importing.profile import LEDGER, RECHECK
-from node.vault.importing.rows import FACTOR_PREFIX, PupilRow, PupilRows, cell_issue, is_tested
+from node.vault.importing.pupils import first_known, recheck_of, sources_of, validity_of
+from node.vault.importing.rows import PupilRow, is_tested
 from plan.codebook import Codebook
 from plan.codes import UNKNOWN, WITHOUT_CONSENT
 from plan.record import FOLLOW_UP_FIELDS, REC_KEY_BYTES, Record
 
 NOT_TESTED: Final = "3"
-ATTRIBUTES: Final = (
-    *("sex", "boarding", "left_behind", "family", "migrant"),
-    *("student_informed", "guardian_consent", *LEDGER),
-)
+ELSEWHERE: Final = "7"
+ALERTED: Final = ("2", "3")
+ATTRIBUTES: Final = ("sex", "boarding", "left_behind", "family", "migrant", "student_informed", *LEDGER)
 
 
 def record_key(record_secret: bytes, student_no: str) -> bytes:
@@ -41,35 +45,6 @@ def record_key(record_secret: bytes, student_no: str) -> bytes:
     return hmac.digest(record_secret, student_no.encode("ascii"), "sha256")[:REC_KEY_BYTES]
 
 
-def check_pupil(pupil: Pupil, roster: PupilRows, screening: PupilRows, issues: IssueList) -> None:
-    """Check what the two files say together about one pupil."""
-    enrolled, result = pupil.enrolled, pupil.result
-    _check_recheck(pupil, roster, screening, issues)
-    if result is None:
-        return
-    for name, code in (("absence", "reasons-differ"), ("guardian_consent", "consents-differ")):
-        first, second = enrolled.text(name), result.text(name)
-        if first and second and UNKNOWN not in (first, second) and first != second:
-            issues.add(cell_issue(enrolled.file, enrolled.row, roster.columns.get(name), code))
-    if is_tested(result.values) and (enrolled.text("absence") or result.text("absence")):
-        where = enrolled if enrolled.text("absence") else result
-        columns = (roster if where is enrolled else screening).columns
-        issues.add(cell_issue(where.file, where.row, columns.get("absence"), "tested-and-excused"))
-
-
-def _check_recheck(pupil: Pupil, roster: PupilRows, screening: PupilRows, issues: IssueList) -> None:
-    """Refuse the result of a recheck of a pupil without a test."""
-    result = pupil.result
-    if result is not None and is_tested(result.values):
-        return
-    for row, read in ((pupil.enrolled, roster), (result, screening)):
-        if row is None:
-            continue
-        for name, means_nothing in (("recheck", ("", "0", UNKNOWN)), ("level2", ("", UNKNOWN))):
-            if row.text(name) not in means_nothing:
-                issues.add(cell_issue(row.file, row.row, read.columns.get(name), "recheck-untested"))
-
-
 @dataclass(frozen=True, slots=True)
 class Coding:
     """What all records of one import have in common.
@@ -78,13 +53,36 @@ class Coding:
         codebook: what scores and labels mean.
         digest: the codebook's SHA-256 in hex, computed once.
         system: the school system, on which a pupil's stage depends.
+        census_date: a pupil counts where enrolled on this day.
         record_secret: key of the pupils' keyed names; held by this node's vault only.
+        consents: of classes, or None.
+        has_retests: whether a retest was imported: then who should have had one and did not has `recheck` 0.
     """
 
     codebook: Codebook
     digest: str
     system: str
+    census_date: date
     record_secret: bytes = field(repr=False)
+    consents: ClassConsents | None = None
+    has_retests: bool = False
+
+
+def is_enrolled(row: PupilRow, census_date: date) -> bool:
+    """Say whether the roster's dates, where it has them, say that a pupil was enrolled on the census date."""
+    joined, left = row.values.get("joined_on"), row.values.get("left_on")
+    if isinstance(joined, date) and joined > census_date:
+        return False
+    return not (isinstance(left, date) and left <= census_date)
+
+
+def check_enrolment(pupils: list[Pupil], census_date: date, issues: IssueList) -> None:
+    """Warn of every result that will not be counted here."""
+    for pupil in pupils:
+        result = pupil.result
+        if result is not None and is_tested(result.values) and not is_enrolled(pupil.enrolled, census_date):
+            name = "left_on" if isinstance(pupil.enrolled.values.get("left_on"), date) else "joined_on"
+            issues.add(pupil.enrolled.issue("not-enrolled", name, severity="warning"))
 
 
 def encode_record(pupil: Pupil, coding: Coding) -> Record:
@@ -93,17 +91,20 @@ def encode_record(pupil: Pupil, coding: Coding) -> Record:
     Raises:
         RecordError: the values do not go together; the checks before this leave no such pupil.
     """
-    enrolled, result = pupil.enrolled, pupil.result
-    fields: dict[str, Any] = {name: _either(enrolled, result, name) for name in ATTRIBUTES}
-    if result is not None and is_tested(result.values):
+    enrolled, result, rows = pupil.enrolled, pupil.result, sources_of(pupil)
+    fields: dict[str, Any] = {name: first_known(rows, name) or UNKNOWN for name in ATTRIBUTES}
+    fields["guardian_consent"], is_follow_up_denied = consent_of(pupil, coding.consents)
+    groups = frozenset[str]().union(*(_groups(row) for row in rows))
+    if not is_enrolled(enrolled, coding.census_date):
+        fields["disposition"] = ELSEWHERE
+    elif result is not None and is_tested(result.values):
         fields |= _encode_result(result, coding)
-        fields |= {name: _either(enrolled, result, name) for name in RECHECK}
+        fields |= _encode_recheck(pupil, coding)
     else:
-        fields["disposition"] = _either(enrolled, result, "absence", NOT_TESTED)
-    groups = _groups(enrolled) or _groups(result)
-    fields["days_to_review"] = _number(enrolled, result, "days_to_review")
-    if fields["disposition"] in WITHOUT_CONSENT:
-        fields = {name: value for name, value in fields.items() if name not in FOLLOW_UP_FIELDS}
+        fields["disposition"] = first_known(rows, "absence") or NOT_TESTED
+    fields["days_to_review"] = _days_to_review(pupil)
+    if is_follow_up_denied or fields["disposition"] in WITHOUT_CONSENT:
+        fields = {name: value for name, value in fields.items() if name not in (*FOLLOW_UP_FIELDS, *RECHECK)}
         groups -= {"g3"}
     return Record(
         rec_key=record_key(coding.record_secret, enrolled.text("student_no")),
@@ -114,22 +115,11 @@ def encode_record(pupil: Pupil, coding: Coding) -> Record:
     )
 
 
-def _number(first: PupilRow, second: PupilRow | None, name: str) -> int | None:
-    """Give the roster's number where it has one, else the platform's."""
-    for row in (first, second):
-        value = row.values.get(name) if row is not None else None
-        if isinstance(value, int):
-            return value
-    return None
-
-
 def _encode_result(row: PupilRow, coding: Coding) -> dict[str, Any]:
     """Give the test fields of a tested pupil; an invalid test keeps no score."""
     codebook = coding.codebook
-    validity = row.text("validity") or UNKNOWN
-    score = row.values.get("validity_score")
-    if validity != "2" and isinstance(score, Decimal):
-        validity = codebook.validity_of(score)
+    validity = validity_of(row, codebook)
+    duration = row.values.get("duration_s")
     fields: dict[str, Any] = {
         "instrument": codebook.id,
         "rule_version": codebook.version,
@@ -137,7 +127,7 @@ def _encode_result(row: PupilRow, coding: Coding) -> dict[str, Any]:
         "administered_on": row.values["administered_on"],
         "validity": validity,
         "sitting": row.text("sitting") or "1",
-        "duration_s": _number(row, None, "duration_s"),
+        "duration_s": duration if isinstance(duration, int) else None,
     }
     if validity == "2" or row.values["level"] == UNKNOWN:
         return fields | {"disposition": "2"}
@@ -155,15 +145,30 @@ def _encode_result(row: PupilRow, coding: Coding) -> dict[str, Any]:
     }
 
 
-def _either(first: PupilRow, second: PupilRow | None, name: str, default: str = UNKNOWN) -> str:
-    """Give the roster's value where it knows one, else the platform's."""
-    for row in (first, second):
-        value = row.text(name) if row is not None else ""
-        if value and value != UNKNOWN:
-            return value
-    return default
+def _encode_recheck(pupil: Pupil, coding: Coding) -> dict[str, str]:
+    """Give what a recheck found: from the levels before and after a retest, else in words of a file."""
+    rows = sources_of(pupil)
+    fields = {name: first_known(rows, name) or UNKNOWN for name in RECHECK}
+    recheck, level2 = recheck_of(pupil, coding.codebook)
+    fields |= {name: code for name, code in (("recheck", recheck), ("level2", level2)) if code}
+    is_alerted = pupil.result is not None and pupil.result.text("level") in ALERTED
+    if fields["recheck"] == UNKNOWN and coding.has_retests and is_alerted:
+        fields["recheck"] = "0"
+    return fields
 
 
-def _groups(row: PupilRow | None) -> frozenset[str]:
-    found = row.values.get("groups") if row is not None else None
+def _days_to_review(pupil: Pupil) -> int | None:
+    """Give the days from the test to its review, as a file says or from the day of the review."""
+    tested = pupil.result.values.get("administered_on") if pupil.result is not None else None
+    for row in sources_of(pupil):
+        days, day = row.values.get("days_to_review"), row.values.get("reviewed_on")
+        if isinstance(days, int):
+            return days
+        if isinstance(day, date) and isinstance(tested, date):
+            return (day - tested).days
+    return None
+
+
+def _groups(row: PupilRow) -> frozenset[str]:
+    found = row.values.get("groups")
     return found if isinstance(found, frozenset) else frozenset()

@@ -57,20 +57,19 @@ class Files:
         for row in rows:
             del row[index]
 
+    def encode(self, rows: list[list[object]]) -> bytes:
+        return encode_xlsx(rows) if self.ending == "xlsx" else encode_csv(rows)
+
     def contents(self) -> dict[str, bytes]:
-        encode = encode_xlsx if self.ending == "xlsx" else encode_csv
         return {
-            "roster": encode(self.roster),
-            "screening": encode(self.screening),
+            "roster": self.encode(self.roster),
+            "screening": self.encode(self.screening),
             "profile": self.profile.encode(),
             "codebook": self.codebook.encode(),
         }
 
-    def names(self) -> dict[str, str]:
-        return {"roster": f"名册.{self.ending}", "screening": f"导出.{self.ending}"}
-
     def run(self, policy: str = "require", **replaced: bytes) -> ImportResult:
-        return import_files({**self.contents(), **replaced}, self.names(), context(policy))
+        return import_files({**self.contents(), **replaced}, context(policy))
 
 
 def context(policy: str = "require") -> ImportContext:

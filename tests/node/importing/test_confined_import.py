@@ -29,7 +29,7 @@ context = ImportContext(b"k" * 32, "2026-2027", "A", datetime.date(2026, 9, 30),
 told = []
 for job in jobs:
     files = {part: base64.b64decode(text) for part, text in job["files"].items()}
-    result = import_files(files, job["names"], context)
+    result = import_files(files, context)
     [issue.as_json() for issue in result.issues]
     result.provenance and result.provenance.as_json()
     told.append([len(result.records), sorted({issue.code for issue in result.issues})])
@@ -43,11 +43,11 @@ def test_nothing_is_loaded_or_opened_once_the_wall_stands(files):
     def job(records: int, codes: list[str], **replaced: bytes) -> None:
         contents = {**files.contents(), **replaced}
         encoded = {part: base64.b64encode(data).decode() for part, data in contents.items()}
-        jobs.append({"files": encoded, "names": files.names()})
+        jobs.append({"files": encoded})
         expected.append([records, codes])
 
     job(8, [])
-    job(0, ["not-xlsx"], roster=b"no")
+    job(0, ["header-not-found"], roster=b"no")
     job(0, ["xlsx-damaged"], roster=b"PK\x03\x04" + bytes(100))
     job(0, ["profile-invalid"], profile=b"id = [")
     job(0, ["profile-invalid"], profile=b"idd = 'platform'")
@@ -55,7 +55,9 @@ def test_nothing_is_loaded_or_opened_once_the_wall_stands(files):
     job(0, ["codebook-invalid"], codebook=b"idd = 'mht'")
     files.ending = "csv"
     job(8, [])
-    job(0, ["not-utf8"], roster="名册".encode("gbk"))
+    job(8, [], roster=files.contents()["roster"].decode().encode("gb18030"))
+    job(8, [], roster=files.contents()["roster"].decode().encode("utf-16"))
+    job(0, ["xls-damaged"], roster=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
     job(0, ["csv-damaged"], roster=b'"')
     files.set("screening", 1, "总分", "x")
     files.set("screening", 2, "测评日期", "x")

@@ -15,7 +15,7 @@ import pytest
 from node.vault.errors import CommandError
 from node.vault.import_file import ImportContext, ImportResult, import_files
 from node.vault.importing.errors import ADVICE, MAX_ISSUES, MESSAGES, ImportingError
-from node.vault.importing.reader import read_table
+from node.vault.importing.reader import read_sheets
 
 
 def context() -> ImportContext:
@@ -216,7 +216,7 @@ def test_empty_and_ragged_tail_rows_are_left_out(files):
 
 def test_header_row_and_sheet_come_from_the_profile(files):
     files.roster.insert(0, ["云岭县某校学籍名册"])
-    files.profile = files.profile.replace("[roster]\nheader_row = 1", "[roster]\nheader_row = 2")
+    files.profile = files.profile.replace("[columns]", "[roster]\nheader_row = 2\n[columns]")
     assert len(files.run().records) == 8
     files.roster[2][3] = "大班"
     assert places(files.run()) == [("roster", 3, "D", "unmapped-label")]
@@ -304,8 +304,8 @@ SPOILT: dict[str, tuple[Spoil, tuple[str, int, str, str]]] = {
         ("screening", 3, "C", "date-form"),
     ),
     "day as a bare number": (
-        lambda f: f.set("screening", 2, "测评日期", 46285),
-        ("screening", 3, "C", "date-form"),
+        lambda f: f.set("screening", 2, "测评日期", 46285 - 1462),  # a workbook that counts from 1904
+        ("screening", 3, "C", "date-range"),
     ),
     "day of the year before": (
         lambda f: f.set("screening", 2, "测评日期", dt.date(2026, 8, 31)),
@@ -360,7 +360,7 @@ SPOILT: dict[str, tuple[Spoil, tuple[str, int, str, str]]] = {
         ("roster", 3, "D", "empty-cell"),
     ),
     "no pupil": (lambda f: f.roster.__delitem__(slice(1, None)), ("roster", 0, "", "no-rows")),
-    "no header": (lambda f: f.screening.clear(), ("screening", 0, "", "header-missing")),
+    "no header": (lambda f: f.screening.clear(), ("screening", 0, "", "header-not-found")),
 }
 
 
@@ -395,14 +395,64 @@ def test_consents_of_both_files_must_agree(files):
     assert places(files.run()) == [("roster", 5, "I", "consents-differ")]
 
 
-def test_retest_is_refused_for_now(files):
+def with_passes(files):
+    """Add the column of passes (测次); all are make-up tests until a test says otherwise."""
     files.profile = files.profile.replace("[factors]", 'sitting = ["测次"]\n[factors]')
     files.profile += '\n[values.sitting]\n"初测" = 1\n"补测" = 2\n"复测" = 3\n'
     for row, cells in enumerate(files.screening):
         cells.append("测次" if row == 0 else "补测")
+
+
+def test_a_make_up_test_counts_as_the_result(files):
+    with_passes(files)
     assert {r.sitting for r in files.run().records if r.is_tested} == {"2"}
+
+
+def test_a_retest_gives_the_level_after_the_recheck_and_never_the_first(files):
+    with_passes(files)
+    again = {1: "一级预警", 2: "二级预警", 3: "三级预警"}
+    for row, label in again.items():
+        cells = list(files.screening[row])
+        cells[2], cells[13], cells[14] = dt.date(2026, 10, 8), label, "复测"
+        files.screening.append(cells)
+    records = files.run().records
+    assert [(r.level1, r.level2, r.recheck, r.sitting) for r in records[:4]] == [
+        ("2", "1", "1", "2"),
+        ("2", "2", "2", "2"),
+        ("2", "3", "3", "2"),
+        ("2", "9", "0", "2"),
+    ]
+    assert records[6].recheck == "9"
+
+
+def test_a_retest_file_of_its_own_gives_the_same(files):
+    rows = [list(files.screening[0]), list(files.screening[1])]
+    rows[1][2], rows[1][13] = dt.date(2026, 10, 8), "正常"
+    record = files.run(retest=files.encode(rows)).records[0]
+    assert (record.level1, record.level2, record.recheck) == ("2", "0", "1")
+
+
+def test_a_retest_without_a_test_or_before_it_is_refused(files):
+    with_passes(files)
     files.set("screening", 4, "测次", "复测")
-    assert places(files.run()) == [("screening", 5, "O", "retest-row")]
+    assert places(files.run()) == [("screening", 5, "N", "recheck-untested")]
+    cells = list(files.screening[1])
+    cells[2], cells[14] = dt.date(2026, 9, 1), "复测"
+    files.screening.append(cells)
+    files.set("screening", 4, "测次", "补测")
+    assert places(files.run()) == [("screening", 8, "C", "day-before-test")]
+
+
+def test_two_valid_results_of_one_pupil_are_refused_and_one_invalid_gives_way(files):
+    with_passes(files)
+    cells = list(files.screening[1])
+    cells[14] = "初测"
+    files.screening.append(cells)
+    assert places(files.run()) == [("screening", 2, "O", "tested-twice")]
+    cells[3], cells[4] = "未通过", None
+    assert files.run().records[0].sitting == "2"
+    files.screening.append(list(cells))
+    assert places(files.run()) == [("screening", 9, "A", "duplicate-pupil")]
 
 
 def test_all_problems_are_told_at_once(files):
@@ -470,13 +520,13 @@ def test_codebook_that_is_none_is_refused(files):
 def test_missing_file_is_refused(files, part):
     contents = files.contents()
     del contents[part]
-    result = import_files(contents, files.names(), context())
+    result = import_files(contents, context())
     assert places(result) == [(part, 0, "", "file-missing")]
 
 
 def test_both_unreadable_files_are_told(files):
-    result = files.run(roster="名册".encode("gbk"), screening=b"")
-    assert places(result) == [("roster", 0, "", "not-xlsx"), ("screening", 0, "", "file-empty")]
+    result = files.run(roster=b"%PDF-1.7", screening=b"")
+    assert places(result) == [("roster", 0, "", "not-a-table"), ("screening", 0, "", "file-empty")]
 
 
 @pytest.mark.parametrize(
@@ -532,7 +582,7 @@ def test_the_traceback_of_a_refusal_holds_no_cell(files):
     files.ending = "csv"
     data = files.contents()["roster"] + '"G990001201509010011,测试'.encode()
     with pytest.raises(ImportingError) as caught:
-        read_table("roster", data, "x.csv")
+        read_sheets("roster", data)
     said = "".join(traceback.format_exception(caught.value))
     assert not [canary for canary in CANARIES if canary in said]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ledger_school import HEADERS, NAMES, ledger_profile, school_files
+from ledger_school import HEADERS, ledger_profile, school_files
 
 from node.vault.import_file import ImportContext, ImportResult, import_files
 from plan.codes import FLAG
@@ -89,7 +89,7 @@ class School:
             csv.writer(out).writerows(rows)
             files[part] = out.getvalue().encode()
         context = ImportContext(b"k" * 32, "2026-2027", "A", dt.date(2026, 9, 30), "6-3", policy)
-        return import_files(files, NAMES, context)
+        return import_files(files, context)
 
 
 def field_values(record: Any, *names: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def test_good_profile_is_read():
     assert profile.values["grade"] == {"四年级": "4", "中职一": "v1".upper()}
     assert profile.columns["total"] == ("总分", "得分")
     assert (profile.roster.sheet, profile.roster.header_row) == ("名册", 2)
-    assert (profile.screening.sheet, profile.screening.header_row) == ("", 1)
+    assert (profile.screening.sheet, profile.screening.header_row) == ("", 0)
     assert (profile.join, profile.levels, profile.optional) == ("student_no", "", {"absence"})
 
 
@@ -68,7 +68,7 @@ def test_good_profile_is_read():
         ('version = "1"', "", "version"),
         ('id = "p"', 'id = "p"\nencoding = "gbk"', "encoding"),
         ('id = "p"', 'id = "p"\njoin = "name"', "join"),
-        ("header_row = 2", "header_row = 0", "roster.header_row"),
+        ("header_row = 2", "header_row = 51", "roster.header_row"),
         ("header_row = 2", "header_row = true", "roster.header_row"),
         ("header_row = 2", "header_rows = 2", "roster.header_rows"),
         ('grade = ["年级"]', "", "columns.grade"),
@@ -77,7 +77,16 @@ def test_good_profile_is_read():
         ('level = ["等级"]', "level = []", "columns.level"),
         ('level = ["等级"]', 'level = [""]', "columns.level"),
         ('level = ["等级"]', 'level = ["等级"]\nnickname = ["小名"]', "columns.nickname"),
-        ('level = ["等级"]', 'level = ["等级"]\nname = ["姓名"]', "columns.name"),
+        ('level = ["等级"]', 'level = ["等级"]\nphone = ["电话"]', "columns.phone"),
+        ('id = "p"', 'id = "p"\njoin = "auto"', "join"),
+        ('id = "p"', 'id = "p"\nduration_unit = "h"', "duration_unit"),
+        ('id = "p"', 'id = "p"\nschool_codes = [1]', "school_codes"),
+        ("header_row = 2", 'encoding = "big5"', "roster.encoding"),
+        ("[columns]", '[[ledgers]]\nname = "单亲"\n[columns]', "ledgers.#1.name"),
+        ("[columns]", '[[ledgers]]\nname = "a"\ngroups = ["g8"]\n[columns]', "ledgers.#1.groups"),
+        ("[columns]", '[[ledgers]]\nname = "a"\nset = { family = 7 }\n[columns]', "ledgers.#1.set"),
+        ("[columns]", '[[ledgers]]\nname = "a"\nset = { total = 7 }\n[columns]', "ledgers.#1.set"),
+        ("[columns]", '[[ledgers]]\nname = "a"\n[[ledgers]]\nname = "a"\n[columns]', "ledgers.#2.name"),
         ('level = ["等级"]', 'level = ["总 分"]', "columns.total"),
         ('level = ["等级"]', 'level = ["等级"]\nsex = ["性别"]', "values.sex"),
         ('learning = ["学习焦虑"]', 'learning = ["等级"]', "factors.learning"),
@@ -108,7 +117,7 @@ def test_what_is_no_toml_is_refused(data):
 
 
 def test_all_problems_are_told_at_once():
-    text = GOOD.replace('grade = ["年级"]', "").replace("header_row = 2", "header_row = 0")
+    text = GOOD.replace('grade = ["年级"]', "").replace("header_row = 2", "header_row = -1")
     assert {"columns.grade", "roster.header_row"} <= set(problems(text))
 
 

@@ -13,8 +13,9 @@ import pytest
 import xlsxwriter
 
 from node.vault.importing import reader
+from node.vault.importing.cells import clean_text, column_letters
 from node.vault.importing.errors import ImportingError
-from node.vault.importing.reader import clean_text, column_letters, read_table
+from node.vault.importing.reader import Sheet, read_sheets
 
 ROWS = [["学籍号", "分数"], ["G1", 3], [None, 4.5]]
 
@@ -55,63 +56,104 @@ def sheet_of(cells: str) -> bytes:
     return f'<worksheet xmlns="{space}"><sheetData>{cells}</sheetData></worksheet>'.encode()
 
 
-def code_of(data: bytes, name: str = "x.xlsx", sheet: str = "") -> str:
+def first_sheet(data: bytes) -> Sheet:
+    return read_sheets("roster", data)[0]
+
+
+def code_of(data: bytes) -> str:
     with pytest.raises(ImportingError) as caught:
-        read_table("roster", data, name, sheet)
+        read_sheets("roster", data)
     assert caught.value.issues[0].file == "roster"
     return caught.value.code
 
 
 def test_workbook_and_csv_give_rows_as_a_spreadsheet_counts_them():
-    table = read_table("roster", xlsx([[], [], [None, "a", 3, 4.5, True, dt.date(2026, 9, 1)]]), "A.XLSX")
-    assert table.rows[:2] == [[""] * 6] * 2
-    assert table.rows[2] == ["", "a", 3.0, 4.5, True, dt.date(2026, 9, 1)]
-    table = read_table("roster", b'\n\n,a\r\n"b\nc",d\n\n , \n', "a.csv")
-    assert table.rows == [[], [], ["", "a"], ["b\nc", "d"]]
+    sheet = first_sheet(xlsx([[], [], [None, "a", 3, 4.5, True, dt.date(2026, 9, 1)]]))
+    assert sheet.rows[:2] == [[""] * 6] * 2
+    assert sheet.rows[2] == ["", "a", 3.0, 4.5, True, dt.date(2026, 9, 1)]
+    sheet = first_sheet(b'\n\n,a\r\n"b\nc",d\n\n , \n')
+    assert sheet.rows == [[], [], ["", "a"], ["b\nc", "d"]]
 
 
-def test_sheet_is_chosen_by_name_and_is_the_first_without_one():
-    data = xlsx(sheets=("说明", "名册"))
-    assert read_table("roster", data, "a.xlsx", "名册").num_rows == 3
-    assert read_table("roster", data, "a.xlsx").num_rows == 3
-    assert code_of(data, sheet="成绩") == "sheet-missing"
+def test_every_sheet_is_read_with_its_name_and_place():
+    found = read_sheets("roster", xlsx(sheets=("说明", "名册")))
+    assert [(sheet.number, sheet.title, len(sheet.rows)) for sheet in found] == [
+        (1, "说明", 3),
+        (2, "名册", 3),
+    ]
 
 
-def test_table_does_not_show_its_cells():
-    assert "G1" not in repr(read_table("roster", xlsx(), "a.xlsx"))
+def test_sheet_does_not_show_its_cells():
+    assert "G1" not in repr(first_sheet(xlsx()))
 
 
 @pytest.mark.parametrize(
-    ("data", "name", "code"),
+    ("data", "code"),
     [
-        (b"", "a.xlsx", "file-empty"),
-        (b"", "a.csv", "file-empty"),
-        (b"a,b\n", "a.txt", "file-type"),
-        (b"a,b\n", "a", "file-type"),
-        (b"a,b\n", "xlsx", "file-type"),
-        (b"a,b\n", "a.xlsx", "not-xlsx"),
-        (b"%PDF-1.7", "a.xlsx", "not-xlsx"),
-        (b"PK\x03\x04 and no more", "a.xlsx", "xlsx-damaged"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "a.xlsx", "old-xls"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "a.xls", "file-type"),
-        ("学籍号,姓名\n".encode("gbk"), "a.csv", "not-utf8"),
-        ("学籍号,姓名\n".encode("utf-16"), "a.csv", "not-utf8"),
-        ("a,b\n".encode("utf-16-le"), "a.csv", "not-utf8"),
-        (b'a,b\n"c,d\n', "a.csv", "csv-damaged"),
-        (b'a,b\n"c"d,e\n', "a.csv", "csv-damaged"),
-        (b"a," + b"b" * 200_000, "a.csv", "csv-damaged"),
-        (xlsx(), "a.csv", "csv-is-xlsx"),
-        (b"a\n" * (reader.MAX_ROWS + 1), "a.csv", "too-many-rows"),
-        (b"," * reader.MAX_COLUMNS, "a.csv", "too-many-columns"),
+        (b"", "file-empty"),
+        (b"%PDF-1.7", "not-a-table"),
+        (b"\x89PNG\r\n", "not-a-table"),
+        (b"Rar!\x1a\x07", "not-a-table"),
+        (b"<html><table><tr><td>1</td></tr></table>", "web-page"),
+        (b"\xef\xbb\xbf\r\n <!DOCTYPE html>", "web-page"),
+        ("<table>".encode("utf-16"), "web-page"),
+        (b'<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?>', "web-page"),
+        (b"MIME-Version: 1.0\n", "web-page"),
+        (b"PK\x03\x04 and no more", "xlsx-damaged"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "xls-damaged"),
+        (b"\xff" * 100, "file-not-text"),
+        (b"\x80\x81\x82\x00\x03\x04\x05\x06\x07\x08\xff", "file-not-text"),
+        ("学籍号,姓名,年级\n".encode() + b"\xff\xfe", "text-damaged"),
+        ("学籍号,姓\ufffd\n".encode(), "text-damaged"),
+        ("学籍号,锟斤拷\n".encode("gb18030"), "text-damaged"),
+        (b'a,b\n"c,d\n', "csv-damaged"),
+        (b'a,b\n"c"d,e\n', "csv-damaged"),
+        (b"a," + b"b" * 200_000, "csv-damaged"),
+        (b"a\n" * 50_001, "too-many-rows"),
+        (b"," * 200 + b"a", "too-many-columns"),
     ],
 )
-def test_what_is_no_table_is_refused(data, name, code):
-    assert code_of(data, name) == code
+def test_what_is_no_table_is_refused(data, code):
+    assert code_of(data) == code
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "gbk"]
+)
+@pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=ascii)
+def test_text_of_every_usual_encoding_and_separator_gives_the_same_rows(encoding, separator, end):
+    rows = [["学籍号", "姓名", "等级"], ["G1", "欧阳·测", "重点关注"], ["G2", "张㐂", ""]]
+    text = end.join(separator.join(row) for row in rows) + end
+    if encoding == "gbk":
+        text = text.replace("㐂", "三")
+        rows[2][1] = "张三"
+    rows[2].pop()
+    assert first_sheet(text.encode(encoding)).rows == rows
+
+
+def test_the_declared_encoding_is_used_and_a_mark_that_contradicts_it_is_refused():
+    data = "学籍号\n名\n".encode("gb18030")
+    assert read_sheets("roster", data, "gb18030")[0].rows == [["学籍号"], ["名"]]
+    with pytest.raises(ImportingError) as caught:
+        read_sheets("roster", data, "utf-8")
+    assert caught.value.code == "text-damaged"
+    with pytest.raises(ImportingError) as caught:
+        read_sheets("roster", b"\xef\xbb\xbfa", "gb18030")
+    assert caught.value.code == "encoding-differs"
+
+
+def test_a_line_that_names_the_separator_and_texts_in_formula_quotes_are_understood():
+    assert first_sheet(b'sep=;\r\na;b,c\r\n="001";d\r\n').rows == [["a", "b,c"], ["001", "d"]]
+
+
+def test_trailing_control_characters_are_no_text():
+    assert first_sheet(b"a,b\n1,2\n\x1a").rows == [["a", "b"], ["1", "2"]]
 
 
 def test_larger_files_are_not_even_looked_at(monkeypatch):
     monkeypatch.setattr(reader, "MAX_FILE_BYTES", 100)
-    assert code_of(b"a" * 101, "a.csv") == "file-too-large"
+    assert code_of(b"a" * 101) == "file-too-large"
 
 
 def test_other_zip_files_are_no_workbooks():
@@ -153,20 +195,27 @@ def test_lying_size_in_the_directory_is_damage():
         ("<row>" + "<c/>" * 300 + "</row>", "too-many-columns"),
         ("<row/>" * 60_000, "too-many-rows"),
         ('<row r="20000"><c r="GR20000"><v>1</v></c></row>', "too-many-rows"),
-        ('<row r="2"><c r="B2" t="e"><v>#N/A</v></c></row>', "formula-error"),
-        ("<row r='2'><c s='1' t='e' r='B2'><v>#N/A</v></c></row>", "formula-error"),
+        (
+            '<row r="1"><c r="GR1"><v>1</v></c></row><row r="20000"><c r="A20000"><v>1</v></c></row>',
+            "too-many-rows",
+        ),
     ],
 )
-def test_sheet_that_needs_a_huge_grid_or_holds_an_error_is_refused(cells, code):
+def test_sheet_that_needs_a_huge_grid_is_refused(cells, code):
     assert code_of(repacked(xlsx(), sheet=sheet_of(cells))) == code
 
 
-def test_formula_error_is_told_by_its_place():
-    data = repacked(xlsx(), sheet=sheet_of('<row r="7"><c r="AB7" t="e"><v>#REF!</v></c></row>'))
-    with pytest.raises(ImportingError) as caught:
-        read_table("roster", data, "a.xlsx")
-    issue = caught.value.issues[0]
-    assert (issue.row, issue.column) == (7, "AB")
+def test_failed_formula_is_text_that_says_so():
+    cells = """<row r="1"><c r="A1" t="e"><v>#REF!</v></c><c s='1' t='e' r='B1'><v>#N/A</v></c></row>"""
+    assert first_sheet(repacked(xlsx(), sheet=sheet_of(cells))).rows == [["#REF!", "#N/A"]]
+
+
+def test_formats_far_below_the_table_are_no_rows():
+    blank = "".join(
+        f'<row r="{n}" s="1"><c r="A{n}" s="1"/><c r="XFD{n}" s="1"/></row>' for n in (5, 1048576)
+    )
+    cells = f'<row r="1"><c r="A1"><v>1</v></c></row>{blank}'
+    assert first_sheet(repacked(xlsx(), sheet=sheet_of(cells))).rows == [[1.0]]
 
 
 def test_one_long_text_in_many_cells_is_refused():
@@ -204,7 +253,7 @@ def test_pictures_and_macros_are_never_unpacked():
     with zipfile.ZipFile(data, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/media/image1.png", bytes(2 * reader.MAX_UNPACKED_BYTES))
         archive.writestr("xl/vbaProject.bin", b"macro")
-    assert read_table("roster", data.getvalue(), "a.xlsx").num_rows == 3
+    assert len(first_sheet(data.getvalue()).rows) == 3
 
 
 def test_any_damage_gives_a_table_or_a_refusal():
@@ -221,7 +270,7 @@ def test_any_damage_gives_a_table_or_a_refusal():
                 spoilt[draw.randrange(len(spoilt))] = draw.randrange(256)
             end = draw.choice((len(data), draw.randrange(len(data))))
             with contextlib.suppress(ImportingError):
-                read_table("roster", bytes(spoilt[:end]), "a.xlsx")
+                read_sheets("roster", bytes(spoilt[:end]))
 
 
 def test_any_damage_inside_a_part_gives_a_table_or_a_refusal():
@@ -241,7 +290,7 @@ def test_any_damage_inside_a_part_gives_a_table_or_a_refusal():
             for _ in range(draw.randrange(1, 5)):
                 spoilt[draw.randrange(len(spoilt))] = draw.choice(b'<>"/& 0A9Zr\xff')
             with contextlib.suppress(ImportingError):
-                read_table("roster", repacked(xlsx(), **{name: bytes(spoilt)}), "a.xlsx")
+                read_sheets("roster", repacked(xlsx(), **{name: bytes(spoilt)}))
 
 
 @pytest.mark.parametrize(

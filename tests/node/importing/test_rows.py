@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from node.vault.importing.errors import CellError
+from node.vault.importing.parsers import make_parsers, parse_date, parse_student_no
 from node.vault.importing.profile import parse_profile
-from node.vault.importing.rows import is_tested, make_parsers, parse_date, parse_student_no
+from node.vault.importing.rows import is_tested
 from plan.codebook import parse_codebook_toml
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -80,7 +81,7 @@ def test_days_of_the_school_year_only(year):
 
 
 @pytest.mark.parametrize(
-    "cell", ["昨天", "2026-13-01", "2026-09-31", "20-9-2026", 46285.0, dt.time(9), True, "２０２６-0"]
+    "cell", ["昨天", "2026-13-01", "2026-09-31", "20-9-2026", 462850.0, 9.5, dt.time(9), True, "２０２６-0"]
 )
 def test_what_is_no_day_is_refused(cell):
     with pytest.raises(CellError) as caught:
@@ -155,9 +156,10 @@ def test_labels(field, cell, value):
 @pytest.mark.parametrize(
     ("field", "cell", "code"),
     [
-        ("sex", "1", "bare-number"),
-        ("sex", 1.0, "bare-number"),
-        ("sex", "男生", "unmapped-label"),
+        ("left_behind", "1", "bare-number"),
+        ("left_behind", 1.0, "bare-number"),
+        ("sex", "男的", "unmapped-label"),
+        ("sex", "#N/A", "formula-error"),
         ("grade", "", "empty-cell"),
         ("grade", 9, "bare-number"),
         ("level", "3", "bare-number"),

@@ -22,7 +22,6 @@ from plan.publishing import use_codebook
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
 NUM_PUPILS = 12
-NAMES = {"roster": "名册.csv", "screening": "导出.csv"}
 
 
 def student_no(place: int) -> str:
@@ -58,7 +57,7 @@ def start(house: SchoolHouse) -> bytes:
 
 
 def imported(house: SchoolHouse, files: dict[str, bytes] | None = None, **fields: Any) -> dict[str, Any]:
-    return house.call("import", files or csv_files(), names=NAMES, **fields)
+    return house.call("import", files or csv_files(), **fields)
 
 
 def test_files_become_a_report_that_replays(house: SchoolHouse) -> None:
@@ -132,14 +131,14 @@ def test_no_number_and_no_name_is_stored_as_it_came(house: SchoolHouse) -> None:
         {"round": "00" * 32},
         {"colour": "red"},
         {"dry_run": "yes"},
-        {"names": []},
+        {"sheets": []},
     ],
     ids=repr,
 )
 def test_an_import_of_nothing_clear_is_refused(house: SchoolHouse, fields: dict[str, Any]) -> None:
     start(house)
     with pytest.raises(VaultError):
-        house.call("import", csv_files(), **({"names": NAMES} | fields))
+        house.call("import", csv_files(), **fields)
     assert house.call("records_summary")["records"] == []
 
 

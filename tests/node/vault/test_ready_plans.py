@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fakes_federation import TinyFederation
 from fakes_vault import SchoolHouse
-from ledger_school import NAMES, school_files
+from ledger_school import school_files
 from plan_samples import codebook, ready_toml
 
 from node.vault.records import find_set, read_records
@@ -61,15 +61,13 @@ def start(house: SchoolHouse, plan: PlanDocument) -> bytes:
 
 
 def import_wave(house: SchoolHouse, wave: str, day: str) -> None:
-    answer = house.call(
-        "import", school_files(PUPILS, wave), wave=wave, school_year=YEAR, census_date=day, names=NAMES
-    )
+    answer = house.call("import", school_files(PUPILS, wave), wave=wave, school_year=YEAR, census_date=day)
     assert (answer["imported"], answer["issues"]) == (1, [])
 
 
 def import_for(house: SchoolHouse, plan: PlanDocument, round_id: bytes) -> None:
     files = school_files(PUPILS, plan.wave)
-    answer = house.call("import", files, round=round_id.hex(), names=NAMES)
+    answer = house.call("import", files, round=round_id.hex())
     assert (answer["imported"], answer["issues"]) == (1, [])
 
 

@@ -1,0 +1,65 @@
+"""What a cell of a table can hold, and its text without what people cannot see."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from typing import Final, TypeAlias
+
+from node.vault.importing.errors import CellError
+
+Cell: TypeAlias = str | int | float | bool | dt.date | dt.datetime | dt.time | dt.timedelta
+
+ERROR_TEXTS: Final = frozenset(
+    ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!")
+)
+"""What a cell shows whose formula failed; every reader gives it as this text."""
+
+_ZERO_WIDTH = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD, 0x200E, 0x200F, 0x202A, 0x202C))
+_NOTHING = re.compile(r"(?:[-‐-―—_]+|/|\\|NULL|null|None|N/A|n/a|#)\Z")
+
+
+def clean_text(text: str) -> str:
+    """Normalise what people cannot see: full-width forms, zero-width characters, odd spaces.
+
+    Inner runs of white space become one space; the ends are trimmed.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(_ZERO_WIDTH))
+    return " ".join(text.split())
+
+
+def column_letters(index: int) -> str:
+    """Name a 0-based column as a spreadsheet program does: 0 is A, 26 is AA."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def is_blank(cell: Cell) -> bool:
+    """Say whether nothing visible stands in a cell."""
+    return isinstance(cell, str) and (not cell or not clean_text(cell))
+
+
+def says_nothing(cell: Cell) -> bool:
+    """Say whether a cell is blank or holds what people and databases write for nothing: -, /, NULL."""
+    return isinstance(cell, str) and (is_blank(cell) or _NOTHING.match(clean_text(cell)) is not None)
+
+
+def text_of(cell: Cell) -> str:
+    """Give a text or number cell as text; a whole number has no decimal point.
+
+    Raises:
+        CellError: a date, a truth value, or the text of a failed formula.
+    """
+    if isinstance(cell, str):
+        if cell in ERROR_TEXTS:
+            raise CellError("formula-error")
+        return cell
+    if isinstance(cell, bool) or not isinstance(cell, (int, float)):
+        raise CellError("not-text")
+    return str(int(cell)) if cell == cell // 1 else repr(cell)
