@@ -13,9 +13,8 @@ from typing import Final
 
 from plan.document import PlanDocument
 from plan.errors import Phrase, PlanError, phrase
-from plan.forecast import forecast
 from plan.layout import build_layout
-from plan.prediction import predict
+from plan.prediction import predict_shown
 from plan.table_spec import MAX_WEIGHT, TableSpec
 
 COARSER: Final = {"grade": "stage", "level": "alert"}
@@ -70,9 +69,7 @@ def _shown(
         layout = build_layout(plan)
     except PlanError:
         return None  # a share of rho that the noise does not cover
-    expected = forecast(layout, pupils)
-    (found,) = predict(layout, reports, expected, plan.display_floor, frozenset((table_id,)))
-    return found.shown
+    return predict_shown(layout, reports, pupils, plan.display_floor, layout.table(table_id))
 
 
 def _changes(plan: PlanDocument, table: TableSpec) -> Iterator[tuple[Phrase, PlanDocument | None]]:

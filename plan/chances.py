@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import product
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -40,20 +41,13 @@ class Core:
     def __init__(self, layout: Layout, pupils: Mapping[str, float]) -> None:
         """Split the pupils of each stage (in the grades that the plan screens) over the states."""
         self._instruments = len(layout.scope.instruments)
-        system = layout.scope.systems[0]
-        stages = {grade: stage_of(grade, system) for grade in layout.scope.grades}
-        per_grade = {
-            stage: pupils.get(stage, 0.0) / list(stages.values()).count(stage) for stage in stages.values()
-        }
-        sexes = [code for code in SEX if code in assumed.SEX_SHARES]
-        rows = [
-            (grade, stages[grade], sex, left_behind, family, *result)
-            for grade, sex, left_behind, family in product(stages, sexes, assumed.LEFT_BEHIND, assumed.FAMILY)
-            for result in _RESULTS
-        ]
-        names = ("grade", "stage", "sex", "left_behind", "family", "disposition", "level")
-        self._values = dict(zip(names, (np.array(column) for column in zip(*rows, strict=True)), strict=True))
-        self.pupils = np.array([per_grade[row[1]] * _chance(*row[1:], layout.consent) for row in rows])
+        self._values, chances = _states(layout.scope.grades, layout.scope.systems[0], layout.consent)
+        stages = self._values["stage"]
+        self.pupils = np.zeros(len(chances))
+        for stage, number in pupils.items():
+            here = stages == stage
+            grades = len(set(self._values["grade"][here].tolist()))
+            self.pupils[here] = chances[here] * number / max(grades, 1)
 
     def has(self, name: str, codes: Sequence[str]) -> Floats:
         """Return 1.0 for the states with one of these codes of a core field."""
@@ -192,6 +186,23 @@ class Core:
             return [(self.has("level", assumed.FOLLOWED_UP), values, np.array(list(days.values())))]
         seconds = np.arange(*assumed.DURATION_S, dtype=np.float64)
         return [(self.has("disposition", TESTED), seconds, np.full(len(seconds), 1 / len(seconds)))]
+
+
+@lru_cache(maxsize=8)
+def _states(
+    grades: tuple[str, ...], system: str, consent: str
+) -> tuple[Mapping[str, NDArray[np.str_]], Floats]:
+    """Return the core fields of each state, and its chance for a pupil of its grade."""
+    sexes = [code for code in SEX if code in assumed.SEX_SHARES]
+    rows = [
+        (grade, stage_of(grade, system), sex, left_behind, family, *result)
+        for grade, sex, left_behind, family in product(grades, sexes, assumed.LEFT_BEHIND, assumed.FAMILY)
+        for result in _RESULTS
+    ]
+    names = ("grade", "stage", "sex", "left_behind", "family", "disposition", "level")
+    columns = (np.array(column) for column in zip(*rows, strict=True))
+    chances = [_chance(*row[1:], consent=consent) for row in rows]
+    return MappingProxyType(dict(zip(names, columns, strict=True))), np.array(chances)
 
 
 def _chance(

@@ -65,14 +65,23 @@ def forecast(layout: Layout, pupils: Mapping[str, float]) -> Forecast:
     Raises:
         LayoutError: a stage that the plan does not screen, or a negative number.
     """
+    core = _core(layout, pupils)
+    tables = [_table(core, table) for table in layout.tables]
+    return Forecast(*(np.concatenate([pair[place] for pair in tables]) for place in (0, 1)))
+
+
+def forecast_table(layout: Layout, pupils: Mapping[str, float], table: TableLayout) -> Forecast:
+    """Forecast the cells of one table of a layout; arguments and errors as `forecast`."""
+    return Forecast(*_table(_core(layout, pupils), table))
+
+
+def _core(layout: Layout, pupils: Mapping[str, float]) -> Core:
     stages = screened_stages(layout)
     for stage, number in pupils.items():
         if stage not in stages or not (math.isfinite(number) and number >= 0):
             allowed = phrase("0 or more pupils for the stages %(names)s", names=", ".join(stages))
             raise LayoutError(Problem("pupils", phrase("%(stage)s", stage=stage[:40]), allowed))
-    core = Core(layout, pupils)
-    tables = [_table(core, table) for table in layout.tables]
-    return Forecast(*(np.concatenate([pair[place] for pair in tables]) for place in (0, 1)))
+    return Core(layout, pupils)
 
 
 def _table(core: Core, table: TableLayout) -> tuple[Floats, Floats]:

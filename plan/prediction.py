@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plan.codes import stage_of
-from plan.forecast import Forecast
+from plan.forecast import Forecast, forecast_table
 from plan.identities import equalities
 from plan.layout import Layout, TableLayout
 from privacy.intervals import Z95
@@ -116,10 +116,8 @@ def _half(layout: Layout, table: TableLayout, model: LeastSquares, raw: Floats, 
     )
 
 
-def predict(
-    layout: Layout, reports: int, expected: Forecast, floor: int, tables: frozenset[str] | None = None
-) -> tuple[TablePrediction, ...]:
-    """Predict every table, or those that are named.
+def predict(layout: Layout, reports: int, expected: Forecast, floor: int) -> tuple[TablePrediction, ...]:
+    """Predict every table.
 
     Args:
         reports: schools whose reports are in the sum.
@@ -129,11 +127,22 @@ def predict(
     model = estimator(layout, reports)
     errors = np.sqrt(model.variances())
     raw = noise_variances(layout, reports)
-    return tuple(
-        _predict(layout, table, model, raw, errors, expected, floor)
-        for table in layout.tables
-        if tables is None or table.id in tables
-    )
+    return tuple(_predict(layout, table, model, raw, errors, expected, floor) for table in layout.tables)
+
+
+def predict_shown(
+    layout: Layout, reports: int, pupils: Mapping[str, float], floor: int, table: TableLayout
+) -> float:
+    """Predict only what `TablePrediction.shown` of one table would be."""
+    expected = forecast_table(layout, pupils, table)
+    errors = np.sqrt(estimator(layout, reports).variances()[table.offset : table.end])
+    return _shown(expected.means, expected.variances, errors, floor)
+
+
+def _shown(means: Floats, variances: Floats, errors: Floats, floor: int) -> float:
+    possible = errors > 0
+    chances = shown_chances(means[possible], variances[possible], errors[possible], floor)
+    return float(chances.mean())
 
 
 def _predict(
@@ -146,19 +155,18 @@ def _predict(
     floor: int,
 ) -> TablePrediction:
     here = slice(table.offset, table.end)
-    possible = errors[here] > 0
-    mine, means = errors[here][possible], expected.means[here][possible]
+    mine, means = errors[here], expected.means[here]
     half = _half(layout, table, model, raw, errors)
     return TablePrediction(
         id=table.id,
-        cells=int(possible.sum()),
+        cells=int((mine > 0).sum()),
         raw=Z95 * math.sqrt(raw[table.offset]),
         cell=half.cell,
         stage=half.stage,
         county=half.county,
         total=half.total,
-        filled=float((means >= _FILLED).mean()),
-        shown=float(shown_chances(means, expected.variances[here][possible], mine, floor).mean()),
+        filled=float((means[mine > 0] >= _FILLED).mean()),
+        shown=_shown(means, expected.variances[here], mine, floor),
     )
 
 

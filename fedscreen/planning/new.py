@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -34,8 +34,13 @@ LADDERS = ("off", "auto")
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 T = TypeVar("T")
 
+if TYPE_CHECKING:
+    _CodesType = click.ParamType[tuple[str, ...]]
+else:
+    _CodesType = click.ParamType  # subscripted only for type checkers
 
-class _Codes(click.ParamType):
+
+class _Codes(_CodesType):
     """A list of codes of a set, joined by commas."""
 
     name = "codes"
@@ -67,10 +72,11 @@ class _Asker:
         self, given: T | None, question: str, proposed: T, kind: Any = None, shown: str | None = None
     ) -> T:
         """Return the answer to one question."""
-        if given is not None or not self.is_asking:
-            return proposed if given is None else given
-        answer: T = click.prompt(question, default=shown or proposed, type=kind or str)
-        return answer
+        if given is not None:
+            return given
+        if not self.is_asking:
+            return proposed
+        return cast(T, click.prompt(question, default=shown or proposed, type=kind or str))
 
 
 @click.command(

@@ -50,8 +50,8 @@ def test_no_shares_nearby_are_better(objective: str) -> None:
 def test_without_equalities_the_shares_are_known() -> None:
     workload = Workload((1.0, 8.0), (10, 20), [], {})
     mean, largest = allocate(workload), allocate(workload, "max")
-    assert mean.shares[1] / mean.shares[0] == pytest.approx(2, rel=1e-4)  # w ~ a^(1/3)
-    assert largest.shares[1] / largest.shares[0] == pytest.approx(8, rel=1e-4)  # w ~ a
+    assert mean.shares[1] / mean.shares[0] == pytest.approx(2, rel=1e-3)  # w ~ a^(1/3)
+    assert largest.shares[1] / largest.shares[0] == pytest.approx(8, rel=1e-3)  # w ~ a
 
 
 def test_held_shares_stay_and_their_table_does_not_count() -> None:
@@ -59,14 +59,14 @@ def test_held_shares_stay_and_their_table_does_not_count() -> None:
     assert found.shares[2] == pytest.approx(0.05)
     alone = Workload((1.0, 1.0), (12, 3), two_margins().equalities, {})
     assert found.shares[0] / found.shares[1] == pytest.approx(
-        allocate(alone).shares[0] / allocate(alone).shares[1], rel=1e-4
+        allocate(alone).shares[0] / allocate(alone).shares[1], rel=1e-3
     )
 
 
 def test_repeated_equalities_change_nothing() -> None:
     once = two_margins()
     twice = Workload(once.costs, once.sizes, [*once.equalities, *once.equalities], {})
-    assert allocate(twice).shares == pytest.approx(allocate(once).shares, rel=1e-6)
+    assert allocate(twice).shares == pytest.approx(allocate(once).shares, rel=1e-4)
 
 
 @pytest.mark.parametrize(
