@@ -83,6 +83,12 @@ def test_counts_and_sums_by_county_are_released_and_replayed(county: TwoCounties
         )
         assert answer["outcome"] == "PASS"
     assert len(counts.sums) == 10
+    county.coordinator.export_results(round_id, county.root / "out")
+    rows = (county.root / "out" / "tables" / "K2.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0].startswith("county,sex,")
+    assert [row.split(",")[:2] for row in rows[1:]] == [
+        [code, sex] for code in ("532501", "532502") for sex in ("1", "2", "9")
+    ]
 
 
 def test_a_county_with_too_few_reports_is_left_out_of_the_sum(county: TwoCounties) -> None:
