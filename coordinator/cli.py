@@ -13,6 +13,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from gettext import gettext as _
@@ -21,11 +22,11 @@ from pathlib import Path
 
 import click
 
-from coordinator import cli_files
+from coordinator import cli_files, cli_invite
 from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
 from coordinator.config import Config, parse_config
-from coordinator.desk import utc_now
-from coordinator.errors import ConfigError, FsckError
+from coordinator.desk import Desk, utc_now
+from coordinator.errors import ConfigError, FsckError, RosterUnchangedError
 from coordinator.fsck import fsck as check_folder
 from coordinator.home import create_home
 from coordinator.serve import serve as run_server
@@ -37,7 +38,7 @@ from plan.errors import phrase
 from plan.publishing import cautions, pin_codebook, use_codebook
 from plan.words import PARTIES, REASONS, ROUND_STATES, word
 from protos.card import fingerprint, parse_card
-from protos.enrolment import parse_grant
+from protos.enrolment import parse_grant, parse_request
 
 EXIT_REFUSED = 1
 _POLICY_WORDS = (  # an auditor's own lines in a policy file; the log's check has no use for them
@@ -71,7 +72,7 @@ def init(directory: Path, federation: str, demo: bool, settings: tuple[str, ...]
         as_json,
         {"directory": str(directory), "federation": federation, "ca": home.authority.fingerprint.hex()},
         _("made: %(folder)s") % {"folder": directory},
-        _("next: approve the requests of the auditors, then 'roster propose'"),
+        _("next: approve the requests of all auditors, with --propose"),
     )
 
 
@@ -84,29 +85,59 @@ def _config_of(federation: str, demo: bool, settings: tuple[str, ...]) -> Config
 @click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=FILE)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help=_("Folder for the grants."))
 @click.option("--outside", is_flag=True, help=_("An auditor outside the county's own line."))
+@click.option(
+    "--propose", "is_proposed", is_flag=True, help=_("Then draft the next roster, as 'roster propose'.")
+)
 @DIR
 @JSON
 def approve(
-    directory: Path, requests: tuple[Path, ...], out: Path | None, outside: bool, as_json: bool
+    directory: Path,
+    requests: tuple[Path, ...],
+    out: Path | None,
+    outside: bool,
+    is_proposed: bool,
+    as_json: bool,
 ) -> None:
-    """Write one grant a request; approving the same request again gives the same grant."""
-    written: list[dict[str, object]] = []
+    """Write one grant a request; approving the same request again gives the same grant.
+
+    The card names all first auditors, so it exists only once a roster is drafted: with ``--propose`` the
+    drafting comes before the grants are written for good, and they have the card in them.
+    """
+    drafted: dict[str, object] = {}
     with open_desk(directory, as_json) as desk:
-        for path in requests:
-            grant = desk.approve_request(path.read_bytes(), is_outside=outside)
-            values = parse_grant(grant)
-            target = (out or path.parent) / f"{values.role}-{values.id}.grant.json"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(grant)
-            row = {"role": values.role, "id": values.id, "grant": str(target)}
-            written.append(row | {"has_card": bool(values.card_text)})
-    lines = [
-        _("%(role)s %(id)s: %(grant)s") % {**row, "role": word(PARTIES, str(row["role"]), _)}
-        for row in written
-    ]
-    if not all(row["has_card"] for row in written):
-        lines.append(_("these grants have no card yet: 'roster propose', then approve the same files again"))
-    say(as_json, {"grants": written}, *lines)
+        written = [_grant(desk, path, out, is_outside=outside) for path in requests]
+        if is_proposed:
+            with suppress(RosterUnchangedError):  # again with the same files
+                drafted["roster"] = desk.propose_roster().hex()
+            written = [_grant(desk, path, out, is_outside=outside) for path in requests]
+            drafted["fingerprint"] = fingerprint(desk.card_text())
+    say(as_json, {"grants": written, **drafted}, *_approve_lines(written, drafted))
+
+
+def _grant(desk: Desk, path: Path, out: Path | None, *, is_outside: bool) -> dict[str, object]:
+    """Approve one request file and write its grant; give what is told of it."""
+    data = path.read_bytes()
+    grant = desk.approve_request(data, is_outside=is_outside)
+    values = parse_grant(grant)
+    target = (out or path.parent) / f"{values.role}-{values.id}.grant.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(grant)
+    code = fingerprint(parse_request(data).key.text)
+    row = {"role": values.role, "id": values.id, "grant": str(target), "code": code}
+    return row | {"has_card": bool(values.card_text)}
+
+
+def _approve_lines(written: list[dict[str, object]], drafted: dict[str, object]) -> Iterator[str]:
+    for row in written:
+        yield _("%(role)s %(id)s: %(grant)s") % {**row, "role": word(PARTIES, str(row["role"]), _)}
+        yield _("  the code of its request, to compare by telephone: %(code)s") % row
+    if "roster" in drafted:
+        short = {"digest": str(drafted["roster"])[:16]}
+        yield _("waiting for the auditors' signatures: roster %(digest)s") % short
+    if drafted:
+        yield _("fingerprint of the federation card: %(fingerprint)s") % drafted
+    elif not all(row["has_card"] for row in written):
+        yield _("these grants have no card yet: approve the same files again with --propose")
 
 
 @coordinator.group(name="roster", help=_("Who takes part."))
@@ -403,3 +434,4 @@ def _policy_of(card_text: str) -> LogPolicy:
 
 for _group in (cli_files.outbox, cli_files.report, cli_files.receipt):
     coordinator.add_command(_group)
+coordinator.add_command(cli_invite.invite)

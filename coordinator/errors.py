@@ -68,6 +68,12 @@ class RosterError(CoordinatorError):
     code = "roster"
 
 
+class RosterUnchangedError(RosterError):
+    """A new roster would be the one in force."""
+
+    code = "roster-unchanged"
+
+
 class NoGenesisError(RosterError):
     """The federation has no genesis roster in the log yet."""
 

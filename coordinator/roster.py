@@ -20,6 +20,7 @@ from coordinator import schema
 from coordinator.errors import (
     NotRosteredError,
     RosterError,
+    RosterUnchangedError,
     SignatureRefusedError,
     UnknownProposalError,
 )
@@ -131,7 +132,9 @@ def _node(request: Request) -> RosterNode:
 
 def _check_body(home: Home, body: RosterBody, last: RosterState | None) -> None:
     if last is not None and last.body == body and last.statement.quorum == home.config.quorum:
-        raise RosterError(phrase("nothing has changed since the roster in force; approve a request first"))
+        raise RosterUnchangedError(
+            phrase("nothing has changed since the roster in force; approve a request first")
+        )
     quorum, found = home.config.quorum, len(body.auditors)
     for n, _t, f, _q in body.tuples:
         if n > found or not found + f < 2 * quorum <= 2 * found:

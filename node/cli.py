@@ -17,7 +17,6 @@ one JSON object on standard output, in English.
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from gettext import gettext as _
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 
 import click
 
-from node import cli_budget, cli_doctor, cli_files, cli_text, enrolment, unwrap
+from node import cli_budget, cli_doctor, cli_files, cli_setup, cli_text, enrolment, setup, unwrap
 from node.cli_context import (
     FILE,
     NEW_FILE,
@@ -45,7 +44,6 @@ from node.errors import EXIT_REFUSED, LinkError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
 from node.session import VaultSession, open_vault
 from node.supervise import require_enrolled
-from protos.card import fingerprint as card_fingerprint
 
 FINISHED = ("released", "aborted")
 
@@ -90,10 +88,7 @@ def init(
         confinement_floor=confinement_floor,
         poll_s=poll_s,
     )
-    config = enrolment.prepare_folder(context.folder, asked, secrets.token_bytes)
-    is_new = not unwrap.has_key(context.folder, config.key_source)
-    ask = context.ask_twice if is_new else context.ask
-    key = unwrap.create_key(context.folder, config.key_source, secrets.token_bytes, ask)
+    config, key = setup.make_node(context.folder, asked, context.ask, context.ask_twice)
     asks = {
         "command": "init",
         "federation": federation,
@@ -131,16 +126,33 @@ def accept(context: Context, grant: Path, fingerprint: str) -> None:
     config = read_config(context.folder)
     checked = enrolment.read_grant(context.folder, config, grant.read_bytes(), fingerprint)
     with context.vault() as vault:
-        answer, _files = vault.call({"command": "accept", "card_text": checked.card_text})
-    enrolment.install_grant(context.folder, config, checked)
-    values = {
-        "federation": answer["federation"],
-        "kind": answer["kind"],
-        "fingerprint": card_fingerprint(checked.card_text),
-        "address": checked.address,
-        "certificate_days": enrolment.certificate_days(context.folder),
-    }
+        values = setup.take_grant(vault, context.folder, config, checked)
     context.say(values, cli_text.accept_lines(values))
+
+
+@command(
+    node, "setup", _("Set a node up in one go: FILE is the county's invitation or card, then its grant.")
+)
+@click.argument("file", type=FILE, required=False)
+@click.option(
+    "--fingerprint", "told", default="", help=_("The federation's fingerprint, told by another way.")
+)
+@click.option("--out", type=NEW_FILE, help=_("File to write; default: request.json in the node's folder."))
+@click.option("--federation", default="", help=_("Short name of the federation (a-z 0-9 . _ -)."))
+@click.option("--id", "node_id", default="", help=_("This school's id (a-z 0-9 . _ -)."))
+@click.option("--operator", default="", help=_("The school's name, as it stands in the roster."))
+@click.option(
+    "--attribute", "attributes", multiple=True, callback=read_pairs, help=_("NAME=VALUE for the roster.")
+)
+@click.option("--system", type=click.Choice(["6-3", "5-4"]))
+@click.option(
+    "--floor", "floors", multiple=True, callback=read_floors, help=_("NAME=VALUE: refuse plans below it.")
+)
+@click.option("--confinement-floor", type=click.Choice(LEVELS), default="L3", show_default=True)
+@click.option("--poll", "poll_s", type=float, default=5.0, help=_("Seconds between two looks at the log."))
+def set_up(context: Context, file: Path | None, told: str, out: Path | None, **options: Any) -> None:
+    """Go on with a new node where it stands."""
+    cli_setup.run_setup(context, file, told, out, options)
 
 
 # ---------------------------------------------------------------- records

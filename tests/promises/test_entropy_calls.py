@@ -82,7 +82,6 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("Federation.create", TOKEN_BYTES, 1, "as coordinator/cli.py, in the demo")
     ],
     "fedscreen/demo/schools.py": [("prepare_school", TOKEN_BYTES, 2, "as node/cli.py, in the demo")],
-    "node/cli.py": [("init", TOKEN_BYTES, 2, "picks two users; K's file: database key, salt and nonce")],
     "node/confine.py": [
         ("", "/dev/urandom", 1, "the one file that a confined egress may read: gRPC opens it for TLS")
     ],
@@ -103,6 +102,9 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
     "node/enrolment.py": [
         ("certificate_request", "generate_private_key", 1, "the node's TLS key, which only the egress gets"),
         ("certificate_request", "ECDSA signature", 1, "the TLS key signs its own request"),
+    ],
+    "node/setup.py": [
+        ("make_node", TOKEN_BYTES, 2, "picks two users; K's file: database key, salt and nonce")
     ],
     "node/unwrap.py": [("SystemdCredential.unwrap", "/dev/urandom", 1, "only in an advice to a person")],
     "node/vault/store.py": [
