@@ -130,7 +130,7 @@ def verify_policy(policy: AuditorPolicy, plan: Plan, view: Published) -> None:
             ),
         )
     for table in view.document.tables:
-        forbidden = sorted(table.names & set(policy.forbidden_fields))
+        forbidden = sorted({*table.names, table.sum}.intersection(policy.forbidden_fields))
         if forbidden:
             raise RefusalError(
                 "forbid-field",

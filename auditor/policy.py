@@ -12,7 +12,8 @@ The first four words are those of c2sp.org/tlog-policy (`crypto.policy`); the re
     min-reports <number>              plans below are refused
     min-group <number>                the same for the smallest group of schools
     tuple <n> <t> <f> <q>             one line for each that plans may use
-    forbid-field <dim>                a table with this dimension is refused; any number of lines
+    forbid-field <dim>                a table with this dimension, attribute or summed number is refused;
+                                      any number of lines
 
 The same file makes `verify` mean something: keys out of a bundle prove nothing.
 """

@@ -122,6 +122,6 @@ def cautions(plan: PlanDocument) -> tuple[Phrase, ...]:
         notes += [
             phrase("table %(id)s pools the levels of several instruments: they are not alike", id=table.id)
             for table in plan.tables
-            if not table.instrument and table.names & {"level", "alert", "level2"}
+            if not table.instrument and table.names & {"level", "alert", "level2", "level_before"}
         ]
     return tuple(notes)

@@ -14,7 +14,7 @@ import pytest
 from fakes_auditors import Entropy, FakeCounty, joined_county, replace_method, small_plan
 from plan_samples import ready_toml
 
-from auditor.approve import review_plan, year_cost
+from auditor.approve import review_plan, verify_policy, year_cost
 from auditor.desk import Desk
 from auditor.errors import AbstainError, LinkError, RefusalError, StateError
 from auditor.plan_view import asks_the_same, view_plan
@@ -192,6 +192,30 @@ def test_a_small_group_in_the_roster_is_refused(tmp_path: Path) -> None:
     county.join()
     county.clock = small_plan().opens
     _refused(county.desk("a1", tmp_path), county.publish_plan(), "min-group")
+
+
+@pytest.mark.parametrize("field", ["county", "days_to_review"])
+def test_a_forbidden_attribute_or_number_is_refused(tmp_path: Path, field: str) -> None:
+    county = FakeCounty()
+    for node in county.nodes.values():
+        node.attributes = (("county", "a"),)
+    county.join()
+    county.clock = small_plan().opens
+    table = TableSpec(
+        id="K",
+        title="天数",
+        dims=("county",),
+        attributes=("county",),
+        sum="days_to_review",
+        range=(0, 30),
+    )
+    round_id = county.publish_plan(_replaced(tables=(table,), attributes=(("county", (("a", "甲县"),)),)))
+    desk = county.desk("a1", tmp_path)
+    review_plan_ok(desk, round_id)
+    forbidding = replace(desk.context.policy, forbidden_fields=(field,))
+    plan = county.round(round_id)
+    with pytest.raises(RefusalError, match=field):
+        verify_policy(forbidding, plan.terms, view_plan(plan.terms, plan.plan.body))
 
 
 def test_a_column_with_a_small_county_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -32,6 +33,12 @@ def of_spring(plan: PlanDocument, **changes: object) -> PlanDocument:
     spring, opens = draft("spring-monitor"), plan.opens + timedelta(days=161)
     values = {"id": "ledgers-spring", "wave": "S", "census_date": spring.census_date, "opens": opens}
     return replace(plan, **(values | {"closes": opens + timedelta(days=25)} | changes))  # type: ignore[arg-type]
+
+
+def test_a_plan_that_uses_nothing_newer_keeps_its_bytes() -> None:
+    """Its body is in the log of every round of it: another one would be another round."""
+    body = encode_body(draft("autumn-full"))
+    assert sha256(body).hexdigest() == "d3d5bf67c6aa2f3685b9742e50ba863884b336f6641aca9e1f9d2ee256f75170"
 
 
 def test_these_are_all_of_them() -> None:
