@@ -26,6 +26,7 @@ from plan.chances import Core
 from plan.codes import STAGE, stage_of
 from plan.errors import LayoutError, Problem, phrase
 from plan.layout import Layout, TableLayout
+from plan.reading import describe
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +81,7 @@ def _core(layout: Layout, pupils: Mapping[str, float]) -> Core:
     for stage, number in pupils.items():
         if stage not in stages or not (math.isfinite(number) and number >= 0):
             allowed = phrase("0 or more pupils for the stages %(names)s", names=", ".join(stages))
-            raise LayoutError(Problem("pupils", phrase("%(stage)s", stage=stage[:40]), allowed))
+            raise LayoutError(Problem("pupils", describe(stage), allowed))
     return Core(layout, pupils)
 
 

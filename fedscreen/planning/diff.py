@@ -12,9 +12,9 @@ from gettext import gettext as _
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from fedscreen.planning.plan_file import DELTA, JSON, Loaded, load, print_json, schools_option
+from fedscreen.planning.terminal import say
 from plan.comparison import Change, compare
 from privacy.accountant import epsilon
 
@@ -58,14 +58,14 @@ def _load(file: str, schools: int | None, as_json: bool) -> Loaded:
 def _print(before: Loaded, after: Loaded, changes: Sequence[Change]) -> None:
     console = Console()
     if not changes:
-        console.print(Text(_("the plans say the same")))
+        say(console, _("the plans say the same"))
         return
     for is_privacy, heading in ((True, _("privacy, and what is asked")), (False, _("names and times"))):
         rows = [change for change in changes if change.is_privacy is is_privacy]
         if rows:
-            console.print(Text(heading, style="bold"))
+            say(console, heading, style="bold")
         for change in rows:
-            console.print(Text(f"  {change.words.text(_)}"))
+            say(console, f"  {change.words.text(_)}")
     console.print(_costs(before, after))
 
 

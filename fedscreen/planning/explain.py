@@ -33,7 +33,7 @@ from fedscreen.planning.plan_file import (
     refuse,
     schools_option,
 )
-from fedscreen.planning.show import print_rows
+from fedscreen.planning.terminal import say, say_rows
 from plan.advice import Advice, advise
 from plan.errors import DocumentError, PlanError, Problem, phrase
 from plan.forecast import forecast, screened_stages, share_out
@@ -144,24 +144,29 @@ def _print(found: Explained) -> None:
     console = Console()
     loaded = found.loaded
     console.print(_table(found))
-    console.print(Text(_legend()))
+    say(console, _legend())
     rows = [
         (_("reports of schools"), f"{found.reports} / {loaded.schools}"),
         (_("pupils expected"), _pupils_words(found.pupils)),
         *cost_rows(loaded),
         (_("bytes per report, about"), str(bytes_of(loaded))),
     ]
-    print_rows(console, rows)
+    say_rows(console, rows)
+    for stage in screened_stages(loaded.layout):
+        if not found.pupils.get(stage):
+            message = _("note: no pupils in stage %(stage)s; leave its grades out of the plan's `grades`")
+            say(console, message % {"stage": stage})
     for table in found.tables:
         for line in _remarks(found, table):
-            console.print(Text(line))
+            say(console, line)
 
 
 def _legend() -> str:
     return _(
-        "± is half of a 95% interval after least squares: of a typical cell; of one class (a code of the "
-        "last dimension) in a stage and in the county; of all pupils. Shown: cells that pass the display "
-        "rule, if pupils are as assumed; that is no finding about this county."
+        "± is half the width of an interval that is right 95 times in 100, after least squares: of a typical "
+        "cell; of one class (a code of the last dimension) in a stage and in the county; of all pupils. "
+        "Shown: cells that pass the display rule, if pupils are as assumed; that is no finding about this "
+        "county."
     )
 
 

@@ -35,6 +35,7 @@ from fedscreen.planning.plan_file import (
     schools_option,
     write_new,
 )
+from fedscreen.planning.terminal import say
 from fedscreen.planning.toml_edit import TomlText
 from plan.document import PlanDocument, parse_plan_toml
 from plan.errors import DocumentError, PlanError, Problem, phrase
@@ -203,9 +204,9 @@ def _print(found: Proposal, objective: Objective, out: Path | None) -> None:
         "max": _("largest cell ± over the tables, %(name)s: %(width)s"),
     }
     for name, width in _aims(found, objective):
-        console.print(Text(words[objective] % {"name": name, "width": f"{width:.2f}"}))
+        say(console, words[objective] % {"name": name, "width": f"{width:.2f}"})
     if out is not None:
-        console.print(Text(_("written: %(file)s; only weights differ") % {"file": out}))
+        say(console, _("written: %(file)s; only weights differ") % {"file": out})
 
 
 def _stage(width: Half) -> str:

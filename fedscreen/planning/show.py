@@ -16,6 +16,7 @@ from rich.text import Text
 
 from fedscreen.planning.cost import bytes_of, cost_json, cost_rows
 from fedscreen.planning.plan_file import DELTA, FILE, JSON, Loaded, load, print_json, schools_option
+from fedscreen.planning.terminal import say, say_rows
 from plan.layout import Layout, TableLayout
 from plan.publishing import cautions
 from plan.reading import encode_moment
@@ -48,7 +49,7 @@ def check(file: str, schools: int | None, as_json: bool) -> None:
     click.echo(
         message % {"id": loaded.plan.id, "tables": len(loaded.layout.tables), "cells": loaded.layout.cells}
     )
-    print_rows(Console(soft_wrap=True), list(cost_rows(loaded)))
+    say_rows(Console(), cost_rows(loaded))
     for note in notes:
         click.echo(_("note: %(text)s") % {"text": note.text(_)})
 
@@ -65,15 +66,9 @@ def show(file: str, schools: int | None, as_json: bool) -> None:
         return
     console = Console()
     console.print(_table(loaded.layout))
-    print_rows(console, _summary_rows(loaded))
+    say_rows(console, _summary_rows(loaded))
     for note in cautions(loaded.plan):
-        console.print(Text(_("note: %(text)s") % {"text": note.text(_)}))
-
-
-def print_rows(console: Console, rows: list[tuple[str, str]]) -> None:
-    """Print names and values, one a line."""
-    for name, value in rows:
-        console.print(Text(_("%(name)s: %(found)s") % {"name": name, "found": value}))
+        say(console, _("note: %(text)s") % {"text": note.text(_)})
 
 
 def sigma(layout: Layout, table: TableLayout) -> float:

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedscreen.planning.plan_file import EXIT_INVALID, JSON, parse, print_json, problem_json
+from fedscreen.planning.terminal import say
 from plan.calendar import YearPlan, calendar
 from plan.codes import WAVE
 from plan.document import PlanDocument
@@ -96,13 +97,13 @@ def _print(item: YearPlan) -> None:
     console.print(table)
     words = _("the year costs ρ %(spent)s of at most %(cap)s; left for repeats: %(reserve)s")
     figures = {"spent": _decimal(item.spent), "cap": _decimal(item.cap), "reserve": _decimal(item.reserve)}
-    console.print(Text(words % figures))
+    say(console, words % figures)
     _print_problems(console, item)
 
 
 def _print_problems(console: Console, item: YearPlan) -> None:
     for problem in item.problems:
-        console.print(Text(f"  {problem.text(_)}"))
+        say(console, f"  {problem.text(_)}")
 
 
 def _decimal(value: Fraction) -> str:

@@ -112,6 +112,9 @@ def test_pupils_by_stage_are_taken_as_given() -> None:
     text = "primary=16000, junior=16000,senior=9000,vocational=0"
     found = answer("explain", "autumn-full", "--schools", 90, "--pupils-by-stage", text)
     assert found["pupils"] == {"primary": 16000, "junior": 16000, "senior": 9000, "vocational": 0}
+    words = run("explain", "autumn-full", "--schools", 90, "--pupils-by-stage", text, COLUMNS="200").stdout
+    assert "no pupils in stage vocational" in words
+    assert "no pupils in stage senior" not in words
     usual = answer("explain", "autumn-full", "--schools", 90, "--pupils", 41_000)
     assert found["tables"][0]["filled"] < usual["tables"][0]["filled"]
 
