@@ -6,7 +6,8 @@ them before it masks, and the estimator uses the equalities on noisy ones:
 1. Two groups of cells of two tables that count the same pupils have equal sums. The groups are the finest
    ones: fact by fact, parts of the two tables that share pupils belong together, and a group is valid only
    if neither table counts pupils there that the other does not. With 六三 and 五四 schools in one plan
-   grade 6 is of two stages: primary and junior are then compared as one.
+   grade 6 is of two stages: primary and junior are then compared as one. A pair of tables is left out where
+   an earlier table has the same groups with both: then its equalities follow.
 2. A cell that no pupil can be in is 0.
 3. Over a set-valued dimension each single code is at most the sum of the pupils it is about; so is a table
    of one instrument among several.
@@ -17,14 +18,15 @@ score of every valid test; a file without scores is refused by rule 1, before an
 Spec: the tables of autumn-full: ΣA2 = ΣA3 = ΣA4 = ΣA5 = A1[1, 2], ΣA7 = A1[1], each A6 ≤ A2 of valid tests.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations, product
+from itertools import permutations, product
+from typing import TypeAlias
 
 import numpy as np
 
 from plan.layout import Layout, TableLayout
-from plan.populations import PLACE, Axis, Part, Populations, members
+from plan.populations import PLACE, Axis, Kind, Part, Populations, members
 from plan.tabulation import Counts, check_vector
 from privacy.least_squares import Equality
 
@@ -64,20 +66,27 @@ def violated(layout: Layout, counts: Counts) -> tuple[str, ...]:
 
 
 def identities(layout: Layout) -> tuple[Identity, ...]:
-    """Return the identities of a plan's tables: the zeros, then each table with each one before it.
-
-    An equality is listed once for a pair of tables, those of a pair may follow from those of others.
-    """
+    """Return the identities of a plan's tables: the zeros, then each table with those before it."""
     pupils = Populations(layout)
     tables = [table for table in layout.tables if not table.sum]
-    plain = [table for table in tables if not table.multi]
     found = [identity for table in tables for identity in _zeros(table, pupils)]
-    for earlier, later in combinations(plain, 2):
-        found += _equal(later, earlier, pupils)
+    found += _all_equal([table for table in tables if not table.multi], pupils)
     for table, other in permutations(tables, 2):
         if not other.multi and (table.multi or table.instrument is not None):
             found += _at_most(table, other, pupils)
     return tuple(found)
+
+
+def _all_equal(tables: Sequence[TableLayout], pupils: Populations) -> Iterator[Identity]:
+    """Yield the equalities of every pair of tables that do not follow from those with an earlier one."""
+    groups: dict[tuple[str, str], _Groups] = {}
+    for place, later in enumerate(tables):
+        for at, earlier in enumerate(tables[:place]):
+            axes = _closed(later, earlier, pupils)
+            groups[later.id, earlier.id] = mine = _groups_of(axes)
+            pairs = ((groups[later.id, first.id], groups[earlier.id, first.id]) for first in tables[:at])
+            if not any(_has(one, mine, pupils) and _has(other, mine, pupils) for one, other in pairs):
+                yield from _equal(later, earlier, axes)
 
 
 def equalities(layout: Layout) -> list[Equality]:
@@ -91,16 +100,39 @@ def _zeros(table: TableLayout, pupils: Populations) -> Iterator[Identity]:
         yield Identity(f"{table.id} = 0 [{place}]", (table.offset + index,), (), True)
 
 
-def _equal(table: TableLayout, other: TableLayout, pupils: Populations) -> Iterator[Identity]:
-    """Yield the groups of cells of two tables that count the same pupils."""
-    axes = [
-        [meet for meet in _meets(table, other, fact, pupils) if meet.left_kinds == meet.right_kinds]
+def _closed(table: TableLayout, other: TableLayout, pupils: Populations) -> dict[str, list["_Meet"]]:
+    """Return per fact the groups of parts of two tables that hold the same pupils."""
+    return {
+        fact: [meet for meet in _meets(table, other, fact, pupils) if meet.left_kinds == meet.right_kinds]
         for fact in _facts(table, other, pupils)
-    ]
-    for meets in product(*axes):
+    }
+
+
+_Groups: TypeAlias = Mapping[str, frozenset[frozenset[Kind]]]
+"""Per fact the pupils of each group; a fact that neither table regards has one group, of everybody."""
+
+
+def _groups_of(axes: Mapping[str, Sequence["_Meet"]]) -> _Groups:
+    return {fact: frozenset(meet.left_kinds for meet in axis) for fact, axis in axes.items()}
+
+
+def _has(wide: _Groups, narrow: _Groups, pupils: Populations) -> bool:
+    """Say whether every group of `narrow` is one of `wide`."""
+    for fact in wide.keys() | narrow.keys():
+        whole = frozenset((pupils.everybody(fact),))
+        if not narrow.get(fact, whole) <= wide.get(fact, whole):
+            return False
+    return True
+
+
+def _equal(
+    table: TableLayout, other: TableLayout, axes: Mapping[str, Sequence["_Meet"]]
+) -> Iterator[Identity]:
+    """Yield the groups of cells of two tables that count the same pupils."""
+    for meets in product(*axes.values()):
         left = _cells(table, [meet.left for meet in meets])
         right = _cells(other, [meet.right for meet in meets])
-        yield Identity(_name(f"{table.id} = {other.id}", meets, axes), left, right, True)
+        yield Identity(_name(f"{table.id} = {other.id}", meets, [*axes.values()]), left, right, True)
 
 
 def _at_most(table: TableLayout, other: TableLayout, pupils: Populations) -> Iterator[Identity]:
@@ -135,12 +167,12 @@ class _Meet:
     rank: int
 
     @property
-    def left_kinds(self) -> frozenset[tuple[str, ...]]:
+    def left_kinds(self) -> frozenset[Kind]:
         """The pupils of the left side."""
         return frozenset().union(*(part.kinds for part in self.left))
 
     @property
-    def right_kinds(self) -> frozenset[tuple[str, ...]]:
+    def right_kinds(self) -> frozenset[Kind]:
         """The pupils of the right side."""
         return frozenset().union(*(part.kinds for part in self.right))
 
@@ -171,16 +203,21 @@ def _meets(table: TableLayout, other: TableLayout, fact: str, pupils: Population
 
 def _together(left: Sequence[Part], right: Sequence[Part]) -> list[tuple[list[Part], list[Part]]]:
     """Join parts that share kinds, until no two groups share any; groups without a left part are left out."""
-    groups: list[tuple[list[Part], list[Part]]] = []
-    for part in right:
-        groups.append(([], [part]))
-    for part in left:
-        near = [group for group in groups if any(part.kinds & item.kinds for item in group[1])]
-        joined = ([p for group in near for p in group[0]] + [part], [p for group in near for p in group[1]])
-        groups = [group for group in groups if group not in near] + [joined]
-    for side in (side for group in groups for side in group):
-        side.sort(key=lambda part: part.step)
-    return sorted((group for group in groups if group[0]), key=lambda group: group[0][0].step)
+    where = {kind: at for at, part in enumerate(right) for kind in part.kinds}
+    near = [sorted({where[kind] for kind in part.kinds if kind in where}) for part in left]
+    group_of = list(range(len(right)))  # of each right part: the first right part of its group
+    for places in near:
+        joined = {group_of[at] for at in places}
+        if len(joined) > 1:
+            group_of = [min(joined) if group in joined else group for group in group_of]
+    groups: dict[int, tuple[list[Part], list[Part]]] = {}
+    for at, (part, places) in enumerate(zip(left, near, strict=True)):
+        key = group_of[places[0]] if places else len(right) + at
+        groups.setdefault(key, ([], []))[0].append(part)
+    for at, part in enumerate(right):
+        if group_of[at] in groups:
+            groups[group_of[at]][1].append(part)
+    return list(groups.values())
 
 
 def _words(axis: Axis, parts: Sequence[Part]) -> str:

@@ -89,6 +89,10 @@ class Populations:
         known = self._axes[table.id].get(fact)
         return known or Axis((), (Part((), 0, self._kinds[fact]),))
 
+    def everybody(self, fact: str) -> frozenset[Kind]:
+        """Return all kinds of a fact."""
+        return self._kinds[fact]
+
     def facts(self, table: TableLayout) -> tuple[str, ...]:
         """Return the facts that a table regards, in the order of its dimensions, then of its filters."""
         return tuple(self._axes[table.id])
@@ -164,12 +168,15 @@ class Populations:
         axes = {}
         for fact in _facts(table):
             dims = tuple(name for name in table.dims if fact_of(name) == fact and name != table.multi)
-            kept = [kind for kind in self._kinds[fact] if _is_kept(kind, fact, table)]
+            kinds: dict[tuple[str, ...], set[Kind]] = {}
+            for kind in self._kinds[fact]:
+                if _is_kept(kind, fact, table):
+                    kinds.setdefault(tuple(_code(kind, name) for name in dims), set()).add(kind)
             parts = []
             for places in product(*(steps[name].items() for name in dims)):
                 codes = tuple(code for code, _ in places)
-                kinds = frozenset(kind for kind in kept if tuple(_code(kind, d) for d in dims) == codes)
-                parts.append(Part(codes, sum(step for _, step in places), kinds))
+                step = sum(step for _, step in places)
+                parts.append(Part(codes, step, frozenset(kinds.get(codes, ()))))
             axes[fact] = Axis(dims, tuple(parts))
         return axes
 
