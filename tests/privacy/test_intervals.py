@@ -21,9 +21,15 @@ def test_interval_of_a_sum_is_symmetric_and_may_be_negative():
     assert interval.half_width == pytest.approx(19.59964, abs=1e-5)
 
 
-@pytest.mark.parametrize("se", [-1.0, math.inf, math.nan])
+def test_an_interval_is_scaled_moved_and_clipped():
+    assert Interval(1.0, 3.0).scaled(2.5) == Interval(2.5, 7.5)
+    assert Interval(-1.0, 3.0).moved(0.25) == Interval(-0.75, 3.25)
+    assert Interval(-1.0, 3.0).within(0.0, 1.0) == Interval(0.0, 1.0)
+
+
+@pytest.mark.parametrize("se", [-1.0, -0.01, math.inf, math.nan])
 def test_a_standard_error_that_is_none_is_refused(se):
-    with pytest.raises(PrivacyError):
+    with pytest.raises(PrivacyError, match="standard error"):
         sum_interval(10, se)
 
 
@@ -127,8 +133,16 @@ def test_the_floor_of_the_denominator_can_be_raised_but_not_lowered():
 
 @pytest.mark.parametrize(
     ("var_numerator", "var_denominator", "covariance"),
-    [(-1, 1, 0), (1, -1, 0), (1, 1, 2), (1, 1, -2), (0, 5, 1)],
+    [(-1, 1, 0), (1, -1, 0), (-1, -1, 0), (-1, 0, 0), (1, 1, 2), (1, 1, -2), (0, 5, 1)],
 )
 def test_variances_that_cannot_be_are_refused(var_numerator, var_denominator, covariance):
     with pytest.raises(PrivacyError):
         _rate(100, 200, var_numerator, var_denominator, covariance)
+
+
+def test_a_product_of_computed_variances_may_be_off_by_a_billionth():
+    just, too_much = 1 / (1 + Fraction(99, 10**11)), 1 / (1 + Fraction(101, 10**11))
+    found = _rate(200, 200, just, 1, 1)
+    assert (found.value, found.se) == (1.0, 0.0)  # the variance of the quotient is then not below 0 either
+    with pytest.raises(PrivacyError):
+        _rate(200, 200, too_much, 1, 1)

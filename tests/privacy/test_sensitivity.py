@@ -41,7 +41,7 @@ def test_numeric_sum_costs_its_range_not_its_largest_value(low, high, neighbouri
 def test_cap_out_of_range_is_refused(cap):
     with pytest.raises(SensitivityError, match=r"cap: expected an integer from 1"):
         count_table_sensitivity(cap, REPLACE)
-    with pytest.raises(SensitivityError):
+    with pytest.raises(SensitivityError, match=r"cap: expected an integer from 1"):
         count_table_l1_sensitivity(cap, REPLACE)
 
 
@@ -57,6 +57,31 @@ def test_relation_that_is_not_the_enum_is_refused(relation):
 def test_range_that_bounds_nothing_is_refused(low, high):
     with pytest.raises(PrivacyError):
         numeric_sum_sensitivity(low, high, REPLACE)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "name"),
+    [
+        (-MAX_RANGE - 1, -MAX_RANGE, "low"),
+        (0.0, 1, "low"),
+        (MAX_RANGE, MAX_RANGE + 1, "high"),
+        (0, True, "high"),
+        (5, 5, "high - low"),
+        (-1, MAX_RANGE, "high - low"),
+    ],
+)
+def test_the_end_that_is_out_of_range_is_named(low, high, name):
+    for function in (numeric_sum_sensitivity, numeric_sum_l1_sensitivity):
+        with pytest.raises(SensitivityError, match=f"^{name}: expected an integer"):
+            function(low, high, REPLACE)
+
+
+def test_the_largest_cap_and_the_widest_range_are_allowed():
+    assert count_table_sensitivity(65_536, REPLACE) == 131_072
+    assert MAX_CAP == 65_536
+    for low in (0, -1_048_576, -5):
+        assert numeric_sum_sensitivity(low, low + 1_048_576, ADD) == 1_048_576**2
+    assert MAX_RANGE == 1_048_576
 
 
 def _counts(touched: set[int]) -> np.ndarray:

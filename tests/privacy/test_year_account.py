@@ -162,6 +162,7 @@ def test_a_charge_that_is_none_is_refused(round_id, year, rho):
         (date(2025, 9, 1), "2025-2026"),
         (date(2026, 1, 1), "2025-2026"),
         (date(2026, 8, 31), "2025-2026"),
+        (date(800, 9, 1), "0800-0801"),
     ],
 )
 def test_a_school_year_turns_on_the_first_of_september(day, year):
@@ -192,6 +193,7 @@ def test_a_round_of_another_or_a_future_year_is_refused(year, census, today, wor
 
 def test_a_cap_is_only_lowered():
     assert lowered_cap(DEFAULT_CAP, Fraction(1, 4)) == Fraction(1, 4)
+    assert lowered_cap(DEFAULT_CAP, DEFAULT_CAP) == DEFAULT_CAP
     assert lowered_cap(DEFAULT_CAP, Fraction(0)) == 0
 
 
