@@ -21,7 +21,6 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from fedscreen.planning.plan_file import (
     FILE,
@@ -178,24 +177,21 @@ def reweighted(file: str, weights: Mapping[str, Fraction], as_json: bool) -> str
 
 def _print(found: Proposal, objective: Objective, out: Path | None) -> None:
     table = Table()
-    for title in (_("table"), _("title")):
-        table.add_column(title, overflow="fold")
-    titles = (
-        *(_("weight"), _("proposed")),
-        *(_("cell ±, equal"), _("now"), _("proposed")),
-        *(_("stage ±, equal"), _("now"), _("proposed")),
-    )
-    for title in titles:
+    table.add_column(_("table"), no_wrap=True)
+    for title in (
+        _("weight\nnow → proposed"),
+        _("cell ±\nequal / now / proposed"),
+        _("stage ±\nequal / now / proposed"),
+    ):
         table.add_column(title, justify="right", no_wrap=True)
     for spec in found.plan.tables:
         widths = [found.equal[spec.id], found.now[spec.id], found.proposed[spec.id]]
+        proposed = _("kept") if spec.id in found.held else str(found.weights[spec.id])
         table.add_row(
             spec.id,
-            Text(spec.title),
-            str(spec.weight),
-            str(found.weights[spec.id]) + (_(" (kept)") if spec.id in found.held else ""),
-            *(f"{width.cell:.1f}" for width in widths),
-            *(_stage(width) for width in widths),
+            f"{spec.weight} → {proposed}",
+            " / ".join(f"{width.cell:.1f}" for width in widths),
+            " / ".join(_stage(width) for width in widths),
         )
     console = Console()
     console.print(table)

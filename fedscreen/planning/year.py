@@ -75,20 +75,16 @@ def _ready_year(as_json: bool) -> list[PlanDocument]:
 
 def _print(item: YearPlan) -> None:
     table = Table(title=_("school year %(year)s") % {"year": item.school_year}, title_justify="left")
-    for title in (_("plan"), _("title"), _("wave")):
-        table.add_column(title, overflow="fold")
-    for title in (_("census date"), _("opens"), _("closes")):
+    table.add_column(_("plan"), overflow="fold")
+    for title in (_("census date"), _("window")):
         table.add_column(title, no_wrap=True)
     for title in ("ρ", _("ρ so far"), _("ε so far")):
         table.add_column(title, justify="right", no_wrap=True)
     for entry in item.entries:
         table.add_row(
-            entry.id,
-            Text(entry.title),
-            WAVE[entry.wave],
-            entry.census_date.isoformat(),
-            entry.opens.date().isoformat(),
-            entry.closes.date().isoformat(),
+            Text(f"{entry.id}\n{entry.title}"),
+            f"{entry.census_date.isoformat()}\n{WAVE[entry.wave]}",
+            f"{entry.opens.date().isoformat()}\n{entry.closes.date().isoformat()}",
             str(entry.rho),
             _decimal(entry.spent_after),
             f"{entry.epsilon_after:.2f}",

@@ -150,7 +150,7 @@ def test_chinese_columns_stand_under_each_other(monkeypatch: pytest.MonkeyPatch)
             ("year",),
             ("diff", "autumn-full", "autumn-small"),
         ):
-            lines = run(*arguments, COLUMNS="120").stdout.split("\n")
+            lines = run(*arguments, COLUMNS="80").stdout.split("\n")
             boxed = [line for line in lines if line[:1] in "│┃┏┡└" and line]
             assert len(boxed) > 4
             assert len({cell_len(line) for line in boxed}) == 1
