@@ -8,10 +8,12 @@ four times as many.
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from bench.audit import Trial, audit, mu_lower_bound, trials
+from bench.audit import Trial, audit, main, mu_lower_bound, trials
 from bench.audit_path import SCHOOLS, released, rounds
 
 ROUNDS, MUTANT_ROUNDS = 24, 6
@@ -98,6 +100,19 @@ def test_the_runs_of_a_round_and_of_several_rounds_are_independent() -> None:
     pairs.append((noise[:, places[0]], noise[:, places[1]]))
     for a, b in pairs:
         assert abs(float((a * b).mean())) < EVERY / np.sqrt(a.size)
+
+
+def test_the_command_prints_a_line_each_and_fails_where_a_claim_is_not_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["partition, replace-one: 15", "--rounds", "3", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert found["mu_low"] > found["claimed_mu"]
+    assert (found["runs"], found["is_sound"], found["ok"]) == (3 * 5040 * 9 // 10, False, True)
+    assert main(["numeric sum, add-remove", "--rounds", "1"]) == 1  # so few runs do not come near the claim
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == ["WRONG"] + ["caught"] * 4
 
 
 def test_the_bound_is_below_the_truth_and_near_it() -> None:
