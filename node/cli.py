@@ -24,7 +24,7 @@ from typing import Any
 
 import click
 
-from node import cli_budget, cli_doctor, cli_files, cli_setup, cli_text, enrolment, setup, unwrap
+from node import cli_budget, cli_doctor, cli_files, cli_import, cli_setup, cli_text, enrolment, setup, unwrap
 from node.cli_context import (
     FILE,
     NEW_FILE,
@@ -40,12 +40,10 @@ from node.cli_context import (
 )
 from node.config import NodeConfig, read_config
 from node.confine import LEVELS
-from node.errors import EXIT_REFUSED, LinkError, VaultRefusal
+from node.errors import EXIT_REFUSED, LinkError
 from node.errors import _ as N_  # translated where it is shown
-from node.session import VaultSession, open_vault
+from node.session import open_vault
 from node.supervise import require_enrolled
-
-FINISHED = ("released", "aborted")
 
 
 @click.group(name="node", help=_("One school: import, preview, release, run, prove."))
@@ -153,58 +151,6 @@ def accept(context: Context, grant: Path, fingerprint: str) -> None:
 def set_up(context: Context, file: Path | None, told: str, out: Path | None, **options: Any) -> None:
     """Go on with a new node where it stands."""
     cli_setup.run_setup(context, file, told, out, options)
-
-
-# ---------------------------------------------------------------- records
-
-
-@command(node, "import", _("Import roster and screening results; all of it or nothing."))
-@click.option("--roster", type=FILE, required=True, help=_("The roster, xlsx or UTF-8 csv."))
-@click.option("--screening", type=FILE, required=True, help=_("The platform's export, xlsx or UTF-8 csv."))
-@click.option("--profile", type=FILE, required=True, help=_("What the columns are called (TOML)."))
-@click.option("--codebook", type=FILE, required=True, help=_("What the levels mean (TOML)."))
-@click.option("--round", "round_id", help=_("The round whose wave this is; default: the one that is open."))
-@click.option("--wave", help=_("Instead of a round: the wave."))
-@click.option("--school-year", help=_("With --wave: such as 2026-2027."))
-@click.option("--census-date", help=_("With --wave: such as 2026-09-30."))
-@click.option(
-    "--consent", type=click.Choice(["require", "record-only"]), help=_("With --wave: the consent rule.")
-)
-@click.option("--dry-run", is_flag=True, help=_("Check everything and store nothing."))
-def import_files(context: Context, round_id: str | None, dry_run: bool, **options: Any) -> None:
-    """Stream four files into the vault and show what is wrong, by file, row and column."""
-    files: dict[str, Path] = {role: options[role] for role in ("roster", "screening", "profile", "codebook")}
-    asks: dict[str, Any] = {
-        "command": "import",
-        "dry_run": int(dry_run),
-    }
-    named = ("wave", "school_year", "census_date", "consent")
-    target = {name: options[name] for name in named if options[name]}
-    if target and round_id:
-        raise click.UsageError(_("Give --round, or --wave with --school-year and --census-date."))
-    with context.vault() as vault:
-        if not target:
-            target = {"round": _open_round(vault, round_id)}
-        answer, _files = vault.call({**asks, **target}, files)
-    context.say(answer, cli_text.import_lines(answer))
-    if answer["refused"]:
-        raise SystemExit(EXIT_REFUSED)
-
-
-def _open_round(vault: VaultSession, prefix: str | None) -> str:
-    """Find the round that an import is for: the named one, or the only wave of the rounds still open."""
-    if prefix is not None:
-        return str(find_round(vault, prefix)["round"])
-    rows = [row for row in list_rounds(vault) if row["state"] not in FINISHED and row["wave"]]
-    waves = {(row["school_year"], row["wave"], row["census_date"]) for row in rows}
-    if len(waves) != 1:
-        raise VaultRefusal(
-            N_("%(found)d waves are open, so it is not clear which one these files belong to"),
-            N_("Name a round with --round, or give --wave, --school-year and --census-date."),
-            code="which-wave",
-            details={"found": len(waves)},
-        )
-    return str(rows[0]["round"])
 
 
 # ---------------------------------------------------------------- rounds
@@ -367,5 +313,11 @@ def replay(context: Context, round_id: str, attempt: int | None) -> None:
         raise SystemExit(EXIT_REFUSED)
 
 
-for _group in (cli_files.log, cli_files.outbox, cli_files.receipt):
+for _group in (
+    cli_import.import_command,
+    cli_import.profile,
+    cli_files.log,
+    cli_files.outbox,
+    cli_files.receipt,
+):
     node.add_command(_group)

@@ -78,6 +78,12 @@ def import_lines(answer: Values) -> Iterator[str]:
     yield (
         _("  %(roster_rows)s on the roster, %(screening_rows)s rows of results, %(matched)s matched") % counts
     )
+    if counts.get("ledger_rows"):
+        yield _("  %(ledger_rows)s rows of ledgers") % counts
+    if counts.get("retest_rows"):
+        yield _("  %(retest_rows)s pupils with a retest") % counts
+    if counts.get("left_out"):
+        yield _("  %(left_out)s rows without a pupil were left out") % counts
     if answer["dry_run"]:
         yield _("dry run: nothing was stored")
     elif answer.get("is_new"):
@@ -107,9 +113,22 @@ def _ranges(rows: list[int]) -> str:
     return ", ".join(shown) + (" …" if len(parts) > MAX_RANGES else "")
 
 
-def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
+def issue_words(issue: Values) -> dict[str, str]:
+    """Translate an issue: its kind, its file, what is wrong, what to do."""
     template, advice = MESSAGES.get(issue["code"]), ADVICE.get(issue["code"])
-    place = [_part(issue["file"])] if issue["file"] else []
+    return {
+        "kind": _("error") if issue["severity"] == "error" else _("warning"),
+        "file": part_name(issue["file"]) if issue["file"] else "",
+        "text": fill(template, issue["values"]) if template else issue["message"],
+        "advice": fill(advice, issue["values"]) if advice else issue["advice"],
+    }
+
+
+def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
+    words = issue_words(issue)
+    place = [words["file"]] if words["file"] else []
+    if issue.get("sheet"):
+        place.append(_("sheet %(sheet)s") % issue)
     if len(rows) > 1:
         place.append(_("%(number)s rows (%(rows)s)") % {"number": len(rows), "rows": _ranges(rows)})
     elif issue["row"]:
@@ -118,21 +137,24 @@ def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
         place.append(_("column %(column)s") % issue)
     if issue["header"]:
         place.append(f"“{issue['header']}”")
-    kind = _("error") if issue["severity"] == "error" else _("warning")
-    text = fill(template, issue["values"]) if template else issue["message"]
-    words = {"kind": kind, "place": _(", ").join(place), "text": text}
+    words["place"] = _(", ").join(place)
     yield (_("%(kind)s: %(place)s: %(text)s") if place else _("%(kind)s: %(text)s")) % words
-    yield "  " + (fill(advice, issue["values"]) if advice else issue["advice"])
+    yield "  " + words["advice"]
 
 
-def _part(name: str) -> str:
+def part_name(name: str) -> str:
+    """Translate the part that a file plays in an import; a ledger keeps the profile's name for it."""
     words = {
         "roster": _("roster"),
         "screening": _("screening results"),
+        "retest": _("retest"),
+        "consent": _("consent by class"),
+        "ledger": _("ledger"),
         "profile": _("profile"),
         "codebook": _("codebook"),
     }
-    return words.get(name, name)
+    part, _dot, rest = name.partition(".")
+    return f"{words[part]} {rest}".rstrip() if part in words else name
 
 
 def round_lines(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -10,7 +10,9 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``request`` | csr | blob ``request``: the signed enrolment request |
 | ``accept`` | card_text | the card's fingerprint |
 | ``floors`` | floors | the floors, only ever stricter |
-| ``import`` | round, or wave, school_year, census_date, consent; dry_run, sheets | counts and issues |
+| ``import`` | round, or wave, school_year, census_date, consent; dry_run, sheets, by | counts and issues |
+| ``undo_import`` | by | which wave, and what is current now |
+| ``guess_profile`` | school_year | what was recognised; blob ``profile``: a proposal in TOML |
 | ``records_summary`` | | the current sets of records |
 | ``rounds`` | | every round with this node's report |
 | ``preview`` | round | exact tables, noise, cost, account; for the person in front of it |
@@ -52,6 +54,7 @@ from node.vault.enrol import (
 )
 from node.vault.errors import CommandError, VaultError, _, shown_as
 from node.vault.import_records import import_records, target_of_plan, target_of_values
+from node.vault.importing.guess import guess_profile
 from node.vault.journal import Entropy, Journal, JournalRecord
 from node.vault.parts import Parts
 from node.vault.preview import preview_round
@@ -63,6 +66,7 @@ from node.vault.replay import replay_report
 from node.vault.run_desk import HOLD_SETTING, RunDesk
 from node.vault.status import list_rounds, node_status, record_set_values, report_values
 from node.vault.store import VaultStore
+from node.vault.undo_import import undo_import
 from plan.errors import phrase
 from privacy.errors import PrivacyError
 from privacy.year_account import first_year
@@ -124,6 +128,8 @@ class Desk(RunDesk):
             "accept": self._accept,
             "floors": self._floors,
             "import": self._import,
+            "undo_import": self._undo_import,
+            "guess_profile": self._guess_profile,
             "records_summary": self._records_summary,
             "rounds": self._rounds,
             "preview": self._preview,
@@ -183,7 +189,7 @@ class Desk(RunDesk):
         return values, {}
 
     def _import(self, fields: _Fields, files: Mapping[str, bytes]) -> Answer:
-        fields.allow("round", "wave", "school_year", "census_date", "consent", "dry_run", "sheets")
+        fields.allow("round", "wave", "school_year", "census_date", "consent", "dry_run", "sheets", "by")
         identity = load_identity(self._store)
         if fields.has("round"):
             round_log = find_round(self._enrolled().mirror, fields.digest("round"))
@@ -200,9 +206,21 @@ class Desk(RunDesk):
             target,
             files,
             sheets,
+            by=fields.text("by", 200) if fields.has("by") else "",
             is_dry_run=is_dry_run,
         )
         return answer, {}
+
+    def _undo_import(self, fields: _Fields, _files: Mapping[str, bytes]) -> Answer:
+        fields.allow("by")
+        identity, by = load_identity(self._store), fields.text("by", 200)
+        return undo_import(self._store, self._journal(identity), self._clock.now(), by), {}
+
+    def _guess_profile(self, fields: _Fields, files: Mapping[str, bytes]) -> Answer:
+        fields.allow("school_year")
+        load_identity(self._store)
+        guess = guess_profile(files, fields.text("school_year", 9) if fields.has("school_year") else "")
+        return guess.answer, {"profile": guess.toml}
 
     def _records_summary(self, fields: _Fields, _files: Mapping[str, bytes]) -> Answer:
         fields.allow()

@@ -23,6 +23,7 @@ from node.vault.import_file import ImportContext, ImportResult, import_files
 from node.vault.journal import Journal, JournalRecord
 from node.vault.records import SavedRecords, find_earlier_set, read_records, save_records
 from node.vault.store import VaultStore
+from node.vault.undo_import import remember
 from plan.codes import UNKNOWN, WITHOUT_CONSENT
 from plan.published import Published
 from plan.record import Record, apply_consent
@@ -79,9 +80,14 @@ def import_records(
     files: Mapping[str, bytes],
     sheets: Mapping[str, str],
     *,
+    by: str,
     is_dry_run: bool,
 ) -> dict[str, Any]:
     """Import a wave and describe what happened, as JSON values.
+
+    Args:
+        sheets: by part, the sheet that the person named.
+        by: who imports, for provenance and journal.
 
     Returns:
         `imported` and `refused` (0 or 1), `issues` by file, row and column, `counts`, and when stored the
@@ -99,16 +105,16 @@ def import_records(
     result = import_files(files, context)
     saved = None
     if not result.is_refused and not is_dry_run:
-        saved = _save(store, journal, now, target, result)
+        saved = _save(store, journal, now, target, result, by)
     return _answer(target, result, saved, is_dry_run=is_dry_run)
 
 
 def _save(
-    store: VaultStore, journal: Journal, now: datetime, target: ImportTarget, result: ImportResult
+    store: VaultStore, journal: Journal, now: datetime, target: ImportTarget, result: ImportResult, by: str
 ) -> SavedRecords:
     if result.provenance is None:
         raise RecordsError(_("the import has no provenance"), code="no-provenance")
-    provenance: dict[str, Any] = {**result.provenance.as_json(), "consent": target.consent}
+    provenance: dict[str, Any] = {**result.provenance.as_json(), "consent": target.consent, "by": by}
     data: JsonInput = {**provenance, "census_date": target.census_date.isoformat()}
     with store.transaction("import"):
         saved = save_records(
@@ -121,6 +127,7 @@ def _save(
             now=now,
         )
         if saved.is_new:
+            remember(store, saved)
             name = f"{target.school_year}/{target.wave}"
             journal.append(JournalRecord(now, "vault", "import", name, "ok", data))
     return saved

@@ -4,8 +4,9 @@ Rules:
 
 1. An import is a whole snapshot of a wave (the roster is part of every import), so it replaces the current
    set of its school year and wave; the same rows again change nothing.
-2. A set from which a report was made is never deleted here: a replay needs exactly those rows. Other old
-   sets go at once, and SQLCipher overwrites what they held.
+2. A set from which a report was made is never deleted here: a replay needs exactly those rows. The one that
+   the last import replaced stays until the next import, for an undo. Other old sets go at once, and SQLCipher
+   overwrites what they held.
 3. Rows are canonical JSON without names or numbers, in order of ``rec_key``; their SHA-256 stands in the
    input commitment.
 
@@ -58,11 +59,13 @@ class RecordSet:
 
 @dataclass(frozen=True, slots=True)
 class SavedRecords:
-    """What saving a set did: the set, how many pupils were there before, and whether anything changed."""
+    """What saving a set did: the set, how many pupils were there before, whether anything changed, and the
+    number of the set that it replaced."""
 
     record_set: RecordSet
     num_replaced: int
     is_new: bool
+    replaced_set: int | None = None
 
 
 def save_records(
@@ -89,7 +92,8 @@ def save_records(
     store.execute(
         "UPDATE record_set SET is_current = 0 WHERE school_year = ? AND wave = ?", (school_year, wave)
     )
-    _forget_unused(store)
+    replaced_set = None if before is None else before.set_id
+    forget_unused(store, replaced_set)
     store.execute(
         "INSERT INTO record_set (school_year, wave, census_date, is_current, num_records, digest,"
         " provenance, imported) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
@@ -110,7 +114,7 @@ def save_records(
         "INSERT INTO record (set_id, rec_key, data) VALUES (?, ?, ?)",
         ((saved.set_id, rec_key, data) for rec_key, data in rows.items()),
     )
-    return SavedRecords(saved, num_replaced, True)
+    return SavedRecords(saved, num_replaced, True, replaced_set)
 
 
 def find_set(store: VaultStore, school_year: str, wave: str) -> RecordSet | None:
@@ -198,8 +202,18 @@ def _count_replaced(store: VaultStore, set_id: int, rows: dict[bytes, bytes]) ->
     return len(old & rows.keys())
 
 
-def _forget_unused(store: VaultStore) -> None:
-    store.execute("DELETE FROM record_set WHERE is_current = 0 AND set_id NOT IN (SELECT set_id FROM report)")
+def has_report(store: VaultStore, set_id: int) -> bool:
+    """Say whether a report was made from a set."""
+    return store.one("SELECT 1 FROM report WHERE set_id = ?", (set_id,)) is not None
+
+
+def forget_unused(store: VaultStore, keep: int | None = None) -> None:
+    """Delete every old set without a report, except the one that an undo would put back."""
+    store.execute(
+        "DELETE FROM record_set WHERE is_current = 0 AND set_id <> ?"
+        " AND set_id NOT IN (SELECT set_id FROM report)",
+        (keep or 0,),
+    )
 
 
 def _read_set(row: tuple[Any, ...]) -> RecordSet:

@@ -153,6 +153,19 @@ def _header_block(rows: list[list[Cell]], known: Mapping[str, str], header_row: 
         if header_row > len(rows) or not any(header_key(cell) for cell in rows[header_row - 1]):
             return None
         return header_row - 1, header_row
+    return find_header(rows, known)
+
+
+def find_header(rows: list[list[Cell]], known: Mapping[str, str]) -> _Block | None:
+    """Look for the header among the first rows; None if no row has two headers that are known.
+
+    Args:
+        rows: of a sheet.
+        known: normalised header (`header_key`) → field.
+
+    Returns:
+        0-based first row of the header, and the row behind its last.
+    """
     counts = [
         len({known[key] for key in map(header_key, row) if key in known}) for row in rows[:SEARCHED_ROWS]
     ]

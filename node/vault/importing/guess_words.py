@@ -1,0 +1,430 @@
+"""Headers and labels that platforms, 学籍 exports and schools' own ledgers are known to use.
+
+Only proposals are made from these (`importing.guess`); an import knows nothing but its profile. A word stands
+here only if it means one thing wherever it was seen: bare numbers (0/1/2 = 非/单亲/双亲 留守 in one system,
+1/2 = 留守/非留守 in another) and numbered tiers (一级 …) do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from node.vault.importing.profile import CONSENTS
+
+HEADERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "student_no": (
+            "全国学籍号",
+            "学籍号",
+            "学籍号码",
+            "全国学籍号码",
+            "学籍辅号",
+            "学生学籍号",
+            "国网学籍号",
+        ),
+        "local_no": ("校内学号", "学号", "学生学号", "校内编号"),
+        "name": ("姓名", "学生姓名", "名字", "学生", "受测人", "受测者", "真实姓名", "儿童姓名"),
+        "class_no": ("班级", "班级名称", "班号", "所在班级", "行政班", "所属班级"),
+        "birth_ym": ("出生年月", "出生日期", "出生年月日", "生日", "出生时间"),
+        "grade": ("年级", "所在年级", "年级名称", "就读年级", "所属年级"),
+        "sex": ("性别",),
+        "boarding": ("就读方式", "是否住校", "住宿情况", "是否寄宿", "寄宿情况", "走读/住校"),
+        "left_behind": ("是否留守儿童", "留守情况", "是否留守", "留守类型", "留守儿童"),
+        "family": ("家庭结构", "家庭情况", "家庭类型", "监护情况", "父母婚姻状况"),
+        "migrant": ("是否随迁子女", "是否进城务工人员随迁子女", "随迁子女", "进城务工人员随迁子女"),
+        "groups": ("重点群体", "特殊群体", "学生类别", "特殊类型", "重点人群类别"),
+        "guardian_consent": (
+            "监护人同意",
+            "家长同意",
+            "监护人是否同意",
+            "家长是否同意",
+            "知情同意",
+            "是否同意",
+        ),
+        "consent_testing": ("测评同意", "同意参加测评", "同意测评"),
+        "consent_follow_up": ("跟进同意", "同意跟进", "同意共享"),
+        "consent_statistics": ("统计同意", "同意统计", "同意用于统计"),
+        "consent_form": ("同意书版本", "告知书版本", "知情同意书版本"),
+        "consent_date": ("同意书日期", "告知日期", "发放日期", "签署日期"),
+        "student_informed": ("学生知情", "学生是否知情"),
+        "school_code": ("学校标识码", "学校(机构)标识码", "学校代码", "学校编码"),
+        "joined_on": ("入校日期", "转入日期", "转入时间"),
+        "left_on": ("离校日期", "转出日期", "转出时间"),
+        "absence": ("未测原因", "缺测原因", "参测状态", "测评状态", "完成状态", "答题状态", "参与状态"),
+        "administered_on": (
+            *("测评日期", "测试日期", "完成日期", "测评时间", "测试时间", "完成时间", "提交时间", "答题时间"),
+            *("测评完成时间", "施测日期"),
+        ),
+        "duration_s": (
+            "所用时间",
+            "用时",
+            "作答用时",
+            "答题用时",
+            "测评用时",
+            "用时(秒)",
+            "作答时长",
+            "耗时",
+            "答题时长",
+        ),
+        "validity": ("效度", "效度结果", "是否有效", "有效性", "效度判定", "问卷有效性"),
+        "validity_score": ("效度分", "效度得分", "说谎分", "效度量表", "效度量表分", "说谎量表"),
+        "total": (
+            "总分",
+            "总得分",
+            "总分(标准分)",
+            "总得分(标准分)",
+            "量表总分",
+            "测评总分",
+            "总均分",
+            "得分",
+        ),
+        "level": ("预警等级", "风险等级", "预警级别", "预警", "关注等级", "测评等级", "危机等级", "初筛等级"),
+        "critical": ("自伤自杀风险", "危机题", "风险题", "自伤风险", "自杀风险", "危机条目"),
+        "sitting": ("测次", "测评类型", "初测/复测", "筛查类型"),
+        "found_by": ("发现渠道", "发现途径", "来源渠道"),
+        "recheck": ("复测结果", "复测情况"),
+        "recheck_by": ("复测机构", "复测单位"),
+        "level2": ("复核等级", "复测等级", "复核后等级", "复评等级"),
+        "reviewed_on": ("复核日期", "复核时间", "访谈日期", "约谈日期"),
+        "days_to_review": ("复核天数",),
+        "file_built": ("一生一策", "是否建档", "一人一档", "一生一档", "一人一案", "心理档案", "建档情况"),
+        "carer_assigned": ("专人包案", "是否包案", "包案情况"),
+        "pool": ("预警库", "预警库变动", "台账变动", "在册情况"),
+        "reviewed": ("已复核", "是否复核"),
+        "guardian_told": ("已告知监护人", "是否告知监护人", "是否告知家长", "告知家长"),
+        "supported": ("校内干预", "是否干预", "是否辅导", "校内辅导"),
+        "referral_advised": ("建议转介", "是否建议转介", "是否转介"),
+        "referral_attended": ("已就诊", "是否就诊", "就诊情况"),
+        "green_channel_free": ("绿色通道", "绿色通道免费", "是否绿色通道"),
+        "closed": ("已结案", "是否结案", "结案情况"),
+        "ref_dest": ("转介去向", "转介机构", "就诊机构"),
+        "outcome": ("转归", "处置结果", "目前情况"),
+        "home_visit": ("家访", "是否家访", "本学期家访", "家访情况"),
+        "handed_over": ("档案移交", "是否移交", "档随人走"),
+    }
+)
+
+_YES_NO: Final = {"是": "1", "否": "0", "有": "1", "无": "0", "已": "1", "未": "0", "未知": "9", "不详": "9"}
+_DONE: Final = {**_YES_NO, "√": "1", "×": "0"}
+_CONSENT: Final = {
+    "同意": "1",
+    "已同意": "1",
+    "是": "1",
+    "不同意": "2",
+    "拒绝": "2",
+    "否": "2",
+    "未登记": "9",
+    "未签": "9",
+    "未知": "9",
+    "未回收": "9",
+}
+_CHINESE: Final = "一二三四五六七八九"
+_GRADES: Final = {
+    **{f"{char}年级": str(n) for n, char in enumerate(_CHINESE, start=1)},
+    **{f"小学{char}年级": str(n) for n, char in enumerate(_CHINESE[:6], start=1)},
+    **{f"{n}年级": str(n) for n in range(1, 10)},
+    **{
+        f"{stage}{char}{end}": str(n)
+        for stage, end in (("高", ""), ("高中", "年级"), ("高", "年级"))
+        for n, char in zip(range(10, 13), "一二三", strict=True)
+    },
+    **{
+        f"{stage}{char}{end}": f"V{n}"
+        for stage in ("中职", "职高")
+        for end in ("", "年级")
+        for n, char in enumerate("一二三", start=1)
+    },
+}
+JUNIOR_GRADES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "6-3": {
+            f"{stage}{char}{end}": str(n)
+            for stage, end in (("初", ""), ("初中", "年级"), ("初", "年级"))
+            for n, char in zip(range(7, 10), "一二三", strict=True)
+        },
+        "5-4": {
+            f"{stage}{char}{end}": str(n)
+            for stage, end in (("初", ""), ("初中", "年级"), ("初", "年级"))
+            for n, char in zip(range(6, 10), "一二三四", strict=True)
+        },
+    }
+)
+"""初一 is grade 7 under 六三 and grade 6 under 五四."""
+
+_FOLLOW_UP: Final = (
+    *("file_built", "carer_assigned", "reviewed", "guardian_told", "supported", "closed"),
+    *("referral_advised", "referral_attended", "green_channel_free", "home_visit", "handed_over"),
+)
+_FOLLOWED: Final = {
+    **_DONE,
+    "已建档": "1",
+    "未建档": "0",
+    "已建": "1",
+    "未建": "0",
+    "已包案": "1",
+    "未包案": "0",
+    "已复核": "1",
+    "未复核": "0",
+    "已告知": "1",
+    "未告知": "0",
+    "已结案": "1",
+    "未结案": "0",
+    "已就诊": "1",
+    "未就诊": "0",
+    "已家访": "1",
+    "未家访": "0",
+    "已移交": "1",
+    "未移交": "0",
+}
+
+LABELS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "grade": _GRADES,
+        "sex": {
+            "男": "1",
+            "女": "2",
+            "男性": "1",
+            "女性": "2",
+            "男生": "1",
+            "女生": "2",
+            "1": "1",
+            "2": "2",
+            "0": "9",
+            "9": "9",
+            "m": "1",
+            "f": "2",
+            "未说明": "9",
+            "未知": "9",
+        },
+        "boarding": {
+            "走读": "1",
+            "住校": "2",
+            "寄宿": "2",
+            "借宿": "2",
+            "住宿": "2",
+            "是": "2",
+            "否": "1",
+            "住读": "2",
+            "走读生": "1",
+            "住校生": "2",
+            "寄宿生": "2",
+            "未知": "9",
+            "其他": "9",
+        },
+        "left_behind": {
+            "否": "0",
+            "非留守": "0",
+            "非留守儿童": "0",
+            "无": "0",
+            "一方外出": "1",
+            "单亲留守": "1",
+            "父亲外出": "1",
+            "母亲外出": "1",
+            "单留守": "1",
+            "双方外出": "2",
+            "双亲留守": "2",
+            "双留守": "2",
+            "父母外出": "2",
+            "父母双方外出": "2",
+            "父母一方外出": "1",
+            "未知": "9",
+        },
+        "family": {
+            "双亲": "1",
+            "双亲家庭": "1",
+            "完整家庭": "1",
+            "正常": "1",
+            "核心家庭": "1",
+            "单亲(离异)": "2",
+            "离异": "2",
+            "离异家庭": "2",
+            "离婚": "2",
+            "单亲(丧亲/其他)": "3",
+            "丧亲": "3",
+            "丧偶": "3",
+            "单亲(丧亲)": "3",
+            "无父母监护": "4",
+            "孤儿": "4",
+            "事实无人抚养": "4",
+            "事实无人抚养儿童": "4",
+            "未知": "9",
+        },
+        "migrant": _YES_NO,
+        "groups": {
+            "留守": "g1",
+            "留守儿童": "g1",
+            "单亲": "g2",
+            "离异": "g2",
+            "单亲(离异)": "g2",
+            "单亲家庭": "g2",
+            "心理障碍": "g3",
+            "心理障碍(经专科诊断)": "g3",
+            "困境": "g4",
+            "困境儿童": "g4",
+            "孤儿": "g4",
+            "低保": "g4",
+            "低收入": "g4",
+            "事实无人抚养": "g4",
+            "流动": "g5",
+            "随迁": "g5",
+            "流动随迁": "g5",
+            "随迁子女": "g5",
+            "残疾": "g6",
+            "残疾儿童": "g6",
+            "家暴": "g7",
+            "校园欺凌": "g7",
+            "其他重点": "g9",
+            "无": "none",
+            "否": "none",
+        },
+        **dict.fromkeys(CONSENTS, _CONSENT),
+        "student_informed": _YES_NO,
+        "absence": {
+            "未测": "3",
+            "未参加": "3",
+            "未测评": "3",
+            "未完成": "3",
+            "未开始": "3",
+            "进行中": "3",
+            "缺测": "3",
+            "请假": "4",
+            "病假": "4",
+            "事假": "4",
+            "免测": "5",
+            "休学": "5",
+            "在诊": "5",
+            "拒测": "6",
+            "拒绝": "6",
+            "监护人未同意": "6",
+            "家长不同意": "6",
+            "借读": "7",
+            "转出": "7",
+            "转学": "7",
+            "已排除": "7",
+            "已完成": "none",
+            "已测": "none",
+            "完成": "none",
+            "已提交": "none",
+            "应测": "none",
+            "在读": "none",
+        },
+        "validity": {
+            "通过": "1",
+            "有效": "1",
+            "是": "1",
+            "未通过": "2",
+            "无效": "2",
+            "否": "2",
+            "不通过": "2",
+        },
+        "critical": {"无": "0", "有": "1", "否": "0", "是": "1", "不适用": "9"},
+        "sitting": {
+            "初测": "1",
+            "首测": "1",
+            "普测": "1",
+            "补测": "2",
+            "复测": "3",
+            "初筛": "1",
+            "复筛": "3",
+        },
+        "found_by": {
+            "线上测评": "1",
+            "学校线下观察": "2",
+            "线下观察": "2",
+            "社区筛查": "3",
+            "社区": "3",
+            "多渠道": "4",
+            "未知": "9",
+        },
+        "recheck": {
+            "未复测": "0",
+            "降级": "1",
+            "维持": "2",
+            "升级": "3",
+            "不适用": "9",
+            "下降": "1",
+            "不变": "2",
+            "上升": "3",
+        },
+        "recheck_by": {"本校心理教师": "1", "本校": "1", "第三方": "2", "医院": "3", "未知": "9"},
+        **dict.fromkeys(_FOLLOW_UP, _FOLLOWED),
+        "pool": {"新增": "1", "在册": "2", "销号": "3", "不在库": "9", "继续": "2", "移出": "3"},
+        "ref_dest": {
+            "精神专科": "1",
+            "精神专科医院": "1",
+            "综合医院": "2",
+            "综合医院心理门诊": "2",
+            "妇幼": "3",
+            "妇幼保健院": "3",
+            "区县心理中心": "4",
+            "心理中心": "4",
+            "社会机构": "5",
+            "监护人未同意": "6",
+            "无": "9",
+        },
+        "outcome": {
+            "门诊随访": "1",
+            "住院": "2",
+            "休学": "3",
+            "复学": "4",
+            "校内随访": "5",
+            "结案": "6",
+            "失访": "7",
+            "转出": "7",
+            "失访/转出": "7",
+            "无": "9",
+        },
+    }
+)
+"""Label → code; `none` stands for no group, or no reason of absence."""
+
+FACTORS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "mht": {
+            "学习焦虑": "learning",
+            "对人焦虑": "social",
+            "孤独倾向": "loneliness",
+            "自责倾向": "self_blame",
+            "过敏倾向": "sensitivity",
+            "身体症状": "somatic",
+            "恐怖倾向": "phobia",
+            "冲动倾向": "impulsivity",
+        },
+        "mssmhs": {
+            "强迫": "obsession",
+            "强迫症状": "obsession",
+            "偏执": "paranoia",
+            "敌对": "hostility",
+            "人际关系紧张与敏感": "interpersonal",
+            "人际关系": "interpersonal",
+            "人际关系敏感": "interpersonal",
+            "抑郁": "depression",
+            "焦虑": "anxiety",
+            "学习压力": "study_pressure",
+            "学习压力感": "study_pressure",
+            "适应不良": "maladjustment",
+            "情绪不稳": "mood_swings",
+            "情绪不平衡": "mood_swings",
+            "情绪不稳定": "mood_swings",
+            "心理不平衡": "imbalance",
+        },
+        "scl90": {
+            "躯体化": "somatization",
+            "强迫": "obsession",
+            "强迫症状": "obsession",
+            "抑郁": "depression",
+            "人际关系敏感": "interpersonal",
+            "人际敏感": "interpersonal",
+            "焦虑": "anxiety",
+            "敌对": "hostility",
+            "敌意": "hostility",
+            "恐怖": "phobia",
+            "偏执": "paranoia",
+            "精神病性": "psychoticism",
+            "其他": "other",
+        },
+    }
+)
+"""Titles of the factors of the ready codebooks → factor id; codebooks for the other instruments have none."""

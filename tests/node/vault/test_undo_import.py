@@ -1,0 +1,101 @@
+"""Taking the last import back: what was there before is current again, and what was released stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes_vault import SchoolHouse, plan_of
+
+from node.vault.errors import RecordsError
+from plan.codebook import parse_codebook_toml
+from plan.publishing import use_codebook
+
+WAVE = {"wave": "A", "school_year": "2026-2027", "census_date": "2026-09-30"}
+
+
+def csv_files(pupils: int) -> dict[str, bytes]:
+    examples = Path(__file__).parents[3] / "examples"
+    roster, screening = ["学籍号,年级,监护人同意"], ["学籍号,测评日期,总分,预警等级"]
+    for place in range(pupils):
+        number = f"G99000120140901{place:03d}X"
+        roster.append(f"{number},七年级,同意")
+        screening.append(f"{number},2026-09-08,{place % 5},{place % 5}")
+    return {
+        "roster": "\n".join(roster).encode(),
+        "screening": "\n".join(screening).encode(),
+        "profile": (examples / "profiles/addhealth.toml").read_bytes(),
+        "codebook": (examples / "codebooks/addhealth.toml").read_bytes(),
+    }
+
+
+def pupils_now(house: SchoolHouse) -> list[int]:
+    return [row["num_records"] for row in house.call("records_summary")["records"]]
+
+
+def do_import(house: SchoolHouse, pupils: int, **fields: Any) -> dict[str, Any]:
+    return house.call("import", csv_files(pupils), **{**WAVE, **fields})
+
+
+def test_the_set_before_is_current_again_and_the_new_one_gone(house: SchoolHouse) -> None:
+    first = do_import(house, 12)
+    do_import(house, 9, by="王老师")
+    assert pupils_now(house) == [9]
+    answer = house.call("undo_import", by="王老师")
+    assert (answer["undone"], answer["pupils"], answer["records"]) == (1, 12, first["records"])
+    assert pupils_now(house) == [12]
+    assert house.store.query("SELECT COUNT(*) FROM record")[0][0] == 12
+
+
+def test_the_first_import_leaves_nothing_behind(house: SchoolHouse) -> None:
+    do_import(house, 12)
+    assert house.call("undo_import", by="x")["records"] == ""
+    assert pupils_now(house) == []
+    assert house.store.query("SELECT COUNT(*) FROM record")[0][0] == 0
+
+
+def test_only_the_last_import_and_only_once(house: SchoolHouse) -> None:
+    with pytest.raises(RecordsError) as caught:
+        house.call("undo_import", by="x")
+    assert caught.value.code == "no-undo"
+    do_import(house, 12)
+    do_import(house, 9)
+    house.call("undo_import", by="x")
+    with pytest.raises(RecordsError):
+        house.call("undo_import", by="x")
+    assert pupils_now(house) == [12]
+
+
+def test_a_dry_run_a_refusal_and_the_same_files_again_change_nothing_to_undo(house: SchoolHouse) -> None:
+    do_import(house, 12)
+    do_import(house, 9)
+    do_import(house, 7, dry_run=1)
+    assert house.call("import", csv_files(5) | {"roster": b"no"}, **WAVE)["refused"] == 1
+    do_import(house, 9)
+    assert house.call("undo_import", by="x")["pupils"] == 12
+
+
+def test_a_wave_keeps_its_records_when_another_is_undone(house: SchoolHouse) -> None:
+    do_import(house, 12)
+    do_import(house, 9, wave="S")
+    house.call("undo_import", by="x")
+    assert pupils_now(house) == [12]
+
+
+def test_what_was_released_cannot_be_undone(house: SchoolHouse) -> None:
+    codebook = parse_codebook_toml(csv_files(1)["codebook"])
+    round_id = house.publish(use_codebook(plan_of(), codebook))
+    house.federation.approve(round_id)
+    house.sync()
+    house.call("import", csv_files(12), round=round_id.hex())
+    house.call("release", round=round_id.hex(), by="校长")
+    with pytest.raises(RecordsError) as caught:
+        house.call("undo_import", by="x")
+    assert caught.value.code == "undo-released"
+    assert pupils_now(house) == [12]
+
+
+def test_provenance_says_who_imported(house: SchoolHouse) -> None:
+    do_import(house, 12, by="王老师")
+    assert b"\xe7\x8e\x8b" in bytes(house.store.query("SELECT provenance FROM record_set")[0][0])
