@@ -20,7 +20,7 @@ Z95 = 1.959963984540054
 MIN_DENOMINATOR = 30
 """No rate is given on a denominator whose lower bound is below this."""
 
-_ROUNDING = Fraction(1, 10**9)
+_ROUNDING = 1e-9
 """Relative error that a product of computed variances may have."""
 
 
