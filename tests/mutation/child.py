@@ -25,7 +25,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-ROOM = Path(__file__).resolve().parents[2] / "crypto"
+ROOT = Path(__file__).resolve().parents[2]
 _WITHOUT = ("cacheprovider", "faulthandler", "unraisableexception", "threadexception", "doctest", "junitxml")
 OPTIONS = ("-x", "-q", "--tb=no", "--no-header", "--assert=plain", *(f"-pno:{name}" for name in _WITHOUT))
 PRELOADED = (  # of what the tests import and is not ours: once, not in every child
@@ -37,6 +37,7 @@ PRELOADED = (  # of what the tests import and is not ours: once, not in every ch
     "cryptography.hazmat.primitives.kdf.hkdf",
     "hypothesis.internal.conjecture.engine",
 )
+PRELOADED_WITH_PRIVACY = ("dp_accounting.rdp", "mpmath", "scipy.stats")
 MEMORY_BYTES = 3 << 30
 _PASSED, _FAILED = 0, (1, 2, 3)  # pytest's exit codes; 2 is an error while collecting, 3 one of pytest's own
 
@@ -54,12 +55,19 @@ class _Changed(SourceFileLoader):
         return self.code
 
 
+def path_of(module: str) -> Path:
+    """Find a module's file: `xof` and `__init__` are of crypto/, `privacy.display` of another room."""
+    room, _, stem = module.rpartition(".")
+    return ROOT / (room or "crypto") / f"{stem}.py"
+
+
 class _Finder(MetaPathFinder):
-    """Finds one module of crypto/, changed."""
+    """Finds one module, changed."""
 
     def __init__(self, path: Path, code: CodeType) -> None:
         self._path, self._code = path, code
-        self._name = "crypto" if path.stem == "__init__" else f"crypto.{path.stem}"
+        room = path.parent.name
+        self._name = room if path.stem == "__init__" else f"{room}.{path.stem}"
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         if fullname != self._name:
@@ -69,10 +77,10 @@ class _Finder(MetaPathFinder):
         return spec_from_file_location(fullname, self._path, loader=loader)
 
 
-def preload() -> None:
+def preload(more: Sequence[str] = ()) -> None:
     """Import what is not ours and load what hypothesis and pytest load on first use."""
     os.environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OPENBLAS_NUM_THREADS": "1"}
-    for name in PRELOADED:
+    for name in (*PRELOADED, *more):
         __import__(name)
     hypothesis.settings.register_profile(
         "mutation",
@@ -103,7 +111,7 @@ def start(module: str, code: CodeType, tests: Sequence[Path], cpu_s: int) -> int
         return pid
     status = 4
     try:
-        sys.meta_path.insert(0, _Finder(ROOM / f"{module}.py", code))
+        sys.meta_path.insert(0, _Finder(path_of(module), code))
         quiet = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(quiet, descriptor)

@@ -5,7 +5,7 @@
     a text or bytes             another first character, another last one, nothing; a regular expression
                                 another one at every place
     an index, a slice's bound   one more, one less; a bound also gone
-    + - * // % ** << >> & | ^   another operator, also in `x += y`
+    + - * / // % ** << >> & | ^   another operator, also in `x += y`
     and or not - ~              the other one or gone; each operand of `and`, `or` gone
     min max any all             the other one
     a plain value as condition  its negation
@@ -42,6 +42,7 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
     ast.Mult: ast.FloorDiv,
+    ast.Div: ast.Mult,
     ast.FloorDiv: ast.Mult,
     ast.Mod: ast.FloorDiv,
     ast.Pow: ast.Mult,

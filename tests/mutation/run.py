@@ -1,11 +1,13 @@
-"""Change crypto/ in every small way and see whether its tests notice: `make mutate`.
+"""Change crypto/ and privacy/ in every small way and see whether their tests notice: `make mutate`.
 
     run.py [--module NAME]… [--sample N --seed S] [--jobs N] [--own] [--json]
     run.py --text NAME=FILE…      run the tests of a module on another text of it, once for each
 
 Each mutant of `mutants.py` runs in a forked child that imports the changed module instead of the real one and
 then collects and runs the module's own tests, up to the first failure. What survives them and is not listed
-in `survivors.toml` meets all tests of crypto/ and protos/. Hypothesis is derandomised, so that a run repeats.
+in `survivors.toml` meets the tests of those who use it (`ALL_TESTS`). Hypothesis is derandomised, so that a
+run repeats. A module of crypto/ has its plain name, one of privacy/ is `privacy.NAME`; without --module all
+of crypto/ is run and what is listed in `PRIVACY`.
 
 Exit 1: less than 90 % of a module's mutants noticed, an unlisted survivor, or a listed one that was noticed
 or is there no more. A mutant that needs four times the processor time of its tests, or more memory than they
@@ -33,13 +35,28 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from mutation.child import ROOM, BrokenRunError, outcome, outcome_of, preload, start  # noqa: E402
+from mutation.child import (  # noqa: E402
+    PRELOADED_WITH_PRIVACY,
+    BrokenRunError,
+    outcome,
+    outcome_of,
+    path_of,
+    preload,
+    start,
+)
 from mutation.mutants import Mutant, MutatedModule  # noqa: E402
 
 FLOOR_PERCENT = 90
 SURVIVORS = HERE / "survivors.toml"
 KINDS = ("equivalent", "speed", "unreachable")
-TESTS = ROOT / "tests" / "crypto"
+TESTS = ROOT / "tests"
+PRIVACY = tuple(
+    f"privacy.{name}"
+    for name in (
+        *("accountant", "discrete_gaussian", "display", "intervals", "ladder", "sensitivity"),
+        *("sum_of_noises", "year_account"),
+    )
+)
 VALUES = "test_values.py"  # of every module's dataclasses
 OWN_TESTS = {  # where they are not test_<module>.py alone
     "__init__": (VALUES,),
@@ -49,7 +66,14 @@ OWN_TESTS = {  # where they are not test_<module>.py alone
     "tlog_proof": ("test_tlog_proof.py", VALUES),
     "prio3_shares": ("test_prio3_vectors.py",),
 }
-ALL_TESTS = (TESTS, ROOT / "tests" / "protos")
+ALL_TESTS = {
+    "crypto": (TESTS / "crypto", TESTS / "protos"),
+    "privacy": (
+        TESTS / "privacy" / "test_accountant.py",
+        TESTS / "plan" / "test_layout.py",
+        TESTS / "results",
+    ),
+}
 MIN_CPU_S = 3
 
 
@@ -91,7 +115,9 @@ def own_tests(module: str) -> list[Path]:
     Raises:
         BrokenRunError: one is not there.
     """
-    paths = [TESTS / name for name in OWN_TESTS.get(module, (f"test_{module}.py",))]
+    path = path_of(module)
+    names = OWN_TESTS.get(module, (f"test_{path.stem}.py", *((VALUES,) if "." in module else ())))
+    paths = [TESTS / path.parent.name / name for name in names]
     missing = [path.name for path in paths if not path.exists()]
     if missing:
         raise BrokenRunError(f"the tests of {module} are not there: {', '.join(missing)}; see OWN_TESTS")
@@ -136,7 +162,7 @@ def score_of(
     module: str, listed: Sequence[Listed], chosen: Random | None, sample: int, jobs: int, *, own_only: bool
 ) -> Score:
     """Run all mutants of a module, or a sample, and hold the survivors against the list."""
-    path = ROOM / f"{module}.py"
+    path = path_of(module)
     mutated = MutatedModule(path.read_text(encoding="utf-8"), str(path))
     mutants = list(mutated.mutants)
     if chosen is not None:
@@ -169,7 +195,7 @@ def _survivors_of_all(
 ) -> list[Mutant]:
     if not mutants:
         return []
-    ends = outcomes(module, mutated, mutants, ALL_TESTS, jobs)
+    ends = outcomes(module, mutated, mutants, ALL_TESTS[path_of(module).parent.name], jobs)
     return sorted((m for m, end in ends if end == "survived"), key=lambda mutant: mutant.number)
 
 
@@ -198,11 +224,14 @@ def run_modules(arguments: argparse.Namespace) -> int:
     """Run the mutants of some modules or all; a table, or JSON lines."""
     os.nice(15)
     listed = load_survivors()
-    modules = arguments.module or sorted(path.stem for path in ROOM.glob("*.py"))
-    strangers = listed.keys() - {path.stem for path in ROOM.glob("*.py")}
+    modules = arguments.module or [
+        *sorted(path.stem for path in path_of("__init__").parent.glob("*.py")),
+        *PRIVACY,
+    ]
+    strangers = {module for module in (*listed, *modules) if not path_of(module).exists()}
     if strangers:
         raise BrokenRunError(
-            f"survivors.toml names modules that are not there: {', '.join(sorted(strangers))}"
+            f"modules that are not there are named here or in survivors.toml: {', '.join(sorted(strangers))}"
         )
     is_bad = False
     scores, first = [], time.monotonic()
@@ -221,7 +250,7 @@ def run_modules(arguments: argparse.Namespace) -> int:
 
 
 def _sum(scores: Sequence[Score]) -> Score:
-    total = Score("crypto")
+    total = Score("all")
     for score in scores:
         total.mutants += score.mutants
         total.killed += score.killed
@@ -237,7 +266,7 @@ def _print(score: Score, seconds: float, is_json: bool) -> None:
         return
     reasons = ", ".join(f"{count} {kind}" for kind, count in sorted(score.listed.items()))
     print(
-        f"{score.module:14} {score.mutants:5} mutants  {score.killed:5} noticed ({score.timeouts} by time)"
+        f"{score.module:26} {score.mutants:5} mutants  {score.killed:5} noticed ({score.timeouts} by time)"
         f"  {score.survived:4} survive  {score.percent:5.1f} %  {seconds:5.0f} s  {reasons}",
         flush=True,
     )
@@ -249,14 +278,14 @@ def run_texts(texts: Sequence[str]) -> int:
     """Run the tests of a module on other texts of it; one line for each says what came of it."""
     for text in texts:
         module, _, path = text.partition("=")
-        code = compile(Path(path).read_text(encoding="utf-8"), str(ROOM / f"{module}.py"), "exec")
+        code = compile(Path(path).read_text(encoding="utf-8"), str(path_of(module)), "exec")
         print(module, outcome(module, code, own_tests(module), cpu_s=60), flush=True)
     return 0
 
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description="mutation testing of crypto/")
+    parser = argparse.ArgumentParser(description="mutation testing of crypto/ and privacy/")
     parser.add_argument("--module", action="append", help="only this one (repeatable)")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="at most N mutants of each module")
     parser.add_argument("--seed", type=int, default=0, help="which ones")
@@ -265,7 +294,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object a module")
     parser.add_argument("--text", action="append", metavar="NAME=FILE", help="another text of a module")
     arguments = parser.parse_args()
-    preload()
+    needs_privacy = not arguments.module or any("." in name for name in arguments.module)
+    preload(PRELOADED_WITH_PRIVACY if needs_privacy and not arguments.text else ())
     try:
         return run_texts(arguments.text) if arguments.text else run_modules(arguments)
     except BrokenRunError as err:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mutation.child import path_of
 from mutation.mutants import MutatedModule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +16,7 @@ NOTICED = [  # module, what stands there, what is put in its place
     ("merkle", 'b"\\x01" + left + right', 'b"\\x01" + right + left'),
     ("derivation", 'kdf(report_secret, "seed", subset)', 'kdf(report_secret, "noise", subset)'),
     ("xof", "0x8000000080008008", "0x8000000080008009"),
+    ("privacy.sensitivity", "return 2 if neighbouring is", "return 1 if neighbouring is"),
 ]
 NOT_NOTICED = [
     ("replication", "# then C(n, t - 1) <= 35", "# because C(n, t - 1) <= 35"),
@@ -46,6 +48,7 @@ def changes(source: str) -> list[str]:
         ("x = a[:n]", ["n -> nothing", "n -> n + 1", "n -> n - 1"]),
         ("x = a[n + 1 :]", ["n + 1 -> n - 1", "n + 1 -> nothing", "1 -> 0", "1 -> 2"]),
         ("x = a + b", ["a + b -> a - b"]),
+        ("x = a / b", ["a / b -> a * b"]),
         ("x |= a", ["x |= a -> nothing", "x |= a -> x &= a"]),
         ("x = a and b", ["a and b -> a or b", "a and b -> b", "a and b -> a"]),
         ("x = not a", ["not a -> a"]),
@@ -107,7 +110,7 @@ def test_a_repeated_change_of_a_line_is_numbered() -> None:
 def test_changes_of_each_kind_are_noticed_and_of_comments_are_not(tmp_path: Path) -> None:
     arguments, expected = [], []
     for number, (module, old, new) in enumerate([*NOTICED, *NOT_NOTICED]):
-        source = (ROOT / "crypto" / f"{module}.py").read_text(encoding="utf-8")
+        source = path_of(module).read_text(encoding="utf-8")
         assert source.count(old) == 1
         text = tmp_path / f"{number}.py"
         text.write_text(source.replace(old, new), encoding="utf-8")
