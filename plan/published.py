@@ -181,7 +181,7 @@ def disagreement(statement: PlanStatement, published: Published) -> tuple[str, s
     if tuple(statement.steps) != published.steps:
         missing = next((row for row in published.steps if row not in statement.steps), None)
         return "wrong-noise", (
-            f"table {missing[0]}, step {missing[1]}: s2 {missing[2]} with its thresholds follows from the plan"
+            f"table {missing[0]}, step {missing[1]}: s2 {missing[2]} and its thresholds follow from the plan"
             if missing
             else f"expected {len(published.steps)} step lines, found {len(statement.steps)}"
         )
