@@ -32,7 +32,6 @@ from protos.errors import LogFileError
 from protos.log_file import LogFile, parse_log_file
 
 REPORT_SUFFIX = ".report"
-MAX_RECEIPT_BYTES = 256 * 1024
 _ADVICE = _("Copy it again from where it was written, or ask the county for a new one; nothing was changed.")
 _DAMAGE = {
     "not-a-log-file": _("the file is not one that 'fedscreen coordinator outbox export' wrote"),
@@ -146,13 +145,13 @@ def import_receipt(store: VaultStore, card: FederationCard, data: bytes) -> Stor
     Raises:
         ReceiptError: it proves no report of this node, or it is not whole.
     """
-    if len(data) <= MAX_RECEIPT_BYTES:
-        try:
-            return take_receipt(store, card, data)
-        except ReceiptError:
-            pass
-    raise ReceiptError(
-        _("the file proves no report of this node"),
-        _("It is another school's, or it was not copied completely: ask the county for this school's own."),
-        code="bad-receipt",
-    )
+    try:
+        return take_receipt(store, card, data)
+    except ReceiptError as err:
+        raise ReceiptError(
+            _("the file proves no report of this node"),
+            _(
+                "It is another school's, or it was not copied completely: ask the county for this school's own."
+            ),
+            code="bad-receipt",
+        ) from err

@@ -149,6 +149,12 @@ def test_file_and_call_get_the_same_receipt_and_one_entry(collecting: County) ->
     assert collecting.desk.receipts_of(collecting.round_id) == (taken,)
 
 
+def test_receipts_come_in_the_order_of_the_schools(collecting: County) -> None:
+    for name in ("s03", "s01", "s02"):
+        collecting.desk.import_report(collecting.payload(name, collecting.round_id))
+    assert [row.node for row in collecting.desk.receipts_of(collecting.round_id)] == ["s01", "s02", "s03"]
+
+
 # ---------------------------------------------------------------- the log file
 
 

@@ -46,6 +46,8 @@ def test_the_service_has_a_user_and_does_not_start_again_without_its_wall() -> N
     assert f"u {user} " in (UNIT.parent / "fedscreen-node.sysusers").read_text("utf-8")
     assert settings["RestartPreventExitStatus"] == ["70"]
     assert settings["LimitCORE"] == ["0"]
+    for name in ("NoNewPrivileges", "PrivateUsers", "MemoryDenyWriteExecute", "LockPersonality"):
+        assert settings[name] == ["yes"]
     folder = "/var/lib/" + settings["StateDirectory"][0]
     assert settings["ExecStart"] == [f"/opt/fedscreen/bin/fedscreen node run --dir {folder}"]
 

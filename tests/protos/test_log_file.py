@@ -48,6 +48,11 @@ def test_every_flipped_bit_is_noticed() -> None:
         assert code_of(bytes(spoilt)) in ("damaged", "cut-off", "not-a-log-file")
 
 
+def test_nothing_rides_along_behind_the_last_part() -> None:
+    data = encode_log_file(SMALL)
+    assert code_of(sealed(data[:-32] + b"13812345678")) == "damaged"
+
+
 def test_a_tail_of_zeros_or_more_bytes_is_damage() -> None:
     data = encode_log_file(SMALL)
     assert code_of(data[:-40] + bytes(40)) == "damaged"

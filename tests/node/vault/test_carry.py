@@ -92,6 +92,7 @@ def test_a_file_may_begin_where_the_node_stands_and_no_later(offline: tuple[Scho
     with pytest.raises(MirrorError) as caught:
         import_log(house, log_file(house, size + 1))
     assert (caught.value.code, caught.value.details) == ("log-gap", {"start": size + 1, "size": size})
+    assert caught.value.advice.startswith("Ask the county")
     assert import_log(house, log_file(house, size))["new_entries"] == 1
     assert import_log(house, log_file(house, 2))["new_entries"] == 0
 
