@@ -150,8 +150,6 @@ def import_receipt(store: VaultStore, card: FederationCard, data: bytes) -> Stor
     except ReceiptError as err:
         raise ReceiptError(
             _("the file proves no report of this node"),
-            _(
-                "It is another school's, or it was not copied completely: ask the county for this school's own."
-            ),
+            _("It is another school's, or was not copied whole: ask the county for this school's own."),
             code="bad-receipt",
         ) from err
