@@ -27,6 +27,8 @@ from plan.codebook import encode_codebook
 from plan.errors import encode_phrase, phrase
 from protos import bodies, bundle, convert, enrolment
 from protos import fedscreen_v1_pb2 as pb
+from protos.invitation import Invitation, encode_invitation
+from protos.log_file import LogFile, encode_log_file
 from protos.report_payload import ReportPayload, encode_payload
 from protos.statements import encode_statement, parse_statement
 
@@ -208,6 +210,13 @@ def _auditor_request() -> bytes:
     return enrolment.sign_request(request, key)
 
 
+def _log_files() -> list[LogFile]:
+    federation = county()[0]
+    note = federation.checkpoint(["a1", "a2", "a3"])
+    whole = LogFile("county-1", 0, tuple(federation.entries), note)
+    return [LogFile("county-1", 7, ((b"entry", b"body"), (b"e", b"")), b"note"), whole]
+
+
 def _protos() -> dict[str, list[bytes]]:
     federation = county()[0]
     names = {entry.TYPE: body for entry, body in _statements_of(federation)}
@@ -226,6 +235,11 @@ def _protos() -> dict[str, list[bytes]]:
         "protos.request": [School("s1", "school 1", (("county", "530101"),)).request(), _auditor_request()],
         "protos.signed-request": [_request_values()],
         "protos.grant": [enrolment.encode_grant(grant)],
+        "protos.invitation": [
+            encode_invitation(Invitation("county-1", "s1", "校", (), "6-3", federation.card_text)),
+            encode_invitation(Invitation("county-1", "s1", "x", (("county", "530101"),), "5-4", "")),
+        ],
+        "protos.log-file": [encode_log_file(row)[:-32] for row in _log_files()],
         "protos.payload": [encode_payload(payload)],
         "protos.ledger": _ledger_entries(),
         "protos.ledger-checkpoint": [federation.checkpoint(["a1", "a2", "a3"])],

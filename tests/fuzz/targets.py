@@ -45,7 +45,7 @@ from plan.codebook import encode_codebook, parse_codebook_json, parse_codebook_t
 from plan.document import parse_plan_toml
 from plan.errors import CodebookError, DocumentError, PhraseError, PlanError, encode_phrase, parse_phrase
 from privacy.errors import PrivacyError
-from protos import bodies, bundle, card, convert, enrolment, report_payload, statements
+from protos import bodies, bundle, card, convert, enrolment, invitation, report_payload, statements
 from protos import errors as protos
 from protos import fedscreen_v1_pb2 as pb
 from results.errors import ResultsError
@@ -204,6 +204,16 @@ PROTOS = [
         (protos.EnrolmentError,),
         enrolment.encode_grant,
         grammar="json",
+    ),
+    Target(
+        "protos.invitation",
+        invitation.parse_invitation,
+        (protos.EnrolmentError,),
+        invitation.encode_invitation,
+        grammar="json",
+    ),
+    Target(
+        "protos.log-file", composed.parse_sealed_log_file, (protos.LogFileError,), composed.unseal_log_file
     ),
     Target("protos.payload", composed.parse_payload, (protos.PayloadError,), report_payload.encode_payload),
     Target("protos.ledger", composed.check_entry, (protos.LedgerError,), grammar="entry"),
