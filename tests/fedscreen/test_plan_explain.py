@@ -191,6 +191,23 @@ def test_kept_tables_keep_their_weight_and_short_fractions_are_short() -> None:
     assert kept["half_width_proposed"]["cell"] == pytest.approx(kept["half_width_now"]["cell"], rel=0.02)
 
 
+def test_tables_of_sums_are_held_and_explained(tmp_path: Path) -> None:
+    table = '[[tables]]\nid = "N"\ntitle = "分数合计"\ndims = ["stage"]\nwhere = { disposition = [1] }\n'
+    file = write(
+        tmp_path, "[[tables]]", table + 'sum = "total"\nrange = [0, 90]\n\n[[tables]]', "autumn-small"
+    )
+    rows = {row["id"]: row for row in answer("optimise", file, "--schools", 25)["tables"]}
+    assert (rows["N"]["kept"], rows["N"]["proposed"]) == (True, "1")
+    assert [row["kept"] for name, row in rows.items() if name != "N"] == [False] * 4
+    (found,) = (
+        row
+        for row in answer("explain", file, "--schools", 25, "--pupils", 6_000)["tables"]
+        if row["id"] == "N"
+    )
+    assert found["cell"] > 500  # points, not pupils
+    assert found["shown"] == pytest.approx(1)
+
+
 def test_optimise_writes_a_copy_with_only_weights_changed(tmp_path: Path) -> None:
     out = tmp_path / "out.toml"
     proposed = answer("optimise", "autumn-full", "--schools", 90, "--write", out)["tables"]

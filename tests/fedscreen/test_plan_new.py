@@ -118,8 +118,10 @@ def test_a_wrong_answer_is_asked_again(tmp_path: Path) -> None:
 def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     out = tmp_path / "mine.toml"
     out.write_text("mine", "utf-8")
-    result = run(str(out), *ALL)
-    assert (result.exit_code, out.read_text("utf-8")) == (1, "mine")
+    for arguments in (ALL, ()):  # before any question
+        result = run(str(out), *arguments, given="")
+        assert (result.exit_code, out.read_text("utf-8")) == (1, "mine")
+        assert "choose another name" in result.stderr
 
 
 def test_a_file_that_appears_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,10 @@ grades = [                # several lines
 ]
 list = ["a]", 'b["']
 empty = ""
+nested = [
+    [5]
+]
+last = 1
 
 [window]
 opens = 2026-10-12T08:00:00+08:00
@@ -66,6 +70,7 @@ def changed(section: str, key: str, value: str, item: str = "") -> tuple[list[st
         ),
         ("", "empty", '"x"', "", ['empty = ""'], ['empty = "x"']),
         ("", "list", "[]", "", ['list = ["a]", \'b["\']'], ["list = []"]),
+        ("", "last", "2", "", ["last = 1"], ["last = 2"]),
         ("window", "closes", "1", "", [], ["closes = 1"]),
         ("tables", "weight", '"1"', "A2", ['weight = "7/25"                   # σ ≈ 30'], None),
         ("tables", "weight", '"2"', "A1", [], ['weight = "2"']),

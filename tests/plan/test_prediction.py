@@ -116,6 +116,8 @@ def test_the_floor_and_the_width_both_withhold() -> None:
     narrow = shown_chances(np.array([30.0]), np.zeros(1), np.array([1.0]), 11)[0]
     floored = shown_chances(np.array([30.0]), np.zeros(1), np.array([1.0]), 100)[0]
     assert wide < 0.2 < 0.99 < narrow
+    varied = shown_chances(np.array([30.0]), np.array([400.0]), np.array([1.0]), 50)[0]
+    assert varied == pytest.approx(0.16, abs=0.01)  # the county's true number may well be above the floor
     assert floored < 0.01
 
 
