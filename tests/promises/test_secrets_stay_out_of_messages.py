@@ -65,7 +65,7 @@ def vault_patterns(store: VaultStore, key: bytes) -> dict[str, bytes]:
 
 def import_output(desk: Any, files: Files) -> str:
     """Everything that an import can show: the answer or refusal, and the lines for a person."""
-    command = {"command": "import", **TARGET, "names": files.names()}
+    command = {"command": "import", **TARGET}
     try:
         answer, blobs = desk.handle(command, files.contents())
     except VaultError as err:
@@ -104,7 +104,7 @@ def test_refused_import_says_the_same_whatever_was_found_in_the_pupils(house: Sc
 
 def test_clean_files_of_the_same_pupils_are_taken(house: SchoolHouse) -> None:
     files = planted_files()
-    answer = house.call("import", files.contents(), **TARGET, names=files.names())
+    answer = house.call("import", files.contents(), **TARGET)
     assert answer["imported"] == 1
     assert Search(planted_patterns()).find(repr(answer).encode()) == set()
 
@@ -126,7 +126,7 @@ def test_clean_files_of_the_same_pupils_are_taken(house: SchoolHouse) -> None:
 )
 def test_refused_command_says_nothing_of_keys_or_pupils(house: SchoolHouse, fields: dict[str, Any]) -> None:
     files = planted_files()
-    house.call("import", files.contents(), **TARGET, names=files.names())
+    house.call("import", files.contents(), **TARGET)
     house.now += timedelta(minutes=1)
     with pytest.raises(VaultError) as caught:
         house.desk.handle(fields, files.contents())
@@ -136,7 +136,7 @@ def test_refused_command_says_nothing_of_keys_or_pupils(house: SchoolHouse, fiel
 
 def test_secrets_hide_themselves_from_repr(house: SchoolHouse) -> None:
     files = planted_files()
-    house.call("import", files.contents(), **TARGET, names=files.names())
+    house.call("import", files.contents(), **TARGET)
     identity = load_identity(house.store)
     shown = repr([identity, identity.report_key, house.store, house.desk, house.desk._parts])
     assert Search(vault_patterns(house.store, KEY)).find(shown.encode()) == set()
@@ -273,7 +273,9 @@ process = pytest.mark.process
 
 
 @process
-@pytest.mark.parametrize("name", ["name in the place of a level", "columns shifted", "csv that is not UTF-8"])
+@pytest.mark.parametrize(
+    "name", ["name in the place of a level", "columns shifted", "csv cut in a character"]
+)
 def test_import_command_with_bad_files(shell: Shell, name: str) -> None:
     files = planted_files()
     SPOILT[name](files)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from node.vault.importing.cells import Cell, column_letters
+from node.vault.importing.cells import Cell, column_letters, is_blank
 from node.vault.importing.errors import ImportingError, RowIssue, refuse_file
 from node.vault.importing.parsers import Parser
 from node.vault.importing.profile import TablePlace, match_key
@@ -170,9 +170,11 @@ def find_header(rows: list[list[Cell]], known: Mapping[str, str]) -> _Block | No
         len({known[key] for key in map(header_key, row) if key in known}) for row in rows[:SEARCHED_ROWS]
     ]
     most = max(counts, default=0)
-    if most < min(LEAST_HEADERS, len(set(known.values()))):
+    if most == 0:
         return None
     first = counts.index(most)
+    if most < LEAST_HEADERS and sum(not is_blank(cell) for cell in rows[first]) > most:
+        return None  # a word in some sentence; a list of numbers alone has nothing beside its header
     end = first + 1
     while end < len(rows) and end - first < MAX_HEADER_TIERS and _adds(rows, (first, end), rows[end], known):
         end += 1

@@ -58,6 +58,8 @@ class Finder:
     def __init__(self, roster: PupilRows, profile: ImportProfile, issues: IssueList) -> None:
         self._grades = profile.values.get("grade", {})
         self._is_auto = profile.join == "auto"
+        # Who has lost the number on the roster would be missed in every other file: that is told once.
+        self._is_whole = all("student_no" in row.values for row in roster.rows)
         self.enrolled: list[PupilRow] = []
         self._by_number: dict[str, int] = {}
         self._by_local: dict[str, list[int]] = {}
@@ -101,7 +103,7 @@ class Finder:
             issues.add(row.issue("ambiguous-pupil", by))
             return None
         if places[0] < 0:
-            issues.add(row.issue("not-on-roster", by))
+            self._miss(row, by, issues)
             return None
         for name in self._differing(row, self.enrolled[places[0]], ("name", *PERSON)):
             if name in FATAL:
@@ -111,6 +113,8 @@ class Finder:
         return places[0]
 
     def _find_person(self, row: PupilRow, issues: IssueList) -> int | None:
+        if not row.values:
+            return None  # a shifted row, told already
         if not row.text("name"):
             issues.add(row.issue("empty-cell", "name" if "name" in row.columns else "student_no"))
             return None
@@ -126,9 +130,15 @@ class Finder:
             issues.add(
                 row.issue("contradicts-roster", self._differing(row, self.enrolled[places[0]], PERSON)[0])
             )
+        elif places:
+            issues.add(row.issue("contradicts-roster", "name"))
         else:
-            issues.add(row.issue("contradicts-roster" if places else "not-on-roster", "name"))
+            self._miss(row, "name", issues)
         return None
+
+    def _miss(self, row: PupilRow, by: str, issues: IssueList) -> None:
+        if self._is_whole:
+            issues.add(row.issue("not-on-roster", by))
 
     def _differing(self, row: PupilRow, enrolled: PupilRow, names: tuple[str, ...]) -> list[str]:
         """Give the fields that both rows know and that differ."""

@@ -110,6 +110,7 @@ def _read_row(file: str, table: FoundTable, number: int, cells: list[Cell], issu
     if any(not is_blank(cell) for cell in cells[width:]):
         # One comma too many in a csv file shifts every value after it.
         issues.add(RowIssue(file, number, column_letters(width), "cell-past-header", sheet=table.sheet))
+        return row  # what stands in the wrong column would only make further issues
     for column in table.columns.values():
         try:
             row.values[column.field] = column.parse(cells[column.index] if column.index < len(cells) else "")
