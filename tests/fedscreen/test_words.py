@@ -12,6 +12,7 @@ from node.vault.receipt import COSIGNED, IMMEDIATE
 from node.vault.replay import _CHECKS
 from node.vault.reports import ReportState
 from plan import words
+from plan.prediction import _VERDICTS
 from protos.round_log import RoundState
 from protos.statement_types import STATEMENT_TYPES
 
@@ -29,8 +30,9 @@ VERIFY = [row[0] for rows in (LOG_CHECKS, ROUND_CHECKS, SUM_CHECKS, PRIVACY_CHEC
         (words.CHECKS, ["manifest", "head", *VERIFY]),
         (words.REPLAY_CHECKS, [row[0] for row in _CHECKS]),
         (words.PARTIES, ["node", "auditor", "production", "demo"]),
+        (words.VERDICTS, [word for _least, word in _VERDICTS]),
     ],
-    ids=["round", "reason", "report", "receipt", "statement", "check", "replay", "party"],
+    ids=["round", "reason", "report", "receipt", "statement", "check", "replay", "party", "verdict"],
 )
 def test_every_code_has_a_word(table: Mapping[str, str], codes: Collection[str]) -> None:
     assert set(codes) <= set(table)
