@@ -1,7 +1,8 @@
 """A synthetic county: schools and pupils that exist nowhere, from a seed.
 
 Rates and odds are those of `plan.assumptions`, which the forecast of a plan reads, too. Everything comes
-from `random.Random(seed)`: the same seed gives the same files, byte for byte. Nothing else in the product uses this generator.
+from `random.Random(seed)`: the same seed gives the same files, byte for byte. Nothing else in the product
+uses this generator.
 
 For each pupil, in this order: grade, class, birthday, sex, boarding, left-behind status, family, consent,
 participation, and for those who took the test level, factors, total, validity and date.
