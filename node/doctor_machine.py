@@ -67,7 +67,7 @@ def check_python(version: tuple[int, int], full: str) -> Finding:
             N_("If something does not work, use Python 3.14."),
             version=full,
         )
-    return good("python", N_("Python %(version)s"), version=full)
+    return good("python", N_("%(version)s"), version=full)
 
 
 def check_packages(requirements: Sequence[str] | None = None) -> Finding:
