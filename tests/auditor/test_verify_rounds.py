@@ -24,6 +24,7 @@ from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckFailed, CheckSkipped, Verdict
 from auditor.verify.run import LOG_CHECKS
 from plan.errors import Phrase, phrase
+from plan.published import thresholds_sha256
 from protos.bodies import (
     CloseBody,
     encode_candidates_body,
@@ -132,6 +133,14 @@ def _more_reports_needed(row: RoundLog) -> None:
     row.plan = _change(row.plan, min_reports=7)
 
 
+def _another_tier(row: RoundLog) -> None:
+    row.close = _change(row.close, tier=1)
+
+
+def _a_step_that_the_plan_has_not(row: RoundLog) -> None:
+    row.plan = _change(row.plan, steps=((row.terms.noise[0][0], 1, 900, thresholds_sha256(900)),))
+
+
 def _agreement_to_another_close(row: RoundLog) -> None:
     row.agreements["a1"] = _change(row.agreements["a1"], close=bytes(32))
 
@@ -188,6 +197,7 @@ Tampering = Callable[[RoundLog], None]
         (rounds.check_close, _school_neither_in_nor_out),
         (rounds.check_close, _too_few_checks_named),
         (rounds.check_close, _more_reports_needed),
+        (rounds.check_close, _another_tier),
         (rounds.check_votes, _agreement_to_another_close),
         (rounds.check_votes, _opened_before_the_agreements),
         (rounds.check_openings, _other_draw),
@@ -195,6 +205,7 @@ Tampering = Callable[[RoundLog], None]
         (rounds.check_openings, _replicas_stated_wrongly),
         (rounds.check_openings, _openings_do_not_cover),
         (privacy.check_noise, _other_rho),
+        (privacy.check_noise, _a_step_that_the_plan_has_not),
         (privacy.check_results, _replicas_stated_wrongly),
     ],
     ids=lambda value: value.__name__.removeprefix("check_").strip("_"),

@@ -13,11 +13,12 @@ import hashlib
 import io
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fakes_auditors import joined_county
+from fakes_auditors import joined_county, small_plan
 from fakes_coordinator import tls_key
 from fakes_federation import TinyFederation, fake_bytes, sign_entry
 from fuzz.entries import BODY_MARK, signers_of, with_body
@@ -242,10 +243,10 @@ def verify_logged(data: bytes) -> Checkpoint:
 
 
 @functools.cache
-def real_plan() -> tuple[Plan, bytes]:
-    """A plan that follows all rules, as statement and body."""
+def real_plan(tiers: tuple[int, ...] = ()) -> tuple[Plan, bytes]:
+    """A plan that follows all rules, as statement and body; with tiers it has a turnout ladder."""
     made = joined_county()
-    round_log = made.ledger.rounds[made.publish_plan()]
+    round_log = made.ledger.rounds[made.publish_plan(replace(small_plan(), tiers=tiers))]
     return round_log.terms, round_log.plan.body
 
 

@@ -280,6 +280,8 @@ def _wire() -> dict[str, list[bytes]]:
 
 def _plan() -> dict[str, list[bytes]]:
     statement, body = real_plan()
+    laddered, _ = real_plan((5, 6))
+    ladder = b'[trust]\nladder = "auto"\n'
     layout_tables = composed.read_published(body)[0].layout.tables
     tables = [
         bodies.TableSums(table.id, table.noise.scale, table.noise.s2, (-5,) * table.cells)
@@ -287,10 +289,17 @@ def _plan() -> dict[str, list[bytes]]:
     ]
     inner = phrase("found %(found)s", found="x")
     return {
-        "plan.toml": [PLAN_TOML.encode(), ready_toml("autumn-full")],
+        "plan.toml": [
+            PLAN_TOML.encode(),
+            ready_toml("autumn-full"),
+            ready_toml("autumn-full").replace(b"[trust]\n", ladder),
+        ],
         "plan.codebook": [codebook_toml("mht")],
         "plan.codebook-json": [encode_codebook(codebook("mht"))],
-        "plan.published": [body, body + BODY_MARK + encode_statement(statement).encode()],
+        "plan.published": [
+            body,
+            *(body + BODY_MARK + encode_statement(row).encode() for row in (statement, laddered)),
+        ],
         "plan.phrase": [encode_phrase(phrase("%(a)s: %(b)s %%", a=3, b=inner)).encode()],
         "results.release": [bodies.encode_release_body(tables)],
     }
