@@ -45,16 +45,18 @@ def verify_figures(plan: Plan, view: Published) -> None:
 def small_groups(round_log: RoundLog, names: Iterable[ReportName]) -> tuple[ReportName, ...]:
     """Find the reports of schools whose group is smaller than the plan's `min_group`.
 
+    Leaving them out may make another group too small (of a county's schools, those of one type), so it is
+    asked again of who remains, until every group is large enough.
+
     Raises:
         RefusalError: the plan is not valid.
     """
     plan, reports = round_log.terms, sorted(names)
-    layout = view_plan(plan, round_log.plan.body).layout
-    found = groups.small_groups(
-        layout, _schools(round_log.roster), (name.node for name in reports), plan.min_group
-    )
-    small = {node for nodes in found.values() for node in nodes}
-    return tuple(name for name in reports if name.node in small)
+    layout, schools = view_plan(plan, round_log.plan.body).layout, _schools(round_log.roster)
+    remaining = {name.node for name in reports}
+    while found := groups.small_groups(layout, schools, remaining, plan.min_group):
+        remaining.difference_update(*found.values())
+    return tuple(name for name in reports if name.node not in remaining)
 
 
 def small_roster_groups(plan: Plan, view: Published, roster: RosterBody) -> tuple[groups.Group, ...]:

@@ -2,7 +2,8 @@
 
 A table that has a roster attribute (county, school type …) as a dimension or filter shows the sum over the
 schools with that attribute; a group of one school would show that school. A school whose value the table
-does not keep is in none of its cells and makes no group there.
+does not keep is in none of its cells and makes no group there. But where another table counts it with others,
+those that are left out are a group too: the difference of the two tables shows them.
 Spec: docs/protocol.md "Parameters".
 """
 
@@ -14,6 +15,10 @@ from plan.layout import Layout, TableLayout
 Attributes = Mapping[str, str]
 Group = tuple[tuple[str, str], ...]
 """A combination of attributes and their values, ascending by attribute."""
+
+_Groups = dict[Group, tuple[str, ...]]
+_Shown = dict[tuple[str, ...], _Groups]
+"""By the attributes that tables use the groups that they show."""
 
 
 def attribute_sets(layout: Layout, schools: Mapping[str, Attributes]) -> frozenset[tuple[str, ...]]:
@@ -35,19 +40,49 @@ def small_groups(
     Returns:
         Group → the nodes in it, ascending.
     """
-    present = sorted(set(nodes))
-    small: dict[Group, tuple[str, ...]] = {}
+    listed = {name: dict(values) for name, values in layout.scope.attributes}
+    taking_part = [
+        node for node in sorted(set(nodes)) if all(schools[node].get(key) in listed[key] for key in listed)
+    ]
+    shown: dict[str, _Shown] = defaultdict(dict)  # numbers of pupils are not compared with their sums
     for table in layout.tables:
         used = _used(table, layout, schools)
-        if not used:
-            continue
-        members: dict[Group, list[str]] = defaultdict(list)
-        for node in present:
-            group = tuple((key, schools[node].get(key, "")) for key in used)
-            if _is_shown(group, table, layout):
-                members[group].append(node)
-        small |= {group: tuple(found) for group, found in members.items() if len(found) < min_group}
-    return small
+        found = _members(taking_part, used, schools)
+        kept = {group: members for group, members in found.items() if _is_shown(group, table, layout)}
+        shown[table.sum].setdefault(used, {}).update(kept)
+    small: dict[Group, set[str]] = defaultdict(set)
+    for one in shown.values():
+        for group, members in (*_own(one), *_left_out(one, schools)):
+            if len(members) < min_group:
+                small[group].update(members)
+    return {group: tuple(sorted(members)) for group, members in small.items()}
+
+
+def _members(nodes: Iterable[str], used: tuple[str, ...], schools: Mapping[str, Attributes]) -> _Groups:
+    found: dict[Group, list[str]] = defaultdict(list)
+    for node in nodes:
+        found[tuple((key, schools[node].get(key, "")) for key in used)].append(node)
+    return {group: tuple(members) for group, members in found.items()}
+
+
+def _own(shown: _Shown) -> Iterable[tuple[Group, tuple[str, ...]]]:
+    """Yield the groups that tables show by themselves."""
+    for used, groups in shown.items():
+        if used:
+            yield from groups.items()
+
+
+def _left_out(shown: _Shown, schools: Mapping[str, Attributes]) -> Iterable[tuple[Group, tuple[str, ...]]]:
+    """Yield what is left of each group after those that tables by more attributes show of it."""
+    for used, groups in shown.items():
+        for finer, parts in shown.items():
+            if not set(used) < set(finer):
+                continue
+            seen = {node for members in parts.values() for node in members}
+            for members in groups.values():
+                rest = tuple(node for node in members if node not in seen)
+                for group in _members(rest, finer, schools):
+                    yield group, rest
 
 
 def _used(table: TableLayout, layout: Layout, schools: Mapping[str, Attributes]) -> tuple[str, ...]:

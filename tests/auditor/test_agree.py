@@ -312,6 +312,27 @@ def test_a_group_below_min_group_is_refused_and_never_opened(tmp_path: Path) -> 
     assert len(county.round(round_id).agreements) == 4
 
 
+def test_groups_that_become_too_small_when_others_are_left_out_are_refused_too(tmp_path: Path) -> None:
+    """Four reports of grade 7; with them go two of six of sex 1, and the close still has to be agreed to."""
+    county = FakeCounty(num_nodes=16)
+    for number, node in enumerate(county.nodes.values()):
+        node.attributes = (("grade", "7" if number < 5 else "8"), ("sex", "1" if 3 <= number < 9 else "2"))
+    county.join()
+    county.clock = small_plan().opens
+    desks = {name: county.desk(name, tmp_path / name) for name in sorted(county.auditors)}
+    round_id = county.publish_plan()
+    for desk in desks.values():
+        desk.approve(round_id)
+    county.collect(round_id, [f"s{number}" for number in range(2, 17)])
+    county.fix_candidates(round_id)
+    run_all(list(desks.values()), 1)
+    refused = parse_checked_body(county.round(round_id).checked["a1"].body)
+    assert {row.report.node for row in refused} == {f"s{number}" for number in range(2, 10)}
+    county.close(round_id)
+    run_all(list(desks.values()), 1)
+    assert len(county.round(round_id).agreements) == 4
+
+
 def test_a_close_with_a_small_group_is_abandoned(tmp_path: Path) -> None:
     """One school cannot be read by a1: with it goes the group, which only the close shows to a2."""
     county = FakeCounty(num_nodes=6)

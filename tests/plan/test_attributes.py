@@ -222,3 +222,33 @@ def test_a_county_that_a_table_leaves_out_makes_no_group_there() -> None:
 def test_a_filter_makes_one_group_of_each_value() -> None:
     one = spec(dims=("level",), where=(("county", ("532502",)),))
     assert small(one, nodes="s4 s5 s6") == {(("county", "532502"),): ("s4", "s5", "s6")}
+
+
+PRIMARY = (("urban_rural", ("1",)),)
+
+
+def test_schools_that_only_the_difference_of_two_tables_shows_are_a_group() -> None:
+    county_and_place = {"attributes": ("county", "urban_rural"), "where": PRIMARY}
+    present = " ".join(name for name, own in SCHOOLS.items() if own["urban_rural"] == "1") + " s5"
+    assert SCHOOLS["s5"]["urban_rural"] == "3"
+    hidden = (("county", SCHOOLS["s5"]["county"]), ("urban_rural", "3"))
+    assert hidden not in small(spec(**county_and_place), nodes=present, least=2)
+    assert small(spec(), spec(id="M", **county_and_place), nodes=present, least=2) == {hidden: ("s5",)}
+
+
+def test_a_value_left_out_of_some_tables_only_is_a_group_of_what_remains() -> None:
+    kept = spec(where=(("county", ("532501", "532503")),))
+    everybody = spec(id="M", dims=("level",), attributes=())
+    assert small(kept, everybody) == {}
+    nodes = " ".join(name for name in SCHOOLS if name != "s5")
+    assert small(kept, everybody, nodes=nodes) == {(("county", "532502"),): ("s4", "s6", "s7")}
+    scores = replace(everybody, sum="total", range=(0, 90))
+    assert small(kept, scores, nodes=nodes) == {}  # scores less pupils are nobody's number
+    other = spec(id="N", dims=("level",), where=(("county", ("532502",)),))
+    assert small(kept, everybody, other, nodes=nodes) == {(("county", "532502"),): ("s4", "s6", "s7")}
+
+
+def test_a_school_with_an_unlisted_value_takes_no_part_in_a_group() -> None:
+    schools = SCHOOLS | {"s99": {"county": "530100", "urban_rural": "1"}}
+    layout = lay_out(spec(), spec(id="M", dims=("level",), attributes=()))
+    assert small_groups(layout, schools, schools, 4) == {}
