@@ -219,6 +219,21 @@ def test_cells_that_no_pupil_can_be_in_are_zero() -> None:
     assert all(item.is_equality and len(item.left) == 1 for item in zeros)
 
 
+def test_each_code_of_a_set_is_at_most_the_pupils_it_is_about() -> None:
+    groups = TableSpec(
+        id="C",
+        title="表",
+        dims=("group", "alert"),
+        where=(("disposition", ("1", "2")),),
+        multi="group",
+        touch=3,
+    )
+    found = identities(of_tables(spec("A", "stage", "level", disposition="1 2"), groups))
+    assert len(found) == 8 * 3
+    assert "C <= A [alert high, group g4]" in {item.name for item in found}
+    assert not any(item.is_equality for item in found)
+
+
 def test_a_table_of_sums_takes_no_part() -> None:
     total = replace(spec("T", "stage", disposition="1"), sum="total", range=(0, 90))
     assert names_of(spec("A", "stage", "disposition"), total) == []

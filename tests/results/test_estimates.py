@@ -192,6 +192,8 @@ def test_tables_agree_on_every_number_that_they_share(county):
 def test_estimates_are_narrower_than_any_table_alone_and_no_cell_is_wider(county):
     release = _release(county)
     estimator = release.estimator
+    raw = [float(table.cell_variance) for table in release.tables for _ in range(table.cells)]
+    assert estimator.raw_variances.tolist() == raw
     assert np.all(estimator.variances <= estimator.raw_variances)
     level = best_estimate(release, [_chosen(level="3", stage="senior")])
     cell = release.tables[2].cell_variance

@@ -59,6 +59,15 @@ def test_the_pupils_come_from_every_table_that_counts_them(scored):
     assert number_of(release, release.tables[3], {"sex": {"2"}}).pupils.sources == ("A3",)
 
 
+def test_who_has_a_score_is_who_has_a_valid_test(county):
+    """A table of scores without a filter sums over the valid tests; nobody else is among its pupils."""
+    everybody = replace(SCORES, where=(), dims=("stage",))
+    release = _release(county.with_tables(COUNTS, everybody))
+    found = number_of(release, release.tables[1], {"stage": {"senior"}})
+    truth = _clamped(county, lambda p: p.stage == "senior")
+    assert (found.pupils.value, found.total.value) == (len(truth), sum(truth))
+
+
 def test_a_missing_number_counts_as_the_lower_end(scored):
     found = number_of(_release(scored), _release(scored).tables[3], {})
     assert (found.total.value, found.mean.value) == (0, 0)  # nobody of this county was reviewed
