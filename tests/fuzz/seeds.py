@@ -9,6 +9,7 @@ import json
 import struct
 from pathlib import Path
 
+import table_files
 import xlsxwriter
 from fakes_coordinator import PLAN_TOML, School, csr
 from fakes_federation import NOW, TinyFederation
@@ -340,6 +341,7 @@ def _node() -> dict[str, list[bytes]]:
         "node.profile": [path.read_bytes() for path in profiles],
         "node.csv": [roster_csv(), b"\xef\xbb\xbfa,b\r\n1,2\r\n"],
         "node.xlsx": [workbook()],
+        "node.xls": [table_files.xls([ROSTER_HEADER, [_student(1), "男", 4, None, True, 2.5]])],
         "node.sheet": [SHEET + BODY_MARK + STRINGS],
         "node.import": [screening_csv(), screening_csv() + BODY_MARK + roster_csv()],
     }

@@ -277,6 +277,7 @@ NODE = [
     Target("node.profile", parse_profile, (ImportingError,), grammar="toml", max_bytes=8 * KIB),
     Target("node.csv", composed.read_csv, (ImportingError,), grammar="text"),
     Target("node.xlsx", composed.read_xlsx, (ImportingError,), max_bytes=16 * KIB, memory_bytes=512 * MIB),
+    Target("node.xls", composed.read_xlsx, (ImportingError,), max_bytes=16 * KIB, memory_bytes=512 * MIB),
     Target("node.sheet", composed.read_sheet, (ImportingError,), grammar="text"),
     Target("node.import", composed.import_screening, (), grammar="text"),
 ]

@@ -15,7 +15,6 @@ from datetime import date
 from node.vault.importing.errors import IssueList
 from node.vault.importing.join import Pupil, class_key
 from node.vault.importing.profile import CONSENTS, ImportProfile
-from node.vault.importing.pupils import first_known, sources_of
 from node.vault.importing.rows import PupilRow, PupilRows
 from plan.codes import UNKNOWN
 
@@ -81,12 +80,19 @@ def check_classes(consents: ClassConsents, pupils: list[Pupil], issues: IssueLis
             issues.add(row.issue("consent-late", "consent_date", severity="warning"))
 
 
-def consent_of(pupil: Pupil, consents: ClassConsents | None) -> tuple[str, bool]:
-    """Give the code of `guardian_consent` that counts, and whether follow-up is denied."""
-    rows = sources_of(pupil)
-    of_class = consents.row_of(pupil.enrolled) if consents is not None else None
+def consent_of(
+    enrolled: PupilRow, known: Mapping[str, str], consents: ClassConsents | None
+) -> tuple[str, bool]:
+    """Give the code of `guardian_consent` that counts, and whether follow-up is denied.
+
+    Args:
+        enrolled: the pupil's row on the roster, which names the class.
+        known: what the files say of the pupil, by field.
+        consents: of the classes, if there is such a file.
+    """
+    of_class = consents.row_of(enrolled) if consents is not None else None
     found = {
-        name: first_known(rows, name) or (of_class.known(name) if of_class is not None else "")
+        name: known.get(name, "") or (of_class.known(name) if of_class is not None else "")
         for name in CONSENTS
     }
     whole, testing, statistics = (

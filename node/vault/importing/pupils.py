@@ -115,9 +115,14 @@ def sources_of(pupil: Pupil) -> tuple[PupilRow, ...]:
     return tuple(row for row in (pupil.enrolled, pupil.result, *pupil.entries) if row is not None)
 
 
-def first_known(rows: Iterable[PupilRow], name: str) -> str:
-    """Give the first code that says something; empty where none does."""
-    return next((value for row in rows if (value := row.known(name))), "")
+def known_values(rows: Iterable[PupilRow]) -> dict[str, str]:
+    """Give the first code of each field that says something, over the rows of one pupil."""
+    known: dict[str, str] = {}
+    for row in rows:
+        for name, value in row.values.items():
+            if isinstance(value, str) and value and value != UNKNOWN and name not in known:
+                known[name] = value
+    return known
 
 
 def check_pupil(pupil: Pupil, codebook: Codebook, issues: IssueList) -> None:

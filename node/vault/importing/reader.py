@@ -223,7 +223,9 @@ def _values_only(name: str, xml: bytes) -> bytes:
     """Take out of a sheet what only has a format; let a failed formula's cell show its text."""
     if not _SHEET_PART.match(name.lower()):
         return xml
-    if len(_CELL_TAG.findall(xml)) == len(_PLACED_CELL.findall(xml)):  # else a cell's place depends on others
+    has_blanks = _BLANK_CELL.search(xml) or _BLANK_ROW.search(xml)
+    if has_blanks and len(_CELL_TAG.findall(xml)) == len(_PLACED_CELL.findall(xml)):
+        # Without a place in each cell, the place of one depends on those before it.
         xml = _BLANK_CELL.sub(b"", xml)
         if len(_ROW_TAG.findall(xml)) == len(_PLACED_ROW.findall(xml)):
             xml = _BLANK_ROW.sub(b"", xml)

@@ -15,6 +15,7 @@ is refused, and so is the result of a recheck without one: one of the two is wro
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -25,7 +26,7 @@ from node.vault.importing.errors import IssueList
 from node.vault.importing.join import Pupil
 from node.vault.importing.parsers import FACTOR_PREFIX
 from node.vault.importing.profile import LEDGER, RECHECK
-from node.vault.importing.pupils import first_known, recheck_of, sources_of, validity_of
+from node.vault.importing.pupils import known_values, recheck_of, sources_of, validity_of
 from node.vault.importing.rows import PupilRow, is_tested
 from plan.codebook import Codebook
 from plan.codes import UNKNOWN, WITHOUT_CONSENT
@@ -92,16 +93,17 @@ def encode_record(pupil: Pupil, coding: Coding) -> Record:
         RecordError: the values do not go together; the checks before this leave no such pupil.
     """
     enrolled, result, rows = pupil.enrolled, pupil.result, sources_of(pupil)
-    fields: dict[str, Any] = {name: first_known(rows, name) or UNKNOWN for name in ATTRIBUTES}
-    fields["guardian_consent"], is_follow_up_denied = consent_of(pupil, coding.consents)
+    known = known_values(rows)
+    fields: dict[str, Any] = {name: known[name] for name in ATTRIBUTES if name in known}
+    fields["guardian_consent"], is_follow_up_denied = consent_of(enrolled, known, coding.consents)
     groups = frozenset[str]().union(*(_groups(row) for row in rows))
     if not is_enrolled(enrolled, coding.census_date):
         fields["disposition"] = ELSEWHERE
     elif result is not None and is_tested(result.values):
         fields |= _encode_result(result, coding)
-        fields |= _encode_recheck(pupil, coding)
+        fields |= _encode_recheck(pupil, known, coding)
     else:
-        fields["disposition"] = first_known(rows, "absence") or NOT_TESTED
+        fields["disposition"] = known.get("absence", NOT_TESTED)
     fields["days_to_review"] = _days_to_review(pupil)
     if is_follow_up_denied or fields["disposition"] in WITHOUT_CONSENT:
         fields = {name: value for name, value in fields.items() if name not in (*FOLLOW_UP_FIELDS, *RECHECK)}
@@ -145,10 +147,9 @@ def _encode_result(row: PupilRow, coding: Coding) -> dict[str, Any]:
     }
 
 
-def _encode_recheck(pupil: Pupil, coding: Coding) -> dict[str, str]:
+def _encode_recheck(pupil: Pupil, known: Mapping[str, str], coding: Coding) -> dict[str, str]:
     """Give what a recheck found: from the levels before and after a retest, else in words of a file."""
-    rows = sources_of(pupil)
-    fields = {name: first_known(rows, name) or UNKNOWN for name in RECHECK}
+    fields = {name: known.get(name, UNKNOWN) for name in RECHECK}
     recheck, level2 = recheck_of(pupil, coding.codebook)
     fields |= {name: code for name, code in (("recheck", recheck), ("level2", level2)) if code}
     is_alerted = pupil.result is not None and pupil.result.text("level") in ALERTED

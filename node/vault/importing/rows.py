@@ -125,14 +125,15 @@ def _tells_of_no_pupil(cells: list[Cell], table: FoundTable, keys: Mapping[int, 
         index < len(cells) and header_key(cells[index]) == key for index, key in keys.items()
     ):
         return "header-again"
-    filled = [clean_text(cell) for cell in cells if isinstance(cell, str) and not is_blank(cell)]
     identity = [_cell_of(cells, table.columns[name]) for name in IDENTITY if name in table.columns]
-    if not filled or not all(_names_nobody(cell) for cell in identity):
+    if not all(map(_names_nobody, identity)):
         return ""
+    filled = [clean_text(cell) for cell in cells if isinstance(cell, str) and not is_blank(cell)]
     if any(_TOTAL.match(text) for text in filled):
         return "total-line"
     num_cells = sum(not is_blank(cell) for cell in cells)
-    return "total-line" if num_cells <= MAX_REMARK_CELLS and _REMARK.match(filled[0]) else ""
+    is_remark = filled and num_cells <= MAX_REMARK_CELLS and _REMARK.match(filled[0])
+    return "total-line" if is_remark else ""
 
 
 def _cell_of(cells: list[Cell], column: Column) -> Cell:

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - one trap, one line
 """The trap files: what schools and platforms really send, each with what must come of it.
 
 A trap spoils one thing of a good school (eight pupils, six of them tested) and says what is expected: the
