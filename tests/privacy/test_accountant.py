@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import dp_accounting
 import mpmath
+import numpy as np
 import pytest
 from dp_accounting.rdp import RdpAccountant
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from privacy.accountant import (
     MIN_S2,
     ClaimInput,
     TableNoise,
+    _sqrt_up,
     claimed_rho,
     compose,
     epsilon,
@@ -263,3 +265,71 @@ def test_the_samplers_distance_moves_delta_by_nothing_visible_but_never_down():
     distance = Fraction(652 * 1200, 1 << 112)
     assert 1e-6 < total_delta(1e-6, 5.2, distance) < 1e-6 * (1 + 1e-12)
     assert total_delta(0.0, 5.2, Fraction(1, 2)) > (1 + math.exp(5.2)) / 2
+
+
+# -- the ends of every range, and the name of what is out of it -----------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [((0, 9, Fraction(1)), "scale"), ((64, 8, Fraction(1)), "s2"), ((64, 9, Fraction(0)), "rho")],
+)
+def test_what_is_wrong_with_a_noise_is_named(values, name):
+    with pytest.raises(NoiseParameterError, match=f"^{name}: expected"):
+        TableNoise(*values)
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_what_is_wrong_with_a_claim_is_named_and_its_ends_are_allowed(place):
+    names = ("delta_sq", "delta_1", "scale", "s2", "cells")
+    least, most = (1, 1, 1, MIN_S2, 1), (1 << 60, 1 << 60, 1 << 20, MAX_S2, 1 << 20)
+    assert ClaimInput(*least).cells == 1
+    assert ClaimInput(*most).scale == 1 << 20
+    for ends, step in ((least, -1), (most, 1)):
+        wrong = [*ends[:place], ends[place] + step, *ends[place + 1 :]]
+        with pytest.raises(NoiseParameterError, match=f"^{names[place]}: expected an integer from"):
+            ClaimInput(*wrong)
+
+
+@pytest.mark.parametrize(
+    ("delta_sq", "rho", "h", "words"),
+    [
+        (0, Fraction(1), 4, r"^delta_sq: expected an integer from 1 to 1152921504606846976, found 0"),
+        ((1 << 60) + 1, Fraction(1), 4, "^delta_sq: expected"),
+        (2, Fraction(0), 4, "^rho_table: expected"),
+        (2, Fraction(1), 0, "^h: expected"),
+        (2, Fraction(1, 10**12), 2, "at scale 1,"),
+    ],
+)
+def test_what_is_wrong_with_a_tables_share_is_named(delta_sq, rho, h, words):
+    with pytest.raises(NoiseParameterError, match=words):
+        size_noise(delta_sq, rho, h)
+
+
+def test_a_ladder_that_does_not_begin_with_h_sizes_no_noise():
+    with pytest.raises(NoiseParameterError, match=r"^tiers: expected"):
+        size_noise(2, Fraction(1, 5), 4, (5, 7))
+
+
+def test_the_narrowest_and_the_widest_noise_are_taken_at_the_usual_scale():
+    for s2 in (MIN_S2, MAX_S2):
+        noise = size_noise(1, Fraction(1024) / (s2 - Fraction(1, 2)), 2)  # 64^2 / (2 * 2 rho) = s2 - 1/2
+        assert (noise.scale, noise.s2) == (64, s2)
+
+
+def test_the_root_that_bounds_from_above_does():
+    for value in (Fraction(2), Fraction(1, 3), Fraction(1, 10**9), Fraction(10**12 + 1)):
+        root = _sqrt_up(value)
+        assert value < root**2 < value * (1 + Fraction(1, 1 << 200))
+
+
+@pytest.mark.parametrize("rho", [Fraction(1, 10**5), Fraction(1, 7), Fraction(7), Fraction(1000)])
+@pytest.mark.parametrize("delta", [1e-12, 1e-6, 0.3])
+def test_epsilon_is_the_least_of_the_formula_far_out_too(rho, delta):
+    """A much finer search than ours, over all orders."""
+    orders = 1 + np.exp(np.linspace(-12, 40, 400_001))
+    with np.errstate(over="ignore"):
+        values = (
+            orders * float(rho) + np.log1p(-1 / orders) - (math.log(delta) + np.log(orders)) / (orders - 1)
+        )
+    assert epsilon(rho, delta) == pytest.approx(max(0.0, float(values.min())), rel=1e-8, abs=1e-8)
