@@ -405,23 +405,30 @@ def test_every_state_has_a_word() -> None:
     assert set(STATES) == {OK, WARN, FAIL, SKIP}
 
 
-@pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[NodeFolder, LogServer]]:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NodeFolder, LogServer]]:
     """A node that knows its county, which serves."""
-    county = LogServer()
+    county, root = LogServer(), tmp_path_factory.mktemp("served")
     handle, port = county.serve()
-    folder = make_folder(tmp_path / "node", county)
+    folder = make_folder(root / "node", county)
     folder.root.chmod(0o700)
     (folder.egress / "tls.key").chmod(0o600)
     config = make_config(address=f"127.0.0.1:{port}", server_name=SERVER_NAME)
     write_config(folder, config)
-    (tmp_path / "fedscreen-database-key").write_bytes(KEY)
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    monkeypatch.setenv("LANGUAGE", "en")
+    (root / "fedscreen-database-key").write_bytes(KEY)
     with open_vault(folder, config, KEY) as vault:
         vault.call({"command": "init", "federation": "county", "node": "school-1", "operator": "第一中学"})
     yield folder, county
     handle.stop(0).wait()
+
+
+@pytest.fixture
+def node(served: tuple[NodeFolder, LogServer], monkeypatch: pytest.MonkeyPatch) -> NodeFolder:
+    """Its folder, for commands that get its key and speak English."""
+    folder, _county = served
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder.root.parent))
+    monkeypatch.setenv("LANGUAGE", "en")
+    return folder
 
 
 def run(folder: NodeFolder, *options: str) -> tuple[int, str]:
@@ -431,11 +438,10 @@ def run(folder: NodeFolder, *options: str) -> tuple[int, str]:
 
 @pytest.mark.process
 def test_the_command_looks_at_everything_and_shows_no_secret(
-    node: tuple[NodeFolder, LogServer], monkeypatch: pytest.MonkeyPatch
+    node: NodeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _county = node
     monkeypatch.setenv("https_proxy", f"http://it:{PASSWORD}@proxy:3128")
-    code, out = run(folder, "--json")
+    code, out = run(node, "--json")
     values = json.loads(out)
     states = {row["name"]: row["state"] for row in values["findings"]}
     assert list(states) == list(LABELS)
@@ -444,29 +450,33 @@ def test_the_command_looks_at_everything_and_shows_no_secret(
     if VAULT_UID == 0 or os.geteuid() != 0:
         expected["user"] = OK
     assert (code, values["outcome"], states) == (0, WARN, expected)
-    _code, shown = run(folder, "--no-vault", "--offline")
+    _code, shown = run(node, "--no-vault", "--offline")
     assert "nothing has failed" in shown
-    secrets = [PASSWORD, KEY.hex(), str(KEY), (folder.egress / "tls.key").read_text().splitlines()[1]]
+    secrets = [PASSWORD, KEY.hex(), str(KEY), (node.egress / "tls.key").read_text().splitlines()[1]]
     assert [secret for secret in secrets if secret in out + shown] == []
 
 
 @pytest.mark.process
-def test_what_is_left_out_is_said(node: tuple[NodeFolder, LogServer]) -> None:
-    folder, _county = node
-    code, out = run(folder, "--json", "--offline", "--no-vault")
+def test_what_is_left_out_is_said(node: NodeFolder) -> None:
+    code, out = run(node, "--json", "--offline", "--no-vault")
     states = {row["name"]: row["state"] for row in json.loads(out)["findings"]}
     left_out = {name for name, found in states.items() if found == SKIP}
     assert (code, left_out) == (0, {"proxy", "name", "connection", "tls", "running", "vault", "log"})
 
 
 @pytest.mark.process
-def test_a_county_that_is_away_and_a_damaged_node_fail(node: tuple[NodeFolder, LogServer]) -> None:
-    folder, _county = node
-    write_config(folder, make_config(address="127.0.0.1:9", server_name=SERVER_NAME))
-    (folder.vault / "vault.db").write_bytes(os.urandom(8192))
-    code, out = run(folder, "--json")
+def test_a_county_that_is_away_and_another_key_fail(
+    node: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = node.config.read_bytes()
+    write_config(node, make_config(address="127.0.0.1:9", server_name=SERVER_NAME))
+    (tmp_path / "fedscreen-database-key").write_bytes(bytes(reversed(KEY)))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    code, out = run(node, "--json")
+    node.config.write_bytes(before)
     states = {row["name"]: row["state"] for row in json.loads(out)["findings"]}
     assert (code, states["connection"], states["tls"], states["vault"]) == (1, FAIL, SKIP, FAIL)
+    assert (states["log"], states["confinement"]) == (SKIP, OK)
 
 
 def test_before_init_it_says_what_to_do(tmp_path: Path) -> None:
