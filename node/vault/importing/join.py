@@ -155,9 +155,24 @@ class Finder:
         return agrees("birth_ym") or (agrees("grade") and agrees("class_no"))
 
     def _value(self, row: PupilRow, name: str) -> str:
+        if name == "grade":
+            return row.text("grade") or grade_in_class(row.text("class_no"), self._grades)
         if name == "class_no":
-            return class_key(row.text(name), row.text("grade"), self._grades)
+            return class_key(row.text(name), self._value(row, "grade"), self._grades)
         return row.known(name)
+
+
+def grade_in_class(text: str, labels: Mapping[str, str]) -> str:
+    """Give the code of the grade that a class begins with (四年级1班, 四(1)班); empty if none does."""
+    key = _ENTRY_YEAR.sub("", text)
+    for label in sorted(labels, key=len, reverse=True):
+        rest = key.removeprefix(label)
+        if rest != key and rest not in ("", "班"):
+            return labels[label]
+    short = next(
+        (label for label in labels if label.endswith("年级") and key.startswith(label[:1] + "(")), ""
+    )
+    return labels.get(short, "")
 
 
 def class_key(text: str, grade: str, labels: Mapping[str, str]) -> str:

@@ -35,7 +35,10 @@ _STUDENT_NO = re.compile(r"[GLJ][0-9]{17}[0-9X]\Z", re.ASCII)
 _EXPONENT = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+\Z", re.ASCII)
 _ROUNDED = re.compile(r"[0-9]{13,15}0{3}\Z", re.ASCII)
 _DATE = re.compile(
-    r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?(?:[ T]?[0-9]{1,2}[:时][0-9:.分秒]+)?\Z", re.ASCII
+    r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?"
+    r"(?: ?\(?(?:星期|周)[一二三四五六日天]\)?)?"
+    r"(?:[ T]?(?:上午|下午|中午|早上|晚上|[AaPp][Mm])? ?[0-9]{1,2}[:时][0-9:.分秒Zz+ APMapm-]*)?\Z",
+    re.ASCII,
 )
 _COMPACT_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})\Z", re.ASCII)
 _SERIAL = re.compile(r"[2-6][0-9]{4}(?:\.[0-9]+)?\Z", re.ASCII)
@@ -46,6 +49,7 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]+)?\Z", re.ASCII)
+_LONG_SCORE = re.compile(r"-?[0-9]{1,6}\.[0-9]{5,20}\Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?\Z", re.ASCII)
 _SEPARATORS = re.compile(r"[,、;/|+和]|\s及\s")
 _EPOCH = dt.date(1899, 12, 30)
@@ -350,6 +354,11 @@ def _parse_level(cell: Cell, codebook: Codebook, label_set: str) -> str | None:
         raise CellError("bare-number" if _DIGITS.match(label) else "unmapped-level") from None
 
 
+def _rounded(text: str) -> str:
+    """Round a mean that a platform wrote with all its digits to the four that a score has."""
+    return str(round(Decimal(text), 4)) if _LONG_SCORE.match(text) else text
+
+
 def _score_parser(allowed: ScoreRange) -> Parser:
     low, high = encode_score(allowed.low), encode_score(allowed.high)
 
@@ -358,7 +367,7 @@ def _score_parser(allowed: ScoreRange) -> Parser:
             cell = round(cell, 4)  # a formula's 12.299999999999999 is 12.3
         try:
             text = clean_text(text_of(cell))
-            score = None if says_nothing(text) else parse_score(text)
+            score = None if says_nothing(text) else parse_score(_rounded(text))
         except CellError as err:
             raise CellError(err.code if err.code == "formula-error" else "not-a-number") from None
         except (ValueError, OverflowError):

@@ -3,7 +3,7 @@
 Nothing is guessed and nothing is imported half: a header that no alias names is left alone, a cell
 that a declared column holds is either understood or an issue. The order for each row below the header is:
 
-1. a row without any filled cell is skipped;
+1. a row without any filled cell is skipped, and so is one that only has a number in front (序号);
 2. a row that tells of no pupil (a total, a remark, the header once more) is left out with a warning;
 3. each declared cell is read with its field's parser;
 4. for a row of the platform: a pupil who was tested has everything that a result needs.
@@ -32,7 +32,8 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _REMARK = re.compile(
-    r"(?:\(?注\)?[::.]|备注|说明|注意|填表|填报|制表|审核|打印|导出|学校\(盖章\)|单位|校长|负责人|联系|日期[::]|第\d+页|共\d+|以下空白|以下无|---)"
+    r"\(?注\)?[:.]|备注|说明|注意|填表|填报|制表|审核|打印|导出|学校\(盖章\)|单位|校长|负责人|联系|日期:"
+    r"|第 ?\d+ ?页|共 ?\d+|以下空白|以下无|---"
 )
 
 
@@ -91,7 +92,7 @@ def read_rows(file: str, tables: Sequence[FoundTable], issues: IssueList) -> Pup
     for table in tables:
         keys = {column.index: header_key(column.header) for column in table.columns.values()}
         for number, cells in enumerate(table.rows[table.header_rows[1] :], start=table.header_row + 1):
-            if all(map(is_blank, cells)):
+            if all(map(is_blank, cells)) or _is_only_numbered(cells, keys):
                 continue
             code = _tells_of_no_pupil(cells, table, keys)
             if code:
@@ -134,6 +135,15 @@ def _tells_of_no_pupil(cells: list[Cell], table: FoundTable, keys: Mapping[int, 
     num_cells = sum(not is_blank(cell) for cell in cells)
     is_remark = filled and num_cells <= MAX_REMARK_CELLS and _REMARK.match(filled[0])
     return "total-line" if is_remark else ""
+
+
+def _is_only_numbered(cells: list[Cell], keys: Mapping[int, str]) -> bool:
+    """Say whether a row has nothing but a number in a column of its own: 序号 goes on below the pupils."""
+    filled = [index for index, cell in enumerate(cells) if not is_blank(cell)]
+    if len(filled) != 1 or filled[0] in keys:
+        return False
+    cell = cells[filled[0]]
+    return isinstance(cell, float) or (isinstance(cell, str) and clean_text(cell).isdecimal())
 
 
 def _cell_of(cells: list[Cell], column: Column) -> Cell:

@@ -8,11 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import table_files
+
 PROGRAM = """
 import base64, builtins, datetime, json, sys
 
 jobs = json.load(sys.stdin)
 from node.vault.import_file import ImportContext, import_files
+from node.vault.importing.errors import ImportingError
+from node.vault.importing.guess import guess_profile
 
 class NoMore:
     def find_spec(self, name, path=None, target=None):
@@ -29,6 +33,10 @@ context = ImportContext(b"k" * 32, "2026-2027", "A", datetime.date(2026, 9, 30),
 told = []
 for job in jobs:
     files = {part: base64.b64decode(text) for part, text in job["files"].items()}
+    try:
+        guess_profile({part: files[part] for part in ("roster", "screening")}, "2026-2027")
+    except ImportingError:
+        pass  # tried for what it loads and opens
     result = import_files(files, context)
     [issue.as_json() for issue in result.issues]
     result.provenance and result.provenance.as_json()
@@ -57,6 +65,8 @@ def test_nothing_is_loaded_or_opened_once_the_wall_stands(files):
     job(8, [])
     job(8, [], roster=files.contents()["roster"].decode().encode("gb18030"))
     job(8, [], roster=files.contents()["roster"].decode().encode("utf-16"))
+    job(8, [], roster=table_files.xls(files.roster), screening=table_files.xls(files.screening))
+    job(0, ["password"], roster=table_files.xls(files.roster, password=True))
     job(0, ["xls-damaged"], roster=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
     job(0, ["csv-damaged"], roster=b'"')
     files.set("screening", 1, "总分", "x")

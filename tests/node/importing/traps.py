@@ -430,6 +430,19 @@ def _(school: School) -> None:
     school.more["roster"] = make.xlsx(school.roster, merged=[(1, 4, 4, 4)])
 
 
+@right("numbers in front of rows that nobody filled in")
+def _(school: School) -> None:
+    for table in (school.roster, school.screening):
+        for place, row in enumerate(table):
+            row.insert(0, "序号" if place == 0 else place)
+        table += [[place] for place in range(len(table), len(table) + 5)]
+
+
+@refused("name without anything else", ("roster", 10, "A", "empty-cell"), ("roster", 10, "D", "empty-cell"))
+def _(school: School) -> None:
+    school.roster.append([None, "冯测试壬"])
+
+
 # ---------------------------------------------------------------- cells
 
 
@@ -459,7 +472,8 @@ def _(school: School) -> None:
 for _name, _day in {
     "iso": "2026-09-20", "slashes": "2026/9/20", "chinese": "2026年9月20日", "digits": "20260920",
     "dots": "2026.09.20", "time behind": "2026-09-20 08:15:33", "serial": 46285, "serial as text": "46285",
-    "serial with time": 46285.343, "T": "2026-09-20T08:15:33",
+    "serial with time": 46285.343, "T": "2026-09-20T08:15:33.000Z", "afternoon": "2026/9/20 下午 3:05:00",
+    "weekday": "2026年9月20日 星期日",
 }.items():  # fmt: skip
     right(f"date: {_name}")(lambda school, day=_day: school.column("screening", "测评日期", lambda _: day))
 
@@ -565,6 +579,13 @@ def _(school: School) -> None:
 def _(school: School) -> None:
     school.drop("screening", "学籍号")
     spelt = iter(["四(1)班", "五年级1班", "401", "五（1）班", "四年级二班", "502班"])
+    school.column("screening", "班级", lambda _: next(spelt))
+
+
+@right("classes that hold the grade, and no column of grades")
+def _(school: School) -> None:
+    school.drop("screening", "学籍号", "年级")
+    spelt = iter(["四年级1班", "五(1)班", "四(1)班", "五年级一班", "四年级(2)班", "五(2)班"])
     school.column("screening", "班级", lambda _: next(spelt))
 
 
