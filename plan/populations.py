@@ -32,8 +32,8 @@ Kind: TypeAlias = tuple[str, ...]
 Selection: TypeAlias = Mapping[str, Collection[str]]
 """Per dimension the codes of the pupils meant; dimensions that are not named are summed over."""
 
-PLACE: Final = "place"
-TEST: Final = "test"
+PLACE: Final = "PLACE"
+TEST: Final = "TEST"  # in capitals, because no dimension and no roster attribute can be called so
 _FACTS: Final = {"grade": PLACE, "stage": PLACE, "disposition": TEST, "level": TEST, "alert": TEST}
 
 

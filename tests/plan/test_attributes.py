@@ -97,6 +97,22 @@ def test_identities_hold_for_each_value() -> None:
     assert any("county 532502" in name for name in violated(layout, counts))
 
 
+@pytest.mark.parametrize("name", ["place", "test"])
+def test_an_attribute_may_be_called_like_what_a_pupil_is_told_by(name: str) -> None:
+    """The identities speak of a pupil's place and test; a school's are something else."""
+    tables = (
+        TableSpec(id="A", title="表", dims=(name, "sex"), attributes=(name,)),
+        TableSpec(id="B", title="表", dims=("grade", "disposition")),
+    )
+    layout = build_layout(
+        replace(ready_plan(), tables=tables, attributes=((name, (("1", "城"), ("3", "乡"))),))
+    )
+    counts = tabulate(layout, [record(1, grade="4"), untested(2)], {name: "3"})
+    assert violated(layout, counts) == ()
+    counts[0] += 1
+    assert violated(layout, counts) == ("B = A",)
+
+
 # --- the file, and the published body ---
 
 SECTION = '[attributes]\ncounty = [["532501", "个旧市"], ["532502", "开远市"]]\n\n[window]'

@@ -398,8 +398,19 @@ def test_a_small_group_that_no_table_shows(house: SchoolHouse) -> None:
     for node in list(federation.nodes.values())[:2]:
         node.attributes = (("county", "530102"),)
     federation.join()
-    round_id = house.start_round(county_plan("530101", "530102", kept=("530101",)))
+    plan = county_plan("530101", "530102", kept=("530101",))
+    first = replace(plan.tables[0], where=plan.tables[1].where, attributes=("county",))
+    round_id = house.start_round(replace(plan, tables=(first, plan.tables[1])))
     assert house.release(round_id)["is_new"] == 1
+
+
+def test_a_small_group_that_the_difference_of_two_tables_shows(house: SchoolHouse) -> None:
+    federation = house.federation
+    for node in list(federation.nodes.values())[:2]:
+        node.attributes = (("county", "530102"),)
+    federation.join()
+    error = refusal(house, house.start_round(county_plan("530101", "530102", kept=("530101",))))
+    assert (error.code, error.details["group"]) == ("group-too-small", "county = 530102")
 
 
 def test_revoked_schools_do_not_fill_a_group(house: SchoolHouse) -> None:
