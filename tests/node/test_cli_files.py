@@ -1,4 +1,4 @@
-"""`node log|outbox|receipt` on the command line: refusals by code, limits before reading, the old spelling."""
+"""`node log|outbox|receipt` on the command line: refusals, limits before reading, the old spelling."""
 
 from __future__ import annotations
 
