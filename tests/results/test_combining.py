@@ -10,6 +10,7 @@ from plan.table_spec import TableSpec
 from results.combining import Part, change_of_count, change_of_rate, total, total_table
 from results.errors import SelectionError
 from results.estimates import best_estimate
+from results.rates import rate_of
 from results.release import read_release
 
 LEVEL_3 = [{"level": frozenset("3")}]
@@ -80,6 +81,8 @@ def test_a_change_of_a_rate_says_which_schools_are_in_one_round_only(counties):
     change = change_of_rate(later, earlier, LEVEL_3, VALID)
     assert (change.only_later, change.only_earlier) == ({"a"}, {"d"})
     assert change.value == 0
+    rate = rate_of(*(best_estimate(later.release, choices) for choices in (LEVEL_3, VALID)))
+    assert change.se == pytest.approx(2**0.5 * rate.se)
     assert change.interval.low == -change.interval.high < 0
     with pytest.raises(SelectionError, match="2 in only one"):
         change_of_count(later, earlier, LEVEL_3)

@@ -102,6 +102,9 @@ def test_a_table_of_sums_gives_pupils_total_and_mean(county):
     assert set(list(nobody_counted.values())[1:-1]) == {""}
     assert nobody_counted["shown"] == "样本过小"
     described = json.loads(files["release.json"])["tables"]
+    estimates = json.loads(files["release.json"])["estimates"]
+    assert list(estimates[1]["cells"][1]) == ["keys", *list(row)[1:]]
+    assert estimates[2]["cells"][0]["mean"] is None
     assert (described[1]["sum"], described[1]["range"]) == ("total", [0, 90])
     assert "sum" not in described[0]
 
