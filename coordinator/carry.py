@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from coordinator.errors import NotCosignedError, ReportRefusedError
 from coordinator.log_book import LogBook
@@ -31,13 +32,16 @@ from coordinator.receive import Receiver
 from coordinator.witnesses import cosigned_checkpoint
 from crypto.checkpoint import parse_checkpoint
 from crypto.errors import CryptoError
-from crypto.note import parse_note
+from crypto.note import cosignature_time, parse_note
 from plan.errors import phrase
 from protos.entry import parse_entry
 from protos.errors import ProtocolError
+from protos.ledger import Ledger
 from protos.log_file import LogFile
 from protos.report_payload import note_of
 from protos.statements import Report
+
+RELEASED_WITHIN = timedelta(hours=24)  # a school's own rule: node/vault/check_round.py, check 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ class Receipt:
     proof: bytes
 
 
-def log_file(book: LogBook, federation: str, start: int = 0) -> LogFile:
-    """Read the cosigned log from a position on, as one file for nodes.
+def log_file(book: LogBook, federation: str, start: int = 0) -> tuple[LogFile, datetime]:
+    """Read the cosigned log from a position on, as one file for nodes; and until when they release with it.
 
     Args:
         book: the log.
@@ -73,7 +77,16 @@ def log_file(book: LogBook, federation: str, start: int = 0) -> LogFile:
                     start=start,
                 )
             )
-        return LogFile(federation, start, tuple(view.entries(start, size)), note)
+        until = cosigned_at(view.ledger, note, size) + RELEASED_WITHIN
+        return LogFile(federation, start, tuple(view.entries(start, size)), note), until
+
+
+def cosigned_at(ledger: Ledger, note: bytes, size: int) -> datetime:
+    """Tell when a quorum had signed a cosigned checkpoint, as a node counts it: the q-th newest time."""
+    keys = {key.key_id for key in ledger.cosigners_at(size)}
+    signatures = [row for row in parse_note(note).signatures if row.key_id in keys]
+    newest_first = sorted((cosignature_time(row) for row in signatures), reverse=True)
+    return datetime.fromtimestamp(newest_first[ledger.roster_at(size).statement.quorum - 1], UTC)
 
 
 def take_report_file(receiver: Receiver, data: bytes) -> Receipt:

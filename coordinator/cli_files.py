@@ -45,15 +45,16 @@ def outbox() -> None:
 def export_outbox(directory: Path, out: Path, start: int, as_json: bool) -> None:
     """Write the log file; it is public."""
     with open_desk(directory, as_json) as desk:
-        file = desk.export_outbox(start)
+        file, until = desk.export_outbox(start)
         data = encode_log_file(file)
         _write(out, data)
     values: dict[str, object] = {"file": str(out), "from": file.start, "size": file.size, "bytes": len(data)}
+    values["until"] = until.isoformat()
     say(
         as_json,
         values,
         _("entries %(from)s to %(size)s of the log: %(file)s, %(bytes)s bytes") % values,
-        _("schools release only with a log that is at most 24 hours old: carry it on the same day"),
+        _("schools can release with it until %(until)s UTC") % {"until": f"{until:%Y-%m-%d %H:%M}"},
     )
 
 

@@ -188,8 +188,8 @@ class Desk:
         """Write the published log into another folder; return its size."""
         return publish_log(self._book, folder, self._durable)
 
-    def export_outbox(self, start: int = 0) -> LogFile:
-        """Give the cosigned log from a position on, as one file for nodes without a network."""
+    def export_outbox(self, start: int = 0) -> tuple[LogFile, datetime]:
+        """Give the cosigned log from a position on for nodes without a network, and until when it serves."""
         return carry.log_file(self._book, self.home.config.federation, start)
 
     def import_report(self, data: bytes) -> carry.Receipt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -162,15 +163,26 @@ def test_the_log_file_is_the_cosigned_log(collecting: County) -> None:
     collecting.cosign()
     size = collecting.ledger().size
     collecting.report(collecting.round_id, ["s01"])
-    file = parse_log_file(encode_log_file(collecting.desk.export_outbox()))
+    file = parse_log_file(encode_log_file(collecting.desk.export_outbox()[0]))
     assert (file.federation, file.start, file.size) == ("county-1", 0, size)
     ledger = Ledger(collecting.ledger().card)
     for entry, body in file.entries:
         ledger.append(entry, body)
     assert ledger.verify_checkpoint(file.cosigned).size == size
-    later = collecting.desk.export_outbox(size - 2)
+    later, _until = collecting.desk.export_outbox(size - 2)
     assert (later.start, later.entries) == (size - 2, file.entries[-2:])
-    assert collecting.desk.export_outbox(size).entries == ()
+    assert collecting.desk.export_outbox(size)[0].entries == ()
+
+
+def test_it_serves_for_a_day_from_when_a_quorum_had_signed(collecting: County) -> None:
+    signed = collecting.clock
+    collecting.cosign(["a1", "a2", "a3"])
+    collecting.advance(hours=5)
+    assert collecting.desk.export_outbox()[1] == signed + timedelta(hours=24)
+    collecting.cosign(["a4"])
+    assert collecting.desk.export_outbox()[1] == signed + timedelta(hours=24)
+    collecting.cosign(["a1", "a2"])
+    assert collecting.desk.export_outbox()[1] == signed + timedelta(hours=29)
 
 
 def test_what_is_not_cosigned_is_not_handed_out(collecting: County) -> None:

@@ -20,7 +20,7 @@ OFFLINE = ["s01", "s03", "s05"]
 
 def bring_log(county: CountySimulator, node_id: str, start: int = 0) -> dict[str, object]:
     """Carry the log from the county to a school."""
-    data = encode_log_file(county.coordinator.export_outbox(start))
+    data = encode_log_file(county.coordinator.export_outbox(start)[0])
     return county.nodes[node_id].handle({"command": "log_import"}, {"log": data})[0]
 
 
@@ -103,7 +103,7 @@ def test_half_of_the_schools_by_files_give_the_same_as_all_by_network(county_fol
 
 def test_carrying_twice_and_out_of_turn_changes_nothing(county_folder: Path) -> None:
     county, round_id = released_everywhere(county_folder / "county")
-    stale = encode_log_file(county.coordinator.export_outbox())
+    stale = encode_log_file(county.coordinator.export_outbox()[0])
     (payload,) = fetch_reports(county, "s01")
     county.release("s01", round_id)
     assert fetch_reports(county, "s01") == [payload]

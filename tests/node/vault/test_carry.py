@@ -12,6 +12,7 @@ import pytest
 from fakes_federation import TinyFederation
 from fakes_vault import SchoolHouse, pupils
 
+from node.vault import carry
 from node.vault.enrol import load_identity
 from node.vault.errors import MirrorError, VaultError
 from node.vault.journal import Journal
@@ -82,6 +83,16 @@ def test_the_same_file_again_changes_nothing(offline: tuple[SchoolHouse, bytes])
     assert house.call("status") == before
     house.restart()
     assert import_log(house, data)["new_entries"] == 0
+
+
+def test_a_long_file_goes_in_page_by_page(
+    offline: tuple[SchoolHouse, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, _round_id = offline
+    for size in (2, 3):
+        monkeypatch.setattr(carry, "MAX_PAGE_ENTRIES", size)
+        house.publish()
+        assert import_log(house, log_file(house))["trusted_size"] == house.federation.ledger.size
 
 
 def test_a_file_may_begin_where_the_node_stands_and_no_later(offline: tuple[SchoolHouse, bytes]) -> None:
