@@ -47,7 +47,8 @@ try:
     desk.on_log(10_000, [], b"", b"")
 except Exception as err:
     str(err)
-print(len(payload), taken, again == payload, *sorted(rooms & {"numpy", "privacy", "python_calamine", "tomllib"}))
+heavy = {"numpy", "privacy", "python_calamine", "tomllib"}
+print(len(payload), taken, again == payload, *sorted(rooms & heavy))
 """
 
 
