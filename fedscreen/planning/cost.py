@@ -77,7 +77,7 @@ def collusion_words(loaded: Loaded) -> str:
     own = alone(loaded)
     words = _(
         "each report has its own school's noise only, ρ = %(rho)s (%(times)s times the claim), "
-        "ε = %(epsilon)s: no protection; it takes the county and %(auditors)s of %(all)s auditors"
+        "ε = %(epsilon)s: no protection; %(auditors)s of %(all)s auditors suffice, with or without the county"
     )
     return words % {
         "rho": f"{float(own.rho):.2f}",
