@@ -11,7 +11,7 @@ SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fed
 	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check model fuzz mutate bench bench-peers protos locale lock clean help
+.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans protos locale lock clean help
 
 help:
 	@echo "make demo    a county of real processes on this machine   (ARGS='--schools 12')"
@@ -22,6 +22,7 @@ help:
 	@echo "make mutate  crypto/ with one small fault at a time: do its tests notice   (ARGS='--module xof')"
 	@echo "make bench   benchmarks"
 	@echo "make bench-peers    the same sums by other systems, side by side   (ARGS='--quick')"
+	@echo "make bench-plans    weights and predictions against the optimum and simulated rounds   (ARGS='--json')"
 	@echo "make protos | locale | lock    regenerate what is generated"
 
 demo: $(VENV)/demo.stamp
@@ -59,6 +60,12 @@ bench: $(VENV)/dev.stamp
 
 bench-peers: $(VENV)/peers/lock.stamp
 	$(PEERS) bench/peers.py $(ARGS)
+
+bench-plans: $(VENV)/dev.stamp
+	$(DEV) bench/workload.py $(ARGS)
+	$(DEV) bench/explain.py $(ARGS)
+	$(DEV) bench/coverage.py $(ARGS)
+	$(DEV) bench/audit.py $(ARGS)
 
 protos: $(VENV)/dev.stamp
 	$(DEV) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. \
