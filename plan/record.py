@@ -175,25 +175,37 @@ def _problem(name: str, allowed: Phrase, found: Phrase = _HIDDEN) -> Problem:
     return Problem(name, found, allowed)
 
 
+_SHAPES: Final[Mapping[str, Phrase]] = MappingProxyType(
+    {
+        "rec_key": phrase("%(size)s bytes", size=REC_KEY_BYTES),
+        "groups": phrase("a set of %(codes)s", codes=", ".join(GROUP)),
+        "instrument": phrase("a codebook's id, or empty"),
+        "rule_version": phrase("a codebook's version, or empty"),
+        "codebook": phrase("a SHA-256 in lower-case hex, or empty"),
+        "administered_on": phrase("a day, or nothing"),
+        "duration_s": phrase("seconds of a day, or nothing"),
+        "total": phrase("a score with at most four decimal places, or nothing"),
+        "factors_high": phrase("a set of factor ids"),
+        "days_to_review": phrase("days from 0 to %(most)s, or nothing", most=MAX_DAYS),
+    }
+)
+
+
 def _shape_problems(record: Record) -> list[Problem]:
     """Check the fields that have no code set, each by itself."""
     checks = (
-        ("rec_key", _is_rec_key(record.rec_key), phrase("%(size)s bytes", size=REC_KEY_BYTES)),
-        ("groups", _is_set(record.groups, GROUP), phrase("a set of %(codes)s", codes=", ".join(GROUP))),
-        ("instrument", _is_text(record.instrument, _INSTRUMENT), phrase("a codebook's id, or empty")),
-        ("rule_version", _is_text(record.rule_version, _VERSION), phrase("a codebook's version, or empty")),
-        ("codebook", _is_text(record.codebook, _DIGEST), phrase("a SHA-256 in lower-case hex, or empty")),
-        ("administered_on", _is_day(record.administered_on), phrase("a day, or nothing")),
-        ("duration_s", _is_number(record.duration_s, MAX_DURATION_S), phrase("seconds of a day, or nothing")),
-        ("total", _is_total(record.total), phrase("a score with at most four decimal places, or nothing")),
-        ("factors_high", _is_factor_set(record.factors_high), phrase("a set of factor ids")),
-        (
-            "days_to_review",
-            _is_number(record.days_to_review, MAX_DAYS),
-            phrase("days from 0 to %(most)s, or nothing", most=MAX_DAYS),
-        ),
+        ("rec_key", _is_rec_key(record.rec_key)),
+        ("groups", _is_set(record.groups, GROUP)),
+        ("instrument", _is_text(record.instrument, _INSTRUMENT)),
+        ("rule_version", _is_text(record.rule_version, _VERSION)),
+        ("codebook", _is_text(record.codebook, _DIGEST)),
+        ("administered_on", _is_day(record.administered_on)),
+        ("duration_s", _is_number(record.duration_s, MAX_DURATION_S)),
+        ("total", _is_total(record.total)),
+        ("factors_high", _is_factor_set(record.factors_high)),
+        ("days_to_review", _is_number(record.days_to_review, MAX_DAYS)),
     )
-    return [_problem(name, allowed) for name, is_right, allowed in checks if not is_right]
+    return [_problem(name, _SHAPES[name]) for name, is_right in checks if not is_right]
 
 
 def _is_rec_key(value: object) -> bool:

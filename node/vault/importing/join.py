@@ -155,11 +155,13 @@ class Finder:
         return agrees("birth_ym") or (agrees("grade") and agrees("class_no"))
 
     def _value(self, row: PupilRow, name: str) -> str:
-        if name == "grade":
-            return row.text("grade") or grade_in_class(row.text("class_no"), self._grades)
-        if name == "class_no":
-            return class_key(row.text(name), self._value(row, "grade"), self._grades)
-        return row.known(name)
+        if name not in ("grade", "class_no"):
+            return row.known(name)
+        grade, in_grade = row.text("grade"), row.text("class_no")
+        if not in_grade:
+            return grade if name == "grade" else ""
+        grade = grade or grade_in_class(in_grade, self._grades)
+        return grade if name == "grade" else class_key(in_grade, grade, self._grades)
 
 
 def grade_in_class(text: str, labels: Mapping[str, str]) -> str:

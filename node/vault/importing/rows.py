@@ -26,6 +26,7 @@ from plan.codes import UNKNOWN
 IDENTITY: Final = ("student_no", "local_no", "name")
 RETEST_CODE: Final = "3"
 MAX_REMARK_CELLS: Final = 4
+MAX_HEADER_MARKS: Final = 8  # spaces, stars and (必填) around a header
 
 _TOTAL = re.compile(
     r"(?:总计|合计|小计|共计|累计|总数|总人数|人数|平均|均分|均值|最高|最低|标准差|及格率|优秀率|total|sum|average)",
@@ -122,9 +123,7 @@ def _read_row(file: str, table: FoundTable, number: int, cells: list[Cell], issu
 
 def _tells_of_no_pupil(cells: list[Cell], table: FoundTable, keys: Mapping[int, str]) -> str:
     """Give the code of a warning for a total, a remark or a second header; empty for any other row."""
-    if len(keys) > 1 and all(
-        index < len(cells) and header_key(cells[index]) == key for index, key in keys.items()
-    ):
+    if _is_header(cells, keys):
         return "header-again"
     identity = [_cell_of(cells, table.columns[name]) for name in IDENTITY if name in table.columns]
     if not all(map(_names_nobody, identity)):
@@ -137,13 +136,27 @@ def _tells_of_no_pupil(cells: list[Cell], table: FoundTable, keys: Mapping[int, 
     return "total-line" if is_remark else ""
 
 
+def _is_header(cells: list[Cell], keys: Mapping[int, str]) -> bool:
+    """Say whether a row is the header once more; nearly every row is not by its length alone."""
+    for index, key in keys.items():
+        cell = cells[index] if index < len(cells) else ""
+        if (
+            not isinstance(cell, str)
+            or abs(len(cell) - len(key)) > MAX_HEADER_MARKS
+            or header_key(cell) != key
+        ):
+            return False
+    return len(keys) > 1
+
+
 def _is_only_numbered(cells: list[Cell], keys: Mapping[int, str]) -> bool:
     """Say whether a row has nothing but a number in a column of its own: 序号 goes on below the pupils."""
-    filled = [index for index, cell in enumerate(cells) if not is_blank(cell)]
-    if len(filled) != 1 or filled[0] in keys:
+    if any(index < len(cells) and not is_blank(cells[index]) for index in keys):
         return False
-    cell = cells[filled[0]]
-    return isinstance(cell, float) or (isinstance(cell, str) and clean_text(cell).isdecimal())
+    filled = [cell for cell in cells if not is_blank(cell)]
+    if len(filled) != 1:
+        return False
+    return isinstance(filled[0], float) or (isinstance(filled[0], str) and clean_text(filled[0]).isdecimal())
 
 
 def _cell_of(cells: list[Cell], column: Column) -> Cell:
