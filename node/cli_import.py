@@ -92,7 +92,8 @@ def import_files(context: Context, undo: bool, **options: Any) -> None:
         _undo(context, by, options)
         return
     files = _files_of(options)
-    asks = {"command": "import", "dry_run": int(options["dry_run"]), "by": by, "sheets": options["sheets"]}
+    sheets = {_part_of(name, files): sheet for name, sheet in options["sheets"].items()}
+    asks = {"command": "import", "dry_run": int(options["dry_run"]), "by": by, "sheets": sheets}
     named = ("wave", "school_year", "census_date", "consent")
     target = {name: options[name] for name in named if options[name]}
     if target and options["round_id"]:
@@ -122,6 +123,14 @@ def _files_of(options: dict[str, Any]) -> dict[str, Path]:
         files["consent"] = options["consent_file"]
     files.update(options["ledgers"])
     return files
+
+
+def _part_of(name: str, files: dict[str, Path]) -> str:
+    """Find the part that --sheet means: roster, screening, retest, consent or a ledger's name."""
+    part = name if name in files else LEDGER_PREFIX + name
+    if part not in files:
+        raise click.UsageError(_("--sheet %(name)s: no such file is given") % {"name": name})
+    return part
 
 
 def _undo(context: Context, by: str, options: dict[str, Any]) -> None:
@@ -188,4 +197,4 @@ def _guess_lines(answer: dict[str, Any], out: Path) -> Iterator[str]:
             yield _("  not recognised: columns %(columns)s") % {"columns": ", ".join(item["unknown_columns"])}
     yield _("%(file)s is a proposal: check every line before you use it") % {"file": out}
     if answer["open"]:
-        yield _("  %(open)s questions are open in it") % answer
+        yield _("  open questions in it: %(open)s") % answer

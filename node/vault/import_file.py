@@ -164,7 +164,16 @@ def import_files(files: Mapping[str, bytes], context: ImportContext) -> ImportRe
 
     Returns:
         Records, or the issues that say why there are none.
+
+    Raises:
+        CommandError: a part that no import has, or a sheet of a part that is not there.
     """
+    unknown = {part for part in files if part not in (*PARTS, *MORE_PARTS)}
+    unknown = {part for part in unknown if not part.startswith(LEDGER_PREFIX)} | (
+        context.sheets.keys() - files
+    )
+    if unknown:
+        raise CommandError(_("%(name)s is no file of this import"), details={"name": min(unknown)[:60]})
     issues = IssueList()
     try:
         profile, codebook = _read_rules(files, context)

@@ -135,6 +135,15 @@ def test_a_proposal_is_a_profile(folder: Path, traps: ModuleType, tmp_path: Path
         ("--ledger", "a=nowhere"),
         ("--ledger", "nowhere"),
         ("--sheet", "2"),
+        (
+            *(
+                word
+                for part in ("roster", "screening", "profile", "codebook")
+                for word in (f"--{part}", __file__)
+            ),
+            "--sheet",
+            "retest=2",
+        ),
     ],
     ids=" ".join,
 )

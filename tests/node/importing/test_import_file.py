@@ -8,6 +8,7 @@ import hmac
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -596,3 +597,10 @@ def test_records_do_not_show_themselves(files):
     result = files.run()
     assert "Record(" not in repr(result)
     assert "34" not in repr(result.records[0])
+
+
+def test_a_part_that_no_import_has_is_refused(files):
+    with pytest.raises(CommandError):
+        files.run(timetable=b"x")
+    with pytest.raises(CommandError):
+        import_files(files.contents(), replace(context(), sheets={"retest": "2"}))
