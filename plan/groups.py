@@ -9,6 +9,7 @@ Spec: docs/protocol.md "Parameters".
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain, permutations
 
 from plan.layout import Layout, TableLayout
 
@@ -73,16 +74,16 @@ def _own(shown: _Shown) -> Iterable[tuple[Group, tuple[str, ...]]]:
 
 
 def _left_out(shown: _Shown, schools: Mapping[str, Attributes]) -> Iterable[tuple[Group, tuple[str, ...]]]:
-    """Yield what is left of each group after those that tables by more attributes show of it."""
-    for used, groups in shown.items():
-        for finer, parts in shown.items():
-            if not set(used) < set(finer):
-                continue
-            seen = {node for members in parts.values() for node in members}
-            for members in groups.values():
-                rest = tuple(node for node in members if node not in seen)
-                for group in _members(rest, finer, schools):
-                    yield group, rest
+    """Yield whom tables by some attributes count beyond those by others, as far as both tell them apart."""
+    seen = {used: sorted(chain.from_iterable(groups.values())) for used, groups in shown.items()}
+    for used, other in permutations(seen, 2):
+        both = tuple(key for key in used if key in other)
+        counted_there = _members(seen[other], both, schools)
+        for group, members in _members(seen[used], both, schools).items():
+            rest = set(members).difference(counted_there.get(group, ()))
+            if rest and len(rest) + len(counted_there.get(group, ())) == len(members):
+                for part in _members(sorted(rest), other, schools):
+                    yield part, tuple(sorted(rest))
 
 
 def _used(table: TableLayout, layout: Layout, schools: Mapping[str, Attributes]) -> tuple[str, ...]:

@@ -240,11 +240,11 @@ def test_a_filter_makes_one_group_of_each_value() -> None:
     assert small(one, nodes="s4 s5 s6") == {(("county", "532502"),): ("s4", "s5", "s6")}
 
 
-PRIMARY = (("urban_rural", ("1",)),)
+TOWNS = (("urban_rural", ("1",)),)
 
 
 def test_schools_that_only_the_difference_of_two_tables_shows_are_a_group() -> None:
-    county_and_place = {"attributes": ("county", "urban_rural"), "where": PRIMARY}
+    county_and_place = {"attributes": ("county", "urban_rural"), "where": TOWNS}
     present = " ".join(name for name, own in SCHOOLS.items() if own["urban_rural"] == "1") + " s5"
     assert SCHOOLS["s5"]["urban_rural"] == "3"
     hidden = (("county", SCHOOLS["s5"]["county"]), ("urban_rural", "3"))
@@ -268,3 +268,11 @@ def test_a_school_with_an_unlisted_value_takes_no_part_in_a_group() -> None:
     schools = SCHOOLS | {"s99": {"county": "530100", "urban_rural": "1"}}
     layout = lay_out(spec(), spec(id="M", dims=("level",), attributes=()))
     assert small_groups(layout, schools, schools, 4) == {}
+
+
+def test_what_one_table_counts_beyond_another_is_a_group_as_far_as_both_tell_schools_apart() -> None:
+    """The counties of the one table add up to all schools, so the other one's town schools leave s5."""
+    present = " ".join(name for name, own in SCHOOLS.items() if own["urban_rural"] == "1") + " s5"
+    towns = spec(dims=("level",), where=TOWNS, attributes=("urban_rural",))
+    assert small(towns, spec(id="N"), nodes=present, least=2) == {(("urban_rural", "3"),): ("s5",)}
+    assert small(towns, nodes=present, least=2) == small(spec(), nodes=present, least=2) == {}
