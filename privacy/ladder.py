@@ -68,10 +68,8 @@ def _tiers_within(ratio: Fraction, h: int, colluding: int, top: int) -> tuple[in
         if len(tiers) == MAX_STEPS:
             return None
         tiers.append(top)
-        below = math.ceil((top + colluding - 1) / ratio)  # the fewest that serve one report less than `top`
-        if max(below, h) >= top:
-            return None
-        top = max(below, h)
+        # the fewest that serve one report less than `top`; where even top - 1 does not, nothing gets lower
+        top = max(math.ceil((top + colluding - 1) / ratio), h)
     return tuple(reversed(tiers))
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from crypto import sharing
 from privacy.accountant import (
     MAX_S2,
     MIN_S2,
@@ -28,6 +29,7 @@ from privacy.ladder import (
     verify_tiers,
 )
 from privacy.sum_of_noises import MAX_SCHOOLS, tau_of, variance_of
+from protos import statement_base
 
 SIZES = [(8, 1), (10, 1), (14, 1), (20, 1), (25, 1), (26, 1), (28, 1), (40, 2), (60, 1), (90, 1), (100, 2),
          (200, 1), (1000, 5), (100_000, 1)]  # fmt: skip
@@ -64,6 +66,34 @@ def test_known_ladders():
     assert choose_tiers(64, 1, 100) == (65, 70, 75, 80, 86, 92, 99)
     assert choose_tiers(4, 1, 5) == ()
     assert choose_tiers(4, 1, 4) == ()
+
+
+@pytest.mark.parametrize(
+    ("h", "colluding", "schools", "tiers"),
+    [
+        (18, 5, 40, (19, 20, 21, 22, 24, 26, 28, 31, 35)),
+        (14, 2, 47, (15, 16, 17, 19, 21, 23, 25, 28, 31, 35, 40, 45)),
+        (28, 5, 68, (29, 30, 31, 33, 35, 37, 40, 43, 47, 52, 57, 63)),
+        (25, 2, 75, (26, 28, 30, 33, 36, 39, 43, 47, 52, 58, 65, 73)),
+    ],
+)
+def test_where_the_steps_would_run_out_the_ratio_widens_by_the_least_that_is_enough(
+    h, colluding, schools, tiers
+):
+    """A plan is published once: another choice would be another plan."""
+    assert choose_tiers(h, colluding, schools) == tiers
+
+
+def test_all_rooms_agree_how_many_steps_a_ladder_may_have():
+    assert MAX_STEPS == sharing.MAX_STEPS == statement_base.MAX_STEPS == 12
+    assert MAX_S2 == statement_base.MAX_S2
+
+
+@pytest.mark.parametrize(
+    "tiers", [(), (19, 20), (19, *range(20, 31)), (19, *range(20, 32)), (19, MAX_SCHOOLS)]
+)
+def test_ladders_up_to_the_bounds_are_taken(tiers):
+    verify_tiers(tiers, 19)
 
 
 def test_with_many_colluding_schools_the_ratio_widens_before_the_steps_run_out():
