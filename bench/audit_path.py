@@ -10,7 +10,7 @@ signatures, log, files. tests/county/test_audited_path.py compares it with a cou
 that nobody else has, so that the cells of different seats are different cells. One file has every pupil as
 `before`, the other as `after`; seen from one seat the two files are neighbours, for what its cells show
 depends on this pupil alone: the tables add up pupils, and noise is drawn cell by cell from one stream
-(`tests/privacy` checks both). So a round of n seats is n independent runs of the attack on one pupil.
+(`tests/audit` checks both). So a round of n seats is n independent runs of the attack on one pupil.
 """
 
 from __future__ import annotations
