@@ -333,3 +333,16 @@ def test_epsilon_is_the_least_of_the_formula_far_out_too(rho, delta):
             orders * float(rho) + np.log1p(-1 / orders) - (math.log(delta) + np.log(orders)) / (orders - 1)
         )
     assert epsilon(rho, delta) == pytest.approx(max(0.0, float(values.min())), rel=1e-8, abs=1e-8)
+
+
+@pytest.mark.parametrize(("delta_1", "cells", "form"), [(2, 1, 3), (2, 10**6, 2), (1 << 40, 10**6, 3)])
+def test_each_form_of_the_claim_is_the_least_somewhere(monkeypatch, delta_1, cells, form):
+    """With a tau of 1/100: form 2 by the L1 sensitivity, form 3 by the cells, each with its cross term."""
+    monkeypatch.setattr("privacy.accountant.tau_of", lambda terms: Fraction(1, 100))
+    exact, t = 2 / 18, 0.01
+    second = exact + 2 * t * delta_1 / math.sqrt(18) + t**2 * cells
+    third = (math.sqrt(exact) + t * math.sqrt(cells)) ** 2
+    assert min(second, third) == (second if form == 2 else third)
+    first = exact + 2 * t * cells
+    found = float(table_rho(ClaimInput(2, delta_1, 1, 9, cells), 2))
+    assert found == pytest.approx(min(first, second, third) / 2, rel=1e-9)
