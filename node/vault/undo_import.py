@@ -60,7 +60,7 @@ def undo_import(store: VaultStore, journal: Journal, now: datetime, by: str) -> 
         store.put_setting(UNDO_SETTING, encode_json({}))
         target = f"{undone.school_year}/{undone.wave}"
         journal.append(
-            JournalRecord(now, "vault", "undo import", target, "ok", {"by": by, "set": undone.digest.hex()})
+            JournalRecord(now, "vault", "undo-import", target, "ok", {"by": by, "set": undone.digest.hex()})
         )
     before = read_set(store, before_id) if before_id else None
     return {

@@ -70,8 +70,9 @@ def guess_profile(files: Mapping[str, bytes], school_year: str = "") -> Guess:
     """
     if not 1 <= len(files) <= MAX_FILES:
         raise CommandError(_("1 to %(most)d files are looked at"), details={"most": MAX_FILES})
-    instrument = _instrument_of(files)
-    found = [_recognise(name, data, instrument) for name, data in files.items()]
+    opened = {part: read_sheets(part, data) for part, data in files.items()}
+    instrument = _instrument_of(opened)
+    found = [_recognise(part, sheets, instrument) for part, sheets in opened.items()]
     open_questions: list[str] = []
     toml = _write(found, instrument, school_year, open_questions)
     answer = {
@@ -97,24 +98,24 @@ def _known(instrument: str) -> dict[str, str]:
     }
 
 
-def _instrument_of(files: Mapping[str, bytes]) -> str:
+def _instrument_of(opened: Mapping[str, list[Sheet]]) -> str:
     """Name the ready codebook most of whose factors stand in a header; empty if less than half do."""
-    shares: dict[str, float] = {}
+    rows = [row for sheets in opened.values() for sheet in sheets for row in sheet.rows[:SEARCHED_ROWS]]
+    headers = [{header_key(cell) for cell in row} for row in rows]
+    best, most = "", 0.5
     for name, titles in FACTORS.items():
-        ids = set(titles.values())
-        for part, data in files.items():
-            for sheet in read_sheets(part, data):
-                for row in sheet.rows[:SEARCHED_ROWS]:
-                    seen = {titles[key] for cell in row if (key := header_key(cell)) in titles}
-                    shares[name] = max(shares.get(name, 0.0), len(seen) / len(ids))
-    best = max(shares, key=lambda name: shares[name], default="")
-    return best if best and shares[best] > 0.5 else ""
+        num_factors = len(set(titles.values()))
+        for keys in headers:
+            share = len({titles[key] for key in keys if key in titles}) / num_factors
+            if share > most:
+                best, most = name, share
+    return best
 
 
-def _recognise(part: str, data: bytes, instrument: str) -> _File:
+def _recognise(part: str, sheets: list[Sheet], instrument: str) -> _File:
     known = _known(instrument)
     best: tuple[int, Sheet, tuple[int, int]] | None = None
-    for sheet in read_sheets(part, data):
+    for sheet in sheets:
         block = find_header(sheet.rows, known)
         if block is None or sheet.is_hidden:
             continue

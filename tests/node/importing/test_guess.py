@@ -61,6 +61,11 @@ def test_a_proposal_names_no_pupil(files):
     assert not [cell for cell in cells if cell in text.replace("2026", "")]
 
 
+def test_a_number_of_a_pupil_in_a_coded_column_is_not_repeated(files):
+    files.set("roster", 1, "性别", "13800138000")
+    assert "13800138000" not in guess(files).toml.decode()
+
+
 def test_a_coded_column_full_of_names_is_not_repeated(files):
     for place, row in enumerate(files.roster[1:]):
         row[files.roster[0].index("性别")] = f"王{place}某"

@@ -429,6 +429,7 @@ def test_a_retest_gives_the_level_after_the_recheck_and_never_the_first(files):
 def test_a_retest_file_of_its_own_gives_the_same(files):
     rows = [list(files.screening[0]), list(files.screening[1])]
     rows[1][2], rows[1][13] = dt.date(2026, 10, 8), "正常"
+    rows[1][4:13] = [None] * 9  # a retest is often shorter: its level is enough
     record = files.run(retest=files.encode(rows)).records[0]
     assert (record.level1, record.level2, record.recheck) == ("2", "0", "1")
 

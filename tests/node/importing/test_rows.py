@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from node.vault.importing.errors import CellError
-from node.vault.importing.parsers import make_parsers, parse_date, parse_student_no
+from node.vault.importing.parsers import (
+    make_parsers,
+    parse_date,
+    parse_duration,
+    parse_month,
+    parse_student_no,
+)
 from node.vault.importing.profile import parse_profile
 from node.vault.importing.rows import is_tested
 from plan.codebook import parse_codebook_toml
@@ -188,3 +194,75 @@ def test_labels_that_nothing_explains_are_refused(field, cell, code):
 )
 def test_what_tells_of_a_test(values, expected):
     assert is_tested(values) is expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "unit", "seconds"),
+    [
+        ("123秒", "s", 123),
+        ("2分3秒", "s", 123),
+        ("1小时2分3秒", "s", 3723),
+        ("2 分钟", "s", 120),
+        ("00:02:03", "s", 123),
+        ("１２３", "s", 123),
+        (123, "s", 123),
+        (123.6, "s", 123),
+        (2, "min", 120),
+        (2.5, "min", 150),
+        ("2分3秒", "min", 123),
+        (dt.time(0, 2, 3), "s", 123),
+        (dt.timedelta(seconds=123), "s", 123),
+        ("", "s", None),
+        ("-", "s", None),
+    ],
+)
+def test_durations(cell, unit, seconds):
+    assert parse_duration(cell, unit) == seconds
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        (dt.time(2, 3), "duration-form"),
+        ("2:03", "duration-form"),
+        ("约两分钟", "duration-form"),
+        ("-5", "duration-form"),
+        ("秒", "duration-form"),
+        (-5, "duration-form"),
+        (86_401, "number-range"),
+        (dt.timedelta(days=-1), "number-range"),
+        (dt.date(2026, 9, 20), "not-text"),
+        (True, "not-text"),
+        (float("nan"), "duration-form"),
+        (float("inf"), "duration-form"),
+    ],
+)
+def test_what_is_no_duration_is_refused(cell, code):
+    with pytest.raises(CellError) as caught:
+        parse_duration(cell)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "2015-09",
+        "2015.9",
+        "201509",
+        "2015年9月",
+        "2015-09-03",
+        "20150903",
+        dt.date(2015, 9, 3),
+        42250,
+        201509.0,
+    ],
+)
+def test_months_of_birth(cell):
+    assert parse_month(cell, "2026-2027") == "201509"
+
+
+@pytest.mark.parametrize("cell", ["15-9", "9月", "2015-13", "1915-09", "2026-09", 9, dt.time(9), "很久"])
+def test_what_is_no_month_of_birth_is_refused(cell):
+    with pytest.raises(CellError) as caught:
+        parse_month(cell, "2026-2027")
+    assert caught.value.code == "birth-form"

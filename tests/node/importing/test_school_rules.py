@@ -154,6 +154,18 @@ def test_groups_of_all_files_add_up(files):
     assert parts[4:] == ["ledger.a", "ledger.b"]
 
 
+def test_a_ledger_that_says_something_else_than_its_profile_is_refused(files):
+    ledger = '[[ledgers]]\nname = "a"\nset = { family = 2 }\n'
+    files.profile = files.profile.replace("[columns]", ledger + "[columns]", 1)
+    for row in files.roster[1:]:
+        row[7] = None
+    rows = [["学籍号", "家庭结构"], [files.roster[1][0], "离异"], [files.roster[2][0], None]]
+    records = files.run(**{"ledger.a": files.encode(rows)}).records
+    assert [record.family for record in records[:3]] == ["2", "2", "9"]
+    rows[2][1] = "双亲"
+    assert places(files.run(**{"ledger.a": files.encode(rows)})) == [("ledger.a", 3, "B", "sources-differ")]
+
+
 def test_two_ledgers_that_differ_are_refused(files):
     ledger = (
         '[[ledgers]]\nname = "a"\nset = { migrant = 1 }\n[[ledgers]]\nname = "b"\nset = { migrant = 0 }\n'

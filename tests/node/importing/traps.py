@@ -430,6 +430,14 @@ def _(school: School) -> None:
     school.more["roster"] = make.xlsx(school.roster, merged=[(1, 4, 4, 4)])
 
 
+@right("words of totals and remarks beside a pupil")
+def _(school: School) -> None:
+    for place, row in enumerate(school.screening):
+        row.append(
+            "老师评语" if place == 0 else ["平均", "合计", "备注:无", "注:见附表", "人数", None][place - 1]
+        )
+
+
 @right("numbers in front of rows that nobody filled in")
 def _(school: School) -> None:
     for table in (school.roster, school.screening):
