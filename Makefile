@@ -11,7 +11,7 @@ SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fed
 	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans protos locale lock clean help
+.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit protos locale lock clean help
 
 help:
 	@echo "make demo    a county of real processes on this machine   (ARGS='--schools 12')"
@@ -19,10 +19,11 @@ help:
 	@echo "make check   style, types, import rules, generated code and lock"
 	@echo "make model   every state of a round's agreement, and the real auditor beside it   (ARGS='--mutant no-checked')"
 	@echo "make fuzz    every parser against hostile bytes         (SECONDS=60, together; ARGS='plan.toml')"
-	@echo "make mutate  crypto/ with one small fault at a time: do its tests notice   (ARGS='--module xof')"
+	@echo "make mutate  crypto/ and privacy/ with one small fault at a time: do their tests notice   (ARGS='--module xof')"
 	@echo "make bench   benchmarks"
 	@echo "make bench-peers    the same sums by other systems, side by side   (ARGS='--quick')"
 	@echo "make bench-plans    weights and predictions against the optimum and simulated rounds   (ARGS='--json')"
+	@echo "make audit   what the released numbers give away, and 30 faults that it must catch   (ARGS='--json')"
 	@echo "make protos | locale | lock    regenerate what is generated"
 
 demo: $(VENV)/demo.stamp
@@ -65,6 +66,8 @@ bench-plans: $(VENV)/dev.stamp
 	$(DEV) bench/workload.py $(ARGS)
 	$(DEV) bench/explain.py $(ARGS)
 	$(DEV) bench/coverage.py $(ARGS)
+
+audit: $(VENV)/dev.stamp
 	$(DEV) bench/audit.py $(ARGS)
 
 protos: $(VENV)/dev.stamp
