@@ -176,11 +176,27 @@ def find_header(rows: list[list[Cell]], known: Mapping[str, str]) -> _Block | No
     if most < LEAST_HEADERS and sum(not is_blank(cell) for cell in rows[first]) > most:
         return None  # a word in some sentence; a list of numbers alone has nothing beside its header
     end = first + 1
-    while end < len(rows) and end - first < MAX_HEADER_TIERS and _adds(rows, (first, end), rows[end], known):
+    while end < len(rows) and end - first < MAX_HEADER_TIERS:
+        if _holds_data(rows, (first, end), rows[end], known) or not _adds(
+            rows, (first, end), rows[end], known
+        ):
+            break
         end += 1
     while first > 0 and end - first < MAX_HEADER_TIERS and _adds(rows, (first, end), rows[first - 1], known):
         first -= 1
     return first, end
+
+
+def _holds_data(rows: list[list[Cell]], block: _Block, row: list[Cell], known: Mapping[str, str]) -> bool:
+    """Say whether a row below the header has a value under one of its headers: then it is no header itself.
+
+    Without this, a pupil with a word such as 学生 in a column that nobody reads would be taken for a header.
+    """
+    return any(
+        index < len(row) and not is_blank(row[index]) and header_key(row[index]) != key
+        for index, key in _keys(rows, block, known).items()
+        if key in known
+    )
 
 
 def _adds(rows: list[list[Cell]], block: _Block, row: list[Cell], known: Mapping[str, str]) -> bool:

@@ -430,6 +430,31 @@ def _(school: School) -> None:
     school.more["roster"] = make.xlsx(school.roster, merged=[(1, 4, 4, 4)])
 
 
+@right("a value that is a word of headers")
+def _(school: School) -> None:
+    school.drop("screening", "姓名", "性别", "年级", "班级")
+    for place, row in enumerate(school.screening):
+        row.append("身份" if place == 0 else "学生")
+
+
+@right("header of two tiers without merged cells, in csv")
+def _(school: School) -> None:
+    head = school.screening[0]
+    upper = [
+        "学籍号",
+        *["基本情况", None, None, None],
+        "测评日期",
+        "用时",
+        "效度",
+        "总分",
+        "因子",
+        *[None] * 7,
+        "预警等级",
+    ]
+    lower = [None, *head[1:5], *[None] * 4, *head[9:17], None]
+    school.more["screening"] = make.text([upper, lower, *school.screening[1:]], "gb18030")
+
+
 @right("words of totals and remarks beside a pupil")
 def _(school: School) -> None:
     for place, row in enumerate(school.screening):
