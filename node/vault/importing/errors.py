@@ -51,6 +51,7 @@ MESSAGES: dict[str, str] = {
     "which-sheet": _(
         "The sheets %(expected)s all look like this table, and it is not clear which one is meant."
     ),
+    "sheet-left-out": _("The sheets %(expected)s have some of these headers and were not read."),
     "total-line": _("The row is a total or a remark and was left out."),
     "header-again": _("The header stands here once more; the row was left out."),
     "ambiguous-pupil": _("Several pupils of the roster fit this row."),
@@ -132,6 +133,7 @@ ADVICE: dict[str, str] = {
         "Check that this is the right file; 'fedscreen node profile guess' proposes a profile for it."
     ),
     "which-sheet": _("Give --sheet with the sheet's name or number; * takes all of them together."),
+    "sheet-left-out": _("If pupils stand in them, mend their headers and give --sheet with *."),
     "total-line": _("There is nothing to do if no pupil stands in it."),
     "header-again": _("There is nothing to do."),
     "ambiguous-pupil": _("Add the student number or the month of birth to both files."),

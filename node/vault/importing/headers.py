@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from node.vault.importing.cells import Cell, column_letters, is_blank
-from node.vault.importing.errors import ImportingError, RowIssue, refuse_file
+from node.vault.importing.errors import ImportingError, IssueList, RowIssue, refuse_file
 from node.vault.importing.parsers import Parser
 from node.vault.importing.profile import TablePlace, match_key
 from node.vault.importing.reader import Sheet
@@ -25,8 +25,8 @@ SEARCHED_ROWS: Final = 20
 MAX_HEADER_TIERS: Final = 3
 LEAST_HEADERS: Final = 2
 ALL_SHEETS: Final = "*"
+WHO: Final = frozenset({"student_no", "local_no", "name"})
 
-_MARKS: Final = "*※★:()[]【】"
 _REQUIRED_WORDS: Final = ("(必填)", "(必填项)", "(选填)", "[必填]")
 
 
@@ -84,6 +84,7 @@ def find_tables(
     headers: Mapping[str, Sequence[str]],
     parsers: Mapping[str, Parser],
     needed: frozenset[str],
+    issues: IssueList,
 ) -> list[FoundTable]:
     """Find the table in each sheet that is meant; one, unless the profile takes all sheets.
 
@@ -94,13 +95,14 @@ def find_tables(
         headers: field → its headers, the preferred one first.
         parsers: field → its parser.
         needed: fields without which a sheet is not this table.
+        issues: takes a warning of sheets that look like this table and are not read.
 
     Raises:
         ImportingError: no header, no such sheet, several sheets that could be meant, or a header twice.
     """
     known = {header_key(alias): name for name, aliases in headers.items() for alias in aliases}
     meant = _named_sheets(file, sheets, place.sheet)
-    blocks = [(sheet, _header_block(sheet.rows, known, place.header_row)) for sheet in meant]
+    blocks = [(sheet, _header_block(sheet.rows, known, place.header_row, needed)) for sheet in meant]
     found = [(sheet, block) for sheet, block in blocks if block is not None]
     if not found:
         if place.header_row:
@@ -111,6 +113,8 @@ def find_tables(
         chosen = whole or found[:1]
     else:
         chosen = [_choose(file, whole, found, known)]
+    if place.sheet in ("", ALL_SHEETS):
+        _warn_of_others(file, [item for item in found if item not in chosen], known, issues)
     is_one = len(sheets) == 1
     return [
         _found_table(file, sheet, block, headers, parsers, 0 if is_one else sheet.number)
@@ -147,32 +151,51 @@ def _choose(
     return max(found, key=lambda item: len(_fields(item[0].rows, item[1], known)))
 
 
-def _header_block(rows: list[list[Cell]], known: Mapping[str, str], header_row: int) -> _Block | None:
+def _warn_of_others(
+    file: str, others: list[tuple[Sheet, _Block]], known: Mapping[str, str], issues: IssueList
+) -> None:
+    """Warn of sheets that name pupils and are not read, such as a class whose sheet lacks a column."""
+    numbers = [
+        str(sheet.number)
+        for sheet, block in others
+        if _fields(sheet.rows, block, known) & WHO and len(sheet.rows) > block[1]
+    ]
+    if numbers:
+        values = (("expected", ", ".join(numbers)),)
+        issues.add(RowIssue(file, 0, "", "sheet-left-out", values=values, severity="warning"))
+
+
+def _header_block(
+    rows: list[list[Cell]], known: Mapping[str, str], header_row: int, needed: frozenset[str]
+) -> _Block | None:
     """Find the header's rows: 0-based first row, and the row behind the last."""
     if header_row:
         if header_row > len(rows) or not any(header_key(cell) for cell in rows[header_row - 1]):
             return None
         return header_row - 1, header_row
-    return find_header(rows, known)
+    return find_header(rows, known, needed)
 
 
-def find_header(rows: list[list[Cell]], known: Mapping[str, str]) -> _Block | None:
+def find_header(
+    rows: list[list[Cell]], known: Mapping[str, str], needed: frozenset[str] = frozenset()
+) -> _Block | None:
     """Look for the header among the first rows; None if no row has two headers that are known.
 
     Args:
         rows: of a sheet.
         known: normalised header (`header_key`) → field.
+        needed: the first row with all of these is the header, whatever a later one has: with two tables one
+            below the other, pupils of the first would else be taken for a title.
 
     Returns:
         0-based first row of the header, and the row behind its last.
     """
-    counts = [
-        len({known[key] for key in map(header_key, row) if key in known}) for row in rows[:SEARCHED_ROWS]
-    ]
-    most = max(counts, default=0)
+    fields = [{known[key] for key in map(header_key, row) if key in known} for row in rows[:SEARCHED_ROWS]]
+    most = max(map(len, fields), default=0)
     if most == 0:
         return None
-    first = counts.index(most)
+    is_whole = [bool(needed) and needed <= found for found in fields]
+    first = is_whole.index(True) if any(is_whole) else [len(found) for found in fields].index(most)
     if most < LEAST_HEADERS and sum(not is_blank(cell) for cell in rows[first]) > most:
         return None  # a word in some sentence; a list of numbers alone has nothing beside its header
     end = first + 1

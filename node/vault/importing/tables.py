@@ -124,7 +124,7 @@ def read_tables(
     headers = {**profile.columns, **{FACTOR_PREFIX + name: found for name, found in profile.factors.items()}}
     ledgers = ledger_parts(files, profile)
     plans = [_choose_sheet(plan, sheets) for plan in _plans(files, profile, headers, ledgers)]
-    found = _find_all(files, plans, headers, parsers, profile)
+    found = _find_all(files, plans, headers, parsers, profile, issues)
     reads: dict[str, PupilRows] = {}
     problems: list[RowIssue] = []
     for plan in plans:
@@ -196,6 +196,7 @@ def _find_all(
     headers: Mapping[str, tuple[str, ...]],
     parsers: Mapping[str, Parser],
     profile: ImportProfile,
+    issues: IssueList,
 ) -> dict[str, list[FoundTable]]:
     """Open every file, then find the tables in it; each step tells the problems of all files."""
     problems: list[RowIssue] = []
@@ -211,7 +212,7 @@ def _find_all(
         read_by = _parsers_for(plan.part, parsers, profile)
         try:
             found[plan.part] = find_tables(
-                plan.part, opened[plan.part], plan.place, wanted, read_by, plan.needed
+                plan.part, opened[plan.part], plan.place, wanted, read_by, plan.needed, issues
             )
         except ImportingError as err:
             problems += err.issues

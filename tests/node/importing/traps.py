@@ -384,6 +384,21 @@ def _(school: School) -> None:
     school.sheets = {"roster": "*"}
 
 
+@right("a class whose sheet lacks a column", ("roster", 0, "", "sheet-left-out"))
+def _(school: School) -> None:
+    other = [
+        [cell for cell in row if cell not in ("年级", "四年级")]
+        for row in (school.roster[0], school.roster[1])
+    ]
+    school.more["roster"] = make.xlsx(school.roster, other)
+
+
+@right("two tables one below the other", ("screening", 5, "", "header-again"))
+def _(school: School) -> None:
+    longer = [*school.screening[0], "复测等级"]
+    school.screening.insert(4, longer)  # the second has more columns than the first
+
+
 @refused("a sheet that is not there", ("roster", 0, "", "sheet-missing"))
 def _(school: School) -> None:
     school.sheets = {"roster": "初一"}
