@@ -41,7 +41,7 @@ def _clamped(county, condition):
         ({"level": {"2", "3"}}, lambda p: p.level1 in "23"),
         ({"stage": {"senior"}, "level": {"0"}}, lambda p: p.stage + p.level1 == "senior0"),
     ],
-    ids=str,
+    ids=["everybody", "junior", "levels 2 and 3", "senior at level 0"],
 )
 def test_without_noise_total_and_mean_are_the_direct_ones(scored, selection, condition):
     found = number_of(_release(scored), _release(scored).tables[2], selection)
