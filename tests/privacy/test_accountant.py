@@ -346,3 +346,9 @@ def test_each_form_of_the_claim_is_the_least_somewhere(monkeypatch, delta_1, cel
     first = exact + 2 * t * cells
     found = float(table_rho(ClaimInput(2, delta_1, 1, 9, cells), 2))
     assert found == pytest.approx(min(first, second, third) / 2, rel=1e-9)
+
+
+def test_terms_below_the_grid_count_one_step_each() -> None:
+    # with s2 = 16 only the first step is above the grid of 2^-256; every later one rounds up to one
+    grid = Fraction(10, 1 << 256)
+    assert tau(16, 1000) - tau(16, 2) == 998 * grid
