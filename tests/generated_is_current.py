@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 LOCKS = {
-    "requirements-node.lock": ["node"],
+    "requirements-node.lock": ["node", "web"],
     "requirements-coordinator.lock": ["coordinator"],
     "requirements-demo.lock": ["demo", "build"],
     "requirements-dev.lock": ["dev", "build"],
