@@ -41,8 +41,8 @@ class RunDesk:
     """
 
     def __init__(self, store: VaultStore, *, now: Callable[[], datetime]) -> None:
-        self._store = store
-        self._clock = Clock(store, now)
+        self.store = store
+        self.clock = Clock(store, now)
         self._known: Enrolled | None = None
 
     def on_log(self, start: int, entries: list[tuple[bytes, bytes]], latest: bytes, cosigned: bytes) -> None:
@@ -51,43 +51,43 @@ class RunDesk:
         Raises:
             MirrorError: the page does not fit; the log should be sent again from its beginning.
         """
-        if find_card(self._store) is not None:
-            self._following().mirror.take_page(start, entries, latest, cosigned)
+        if find_card(self.store) is not None:
+            self.following().mirror.take_page(start, entries, latest, cosigned)
 
     def on_receipt(self, data: bytes) -> bool:
         """Keep a receipt if it proves a report of this node; returns whether it does."""
-        if find_card(self._store) is None:
+        if find_card(self.store) is None:
             return False
-        card = self._following().card
+        card = self.following().card
         try:
-            with self._store.transaction("receipt"):
-                take_receipt(self._store, card, data)
+            with self.store.transaction("receipt"):
+                take_receipt(self.store, card, data)
         except ReceiptError:
             return False  # it came over an untrusted link and proves nothing; the report is sent again
         return True
 
     def outgoing(self) -> bytes | None:
         """Give the stored bytes of the oldest report that the cosigned log does not hold yet."""
-        if find_card(self._store) is None or self._is_held():
+        if find_card(self.store) is None or self.is_held():
             return None
-        known = self._following()
-        report = unconfirmed_report(self._store, known.mirror, known.identity.node)
-        return None if report is None else payload_of(self._store, report) or None
+        known = self.following()
+        report = unconfirmed_report(self.store, known.mirror, known.identity.node)
+        return None if report is None else payload_of(self.store, report) or None
 
     def close(self) -> None:
         """Close the record file. Everything committed is already durable."""
-        self._store.close()
+        self.store.close()
 
-    def _following(self) -> Enrolled:
+    def following(self) -> Enrolled:
         """Read who this node is, and take over what another process stored."""
         if self._known is None:
-            identity, pinned = load_identity(self._store), find_card(self._store)
+            identity, pinned = load_identity(self.store), find_card(self.store)
             if pinned is None:
                 raise not_accepted()
-            self._known = Enrolled(identity, pinned[0], Mirror(self._store, pinned[0], self._clock))
+            self._known = Enrolled(identity, pinned[0], Mirror(self.store, pinned[0], self.clock))
         else:
             self._known.mirror.catch_up()
         return self._known
 
-    def _is_held(self) -> bool:
-        return self._store.setting(HOLD_SETTING) == b"1"
+    def is_held(self) -> bool:
+        return self.store.setting(HOLD_SETTING) == b"1"

@@ -21,7 +21,7 @@ COST = build_layout(plan_of()).claimed_rho
 
 
 def account_of(house: SchoolHouse) -> YearAccount:
-    parts = house.desk._enrolled()
+    parts = house.desk.enrolled()
     return parts.account.read(YEAR, load_floors(house.store).rho_year, parts.mirror)
 
 
@@ -87,7 +87,7 @@ def test_a_repeat_of_a_charged_round_is_always_affordable(house: SchoolHouse) ->
 
 def test_every_year_has_its_own_account(house: SchoolHouse) -> None:
     deliver(house, house.start_round())
-    parts = house.desk._enrolled()
+    parts = house.desk.enrolled()
     assert parts.account.read("2027-2028", Fraction(1, 2), parts.mirror).spent == 0
 
 

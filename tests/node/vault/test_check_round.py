@@ -41,7 +41,7 @@ def refusal(house: SchoolHouse, round_id: bytes) -> VaultError:
 
 def test_a_good_round_passes_every_check(house: SchoolHouse) -> None:
     round_id = house.start_round()
-    checked = check_round(house.desk._enrolled(), round_id)
+    checked = check_round(house.desk.enrolled(), round_id)
     assert checked.charge.rho == build_layout(plan_of()).claimed_rho
     assert checked.charge.school_year == "2026-2027"
 
@@ -267,7 +267,7 @@ def test_another_number_of_cells(house: SchoolHouse) -> None:
 
 def test_a_plan_that_says_less_than_it_costs(house: SchoolHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     round_id = house.start_round()
-    parts = house.desk._enrolled()
+    parts = house.desk.enrolled()
     dearer = replace(parts.published.read(parts.mirror.ledger.rounds[round_id]), rho=Fraction(21, 100))
     monkeypatch.setattr("node.vault.published.read_plan", lambda *_: dearer)
     monkeypatch.setattr(parts.published, "_known", {})

@@ -237,7 +237,7 @@ def test_the_journal_tells_what_was_done(house: SchoolHouse) -> None:
     house.now += timedelta(minutes=1)
     house.release(round_id)
     house.call("hold", on=1)
-    records = list(house.desk._enrolled().journal.verify())
+    records = list(house.desk.enrolled().journal.verify())
     assert [row.kind for row in records] == ["init", "accept", "import", "charge", "report", "hold"]
     assert [row.subject for row in records][3:5] == ["李校长", "李校长"]
     assert house.call("check_store") == {"damaged": [], "journal_records": 6}

@@ -99,12 +99,12 @@ def rows(house: WatchedHouse, table: str) -> int:
 
 
 def kinds(house: WatchedHouse) -> list[str]:
-    parts = house.desk._enrolled()
+    parts = house.desk.enrolled()
     return [record.kind for record in parts.journal.verify() if record.kind in ("charge", "report")]
 
 
 def spent(house: WatchedHouse) -> Fraction:
-    parts = house.desk._enrolled()
+    parts = house.desk.enrolled()
     account = parts.account.read(YEAR, load_floors(house.store).rho_year, parts.mirror)
     return account.spent
 

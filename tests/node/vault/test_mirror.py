@@ -18,7 +18,7 @@ from node.vault.store import Value, VaultStore
 
 
 def mirror_of(house: SchoolHouse) -> Mirror:
-    return house.desk._enrolled().mirror
+    return house.desk.enrolled().mirror
 
 
 def stored(house: SchoolHouse) -> int:

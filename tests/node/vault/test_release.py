@@ -560,5 +560,5 @@ def test_a_release_without_a_checked_round_object_is_not_possible(house: SchoolH
     house.sync()
     house.save(pupils())
     with pytest.raises(Exception, match="approval-missing"):
-        release_round(house.desk._enrolled(), round_id, "李校长")
+        release_round(house.desk.enrolled(), round_id, "李校长")
     assert num_rows(house, "charge") == 0

@@ -114,7 +114,7 @@ def test_records_exchanged_together_with_their_digest(house: SchoolHouse, round_
 
 def _rewrite_journal(house: SchoolHouse, change: Callable[[dict[str, Any]], None]) -> None:
     """Write the whole journal anew with one report's record changed, as the node's owner could."""
-    parts = house.desk._enrolled()
+    parts = house.desk.enrolled()
     records = list(parts.journal.verify())
     with house.store.transaction("tamper"):
         house.store.execute("DROP TRIGGER journal_no_delete")

@@ -1,0 +1,1 @@
+"""What may be asked of an open vault, a module for each kind of command; the table: `node.vault.desk`."""
