@@ -123,3 +123,15 @@ class ReplayError(VaultError):
     """There is nothing to replay."""
 
     CODE = "replay"
+
+
+class RoleError(VaultError):
+    """A role is missing, or its holder's passphrase is another one."""
+
+    CODE = "role"
+
+
+class RegisterError(VaultError):
+    """The names of a set of records are not there, or damaged."""
+
+    CODE = "register"

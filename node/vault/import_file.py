@@ -8,7 +8,8 @@ The order, and the rule that nothing is imported half:
 4. only if there is no error at all, records are coded and the consent rule is applied.
 
 Every problem of a step is collected before the import stops, so that a teacher mends a file once.
-Names, classes and births only find a pupil and are not kept. Files are known by their part, not by their own
+Names, classes and births find a pupil; a record has none of them, and a card beside it does
+(`node.vault.register`). Files are known by their part, not by their own
 name. Everything here lives in the vault's memory; storing the records is the caller's.
 """
 
@@ -23,6 +24,7 @@ from datetime import date
 from typing import Final
 
 from node.vault.errors import CommandError, _, shown_as
+from node.vault.importing.cards import make_card
 from node.vault.importing.consent import check_classes
 from node.vault.importing.errors import (
     CODEBOOK,
@@ -42,6 +44,7 @@ from node.vault.importing.profile import ImportProfile, parse_profile
 from node.vault.importing.pupils import check_pupil, join_pupils
 from node.vault.importing.records import Coding, check_enrolment, encode_record
 from node.vault.importing.tables import Tables, read_tables
+from node.vault.register import PupilCard
 from plan.codebook import Codebook, parse_codebook_toml
 from plan.codes import SYSTEM, WAVE, school_year_of
 from plan.errors import CodebookError, Phrase, phrase
@@ -141,6 +144,7 @@ class ImportResult:
         counts: numbers of rows and pupils by how they were read, never by any finding; empty with errors.
         provenance: None if a file could not be read at all.
         codebook: the codebook that coded the records; None as above.
+        cards: who each record is about, in the same order.
     """
 
     records: tuple[Record, ...] = field(repr=False)
@@ -148,6 +152,7 @@ class ImportResult:
     counts: dict[str, int]
     provenance: Provenance | None
     codebook: Codebook | None
+    cards: tuple[PupilCard, ...] = field(default=(), repr=False)
 
     @property
     def is_refused(self) -> bool:
@@ -198,7 +203,11 @@ def import_files(files: Mapping[str, bytes], context: ImportContext) -> ImportRe
     records = _encode(pupils, tables, codebook, context)
     if context.consent_policy == "require" and not any(r.guardian_consent == "1" for r in records):
         issues.add(RowIssue(ROSTER, 0, "", "no-consent", severity="warning"))
-    return ImportResult(records, issues.listed(), _counts(tables, pupils), provenance, codebook)
+    grades = profile.values.get("grade", {})
+    cards = tuple(
+        make_card(record, pupil.enrolled, grades) for record, pupil in zip(records, pupils, strict=True)
+    )
+    return ImportResult(records, issues.listed(), _counts(tables, pupils), provenance, codebook, cards)
 
 
 def _encode(

@@ -20,8 +20,9 @@ from crypto.canonical import JsonInput
 from node.vault.enrol import Identity
 from node.vault.errors import CommandError, RecordsError, _
 from node.vault.import_file import ImportContext, ImportResult, import_files
-from node.vault.journal import Journal, JournalRecord
+from node.vault.journal import Entropy, Journal, JournalRecord
 from node.vault.records import SavedRecords, find_earlier_set, read_records, save_records
+from node.vault.register import save_cards
 from node.vault.store import VaultStore
 from node.vault.undo_import import remember
 from plan.codes import UNKNOWN, WITHOUT_CONSENT
@@ -82,12 +83,14 @@ def import_records(
     *,
     by: str,
     is_dry_run: bool,
+    entropy: Entropy,
 ) -> dict[str, Any]:
     """Import a wave and describe what happened, as JSON values.
 
     Args:
         sheets: by part, the sheet that the person named.
         by: who imports, for provenance and journal.
+        entropy: returns that many random bytes; for sealing names.
 
     Returns:
         `imported` and `refused` (0 or 1), `issues` by file, row and column, `counts`, and when stored the
@@ -103,15 +106,22 @@ def import_records(
         sheets=sheets,
     )
     result = import_files(files, context)
-    saved = None
+    saved, has_names = None, False
     if not result.is_refused and not is_dry_run:
-        saved = _save(store, journal, now, target, result, by)
-    return _answer(target, result, saved, is_dry_run=is_dry_run)
+        saved, has_names = _save(store, journal, now, target, result, by, entropy)
+    return _answer(target, result, saved, is_dry_run=is_dry_run, has_names=has_names)
 
 
 def _save(
-    store: VaultStore, journal: Journal, now: datetime, target: ImportTarget, result: ImportResult, by: str
-) -> SavedRecords:
+    store: VaultStore,
+    journal: Journal,
+    now: datetime,
+    target: ImportTarget,
+    result: ImportResult,
+    by: str,
+    entropy: Entropy,
+) -> tuple[SavedRecords, bool]:
+    """Store records and cards; the cards also where the records are those of before."""
     if result.provenance is None:
         raise RecordsError(_("the import has no provenance"), code="no-provenance")
     provenance: dict[str, Any] = {**result.provenance.as_json(), "consent": target.consent, "by": by}
@@ -126,11 +136,12 @@ def _save(
             provenance=provenance,
             now=now,
         )
+        has_names = save_cards(store, entropy, saved.record_set.set_id, result.cards)
         if saved.is_new:
             remember(store, saved)
             name = f"{target.school_year}/{target.wave}"
             journal.append(JournalRecord(now, "vault", "import", name, "ok", data))
-    return saved
+    return saved, has_names
 
 
 def with_levels_before(
@@ -158,7 +169,12 @@ def _with_level(record: Record, levels: Mapping[bytes, str], consent: str) -> Re
 
 
 def _answer(
-    target: ImportTarget, result: ImportResult, saved: SavedRecords | None, *, is_dry_run: bool
+    target: ImportTarget,
+    result: ImportResult,
+    saved: SavedRecords | None,
+    *,
+    is_dry_run: bool,
+    has_names: bool,
 ) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "imported": int(saved is not None),
@@ -176,5 +192,6 @@ def _answer(
             "records": saved.record_set.digest.hex(),
             "is_new": int(saved.is_new),
             "replaced": saved.num_replaced,
+            "names": int(has_names),
         }
     return answer

@@ -6,15 +6,22 @@ screening records, one set per import · ``charge`` the local half of the privac
 what was released, with the stored bytes (this is the outbox too) · ``receipt`` what the log
 answered · ``journal`` the append-only chain.
 
+Since format 2: ``role_key`` and ``role_holder`` the keys of the local roles, each sealed to its holder's
+passphrase · ``register_set`` and ``pupil_card`` a set's classes, and its names sealed to the psychologist ·
+``decision`` what the principal decided of a round · ``follow_up_entry`` what was typed into the form of the
+follow-up · ``hand_over`` sealed files about one pupil, and their receipts.
+
 The journal can only grow: triggers refuse every UPDATE and DELETE. Charges and reports are never
 deleted; a report's stored bytes never change.
 """
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+from typing import Final
 
-SCHEMA: tuple[str, ...] = (
+SCHEMA_VERSION = 2
+
+FORMAT_1: Final[tuple[str, ...]] = (
     "CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
     """CREATE TABLE identity (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -93,3 +100,63 @@ SCHEMA: tuple[str, ...] = (
     """CREATE TRIGGER report_no_delete BEFORE DELETE ON report
         BEGIN SELECT RAISE(ABORT, 'a report is never forgotten'); END""",
 )
+
+FORMAT_2: Final[tuple[str, ...]] = (
+    """CREATE TABLE role_key (
+        role TEXT PRIMARY KEY CHECK (role IN ('psychologist', 'principal')),
+        public BLOB NOT NULL,
+        created TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE role_holder (
+        role TEXT NOT NULL REFERENCES role_key (role),
+        name TEXT NOT NULL,
+        salt BLOB NOT NULL,
+        sealed BLOB NOT NULL,
+        created TEXT NOT NULL,
+        PRIMARY KEY (role, name)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE register_set (
+        set_id INTEGER PRIMARY KEY REFERENCES record_set (set_id) ON DELETE CASCADE,
+        sealed_key BLOB NOT NULL
+    ) STRICT""",
+    """CREATE TABLE pupil_card (
+        set_id INTEGER NOT NULL REFERENCES record_set (set_id) ON DELETE CASCADE,
+        rec_key BLOB NOT NULL,
+        class_name TEXT NOT NULL,
+        sealed BLOB,
+        PRIMARY KEY (set_id, rec_key)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE decision (
+        round BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        decision TEXT NOT NULL CHECK (decision IN ('approve', 'hold', 'decline')),
+        by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        decided TEXT NOT NULL,
+        records TEXT NOT NULL,
+        text TEXT NOT NULL,
+        signature TEXT NOT NULL,
+        PRIMARY KEY (round, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE follow_up_entry (
+        entry_id INTEGER PRIMARY KEY,
+        school_year TEXT NOT NULL,
+        wave TEXT NOT NULL,
+        rec_key BLOB NOT NULL,
+        data BLOB NOT NULL,
+        time TEXT NOT NULL,
+        by TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX follow_up_entry_wave ON follow_up_entry (school_year, wave, rec_key)",
+    """CREATE TABLE hand_over (
+        hand_over_id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        created TEXT NOT NULL,
+        expires TEXT NOT NULL,
+        data BLOB NOT NULL,
+        receipt BLOB
+    ) STRICT, WITHOUT ROWID""",
+)
+
+FORMATS: Final = (FORMAT_1, FORMAT_2)
+"""What each format adds to the one before; `node.vault.migrations` runs them in order."""

@@ -17,6 +17,7 @@ Spec: docs/architecture.md "Processes and storage"; THREAT_MODEL.md.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ from typing import Any
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from node.vault.errors import DamagedStoreError, StoreError, WrongKeyError, _
-from node.vault.schema import SCHEMA, SCHEMA_VERSION
+from node.vault.migrations import keep_copy, statements_from
+from node.vault.schema import SCHEMA_VERSION
 
 KEY_BYTES = 32
 BUSY_TIMEOUT_MS = 30_000
@@ -198,8 +200,8 @@ class VaultStore:
                 details={"found": version, "expected": SCHEMA_VERSION},
                 code="store-version",
             )
-        if version == 0:
-            self._create_tables()
+        if version < SCHEMA_VERSION:
+            self._bring_up(version)
         self._require_durable_settings()
 
     def _require_durable_settings(self) -> None:
@@ -211,12 +213,40 @@ class VaultStore:
                 details={"mode": str(found[0])},
             )
 
-    def _create_tables(self) -> None:
-        with self.transaction("create store"):
-            if int(self._run("PRAGMA user_version")[0][0]) == 0:
-                for statement in SCHEMA:
-                    self._run(statement)
-                self._run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    def _bring_up(self, version: int) -> None:
+        """Create the tables, or bring an older format up to this one; the older file is kept beside it."""
+        if version:
+            self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self.transaction("migrate store" if version else "create store"):
+            found = int(self._run("PRAGMA user_version")[0][0])
+            if 0 < found < SCHEMA_VERSION:
+                self._keep_copy(found)
+            for statement in statements_from(found):
+                self._run(statement)
+            self._run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _keep_copy(self, version: int) -> None:
+        """Copy the file as it is, under the write lock.
+
+        Raises:
+            StoreError: another command is still reading the file, or the copy cannot be written.
+        """
+        wal = self._path.with_name(self._path.name + "-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise StoreError(
+                _("another fedscreen command is using the record file"),
+                _("Wait until it has finished and try again."),
+                code="store-busy",
+            )
+        try:
+            keep_copy(self._path, version)
+        except OSError as err:
+            raise StoreError(
+                _("the record file cannot be copied before it is brought to a new format (%(reason)s)"),
+                _("Free some space and try again; the record file is unchanged."),
+                details={"reason": err.strerror or "unknown"},
+                code="store-full" if err.errno == errno.ENOSPC else "store",
+            ) from None
 
     def _require_transaction(self) -> None:
         if not self._is_writing:

@@ -41,6 +41,7 @@ def _import(desk: OpenVault, fields: Fields, files: Files) -> Answer:
         sheets,
         by=fields.text("by", 200) if fields.has("by") else "",
         is_dry_run=is_dry_run,
+        entropy=desk.entropy,
     )
     return answer, {}
 
