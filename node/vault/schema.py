@@ -9,10 +9,15 @@ answered · ``journal`` the append-only chain.
 Since format 2: ``role_key`` and ``role_holder`` the keys of the local roles, each sealed to its holder's
 passphrase · ``register_set`` and ``pupil_card`` a set's classes, and its names sealed to the psychologist ·
 ``decision`` what the principal decided of a round · ``follow_up_entry`` what was typed into the form of the
+follow-up, ``imported_record`` what a record was before it, ``no_follow_up`` pupils whose guardians denied
 follow-up · ``hand_over`` sealed files about one pupil, and their receipts.
 
-The journal can only grow: triggers refuse every UPDATE and DELETE. Charges and reports are never
-deleted; a report's stored bytes never change.
+``pruned_set`` says which sets' rows retention has deleted, and when; ``journal_cut`` where the journal begins
+since its oldest records were deleted (`node.vault.retention`).
+
+The journal can only grow: triggers refuse every UPDATE, and every DELETE but of what lies before a cut, which
+only moves forward. Charges and reports are never deleted; a report's stored bytes never change (retention may
+delete them).
 """
 
 from __future__ import annotations
@@ -148,6 +153,17 @@ FORMAT_2: Final[tuple[str, ...]] = (
         by TEXT NOT NULL
     ) STRICT""",
     "CREATE INDEX follow_up_entry_wave ON follow_up_entry (school_year, wave, rec_key)",
+    """CREATE TABLE imported_record (
+        set_id INTEGER NOT NULL REFERENCES record_set (set_id) ON DELETE CASCADE,
+        rec_key BLOB NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (set_id, rec_key)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE no_follow_up (
+        set_id INTEGER NOT NULL REFERENCES record_set (set_id) ON DELETE CASCADE,
+        rec_key BLOB NOT NULL,
+        PRIMARY KEY (set_id, rec_key)
+    ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE hand_over (
         hand_over_id TEXT PRIMARY KEY,
         kind TEXT NOT NULL,
@@ -156,6 +172,23 @@ FORMAT_2: Final[tuple[str, ...]] = (
         data BLOB NOT NULL,
         receipt BLOB
     ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE pruned_set (
+        set_id INTEGER PRIMARY KEY REFERENCES record_set (set_id) ON DELETE CASCADE,
+        pruned TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE journal_cut (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        first INTEGER NOT NULL,
+        previous BLOB NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER journal_cut_forward BEFORE UPDATE ON journal_cut WHEN NEW.first <= OLD.first
+        BEGIN SELECT RAISE(ABORT, 'a cut only moves forward'); END""",
+    """CREATE TRIGGER journal_cut_no_delete BEFORE DELETE ON journal_cut
+        BEGIN SELECT RAISE(ABORT, 'a cut is never taken back'); END""",
+    "DROP TRIGGER journal_no_delete",
+    """CREATE TRIGGER journal_no_delete BEFORE DELETE ON journal
+        WHEN OLD.seq >= COALESCE((SELECT first FROM journal_cut), 0)
+        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
 )
 
 FORMATS: Final = (FORMAT_1, FORMAT_2)
