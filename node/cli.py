@@ -24,7 +24,19 @@ from typing import Any
 
 import click
 
-from node import cli_budget, cli_doctor, cli_files, cli_import, cli_setup, cli_text, enrolment, setup, unwrap
+from node import (
+    cli_budget,
+    cli_doctor,
+    cli_files,
+    cli_import,
+    cli_roles,
+    cli_rounds,
+    cli_setup,
+    cli_text,
+    enrolment,
+    setup,
+    unwrap,
+)
 from node.cli_context import (
     FILE,
     NEW_FILE,
@@ -32,7 +44,6 @@ from node.cli_context import (
     Context,
     command,
     find_round,
-    list_rounds,
     read_floors,
     read_pairs,
     read_running,
@@ -148,54 +159,19 @@ def accept(context: Context, grant: Path, fingerprint: str) -> None:
 )
 @click.option("--confinement-floor", type=click.Choice(LEVELS), default="L3", show_default=True)
 @click.option("--poll", "poll_s", type=float, default=5.0, help=_("Seconds between two looks at the log."))
+@click.option(
+    "--proxy",
+    callback=cli_setup.read_proxy,
+    help=_(
+        "HOST:PORT of the school's HTTP proxy (no password), also for a node that is there; 'none' for none."
+    ),
+)
 def set_up(context: Context, file: Path | None, told: str, out: Path | None, **options: Any) -> None:
     """Go on with a new node where it stands."""
     cli_setup.run_setup(context, file, told, out, options)
 
 
-# ---------------------------------------------------------------- rounds
-
-
-@command(node, "rounds", _("List the rounds and this school's reports."))
-def rounds(context: Context) -> None:
-    """List rounds, newest first."""
-    with context.vault() as vault:
-        found = list_rounds(vault)
-    context.say({"rounds": found}, cli_text.round_lines(found))
-
-
-@command(node, "preview", _("Show exactly what a release would count, add and cost. Nothing leaves."))
-@ROUND
-@click.option("--cells", is_flag=True, help=_("Show every cell, not only the totals."))
-def preview(context: Context, round_id: str, cells: bool) -> None:
-    """Show a round's tables of this school."""
-    with context.vault() as vault:
-        asks = {"command": "preview", "round": find_round(vault, round_id)["round"]}
-        answer, _files = vault.call(asks)
-    context.say(answer, cli_text.preview_lines(answer, with_cells=cells))
-
-
-@command(node, "release", _("Release this school's report: charge, noise, mask, journal; then it is sent."))
-@ROUND
-@click.option("--by", required=True, help=_("Who releases it, as it will stand in the journal."))
-@click.option("--records", help=_("Only if the records are still those of the preview (its `records`)."))
-def release(context: Context, round_id: str, by: str, records: str | None) -> None:
-    """Release; again with the same records changes nothing."""
-    with context.vault() as vault:
-        asks = {"command": "release", "round": find_round(vault, round_id)["round"], "by": by}
-        if records:
-            asks["records"] = records
-        answer, _files = vault.call(asks)
-    context.say(answer, cli_text.release_lines(answer))
-
-
-@command(node, "hold", _("Hold back reports that are not sent yet; --off lets them go."))
-@click.option("--off", is_flag=True, help=_("Send again."))
-def hold(context: Context, off: bool) -> None:
-    """Switch sending off or on."""
-    with context.vault() as vault:
-        answer, _files = vault.call({"command": "hold", "on": int(not off)})
-    context.say(answer, cli_text.hold_lines(answer))
+# ---------------------------------------------------------------- the node itself
 
 
 @command(node, "floors", _("Show this school's floors, or make them stricter."))
@@ -207,9 +183,6 @@ def floors(context: Context, floors: dict[str, Any]) -> None:
     with context.vault() as vault:
         answer, _files = vault.call({"command": "floors", "floors": floors})
     context.say(answer, cli_text.floor_lines(answer))
-
-
-# ---------------------------------------------------------------- the node itself
 
 
 @command(node, "status", _("Show everything about this node: log, account, records, rounds, connection."))
@@ -314,6 +287,8 @@ def replay(context: Context, round_id: str, attempt: int | None) -> None:
 
 
 for _group in (
+    *cli_rounds.commands,
+    cli_roles.role,
     cli_import.import_command,
     cli_import.profile,
     cli_files.log,

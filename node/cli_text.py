@@ -11,7 +11,7 @@ from typing import Any
 from node.errors import PHRASE_SUFFIX, NodeError
 from node.vault.importing.errors import ADVICE, MESSAGES
 from plan.errors import PlanError, parse_phrase
-from plan.words import PARTIES, RECEIPTS, REPLAY_CHECKS, REPORT_STATES, ROUND_STATES, word
+from plan.words import DECISIONS, PARTIES, RECEIPTS, REPLAY_CHECKS, REPORT_STATES, ROUND_STATES, word
 
 Values = Mapping[str, Any]
 SHORT = 16
@@ -68,7 +68,7 @@ def accept_lines(values: Values) -> Iterator[str]:
 
 def import_lines(answer: Values) -> Iterator[str]:
     """Show every problem by its place, then what was stored."""
-    for issue, rows in _alike(answer["issues"]):
+    for issue, rows in alike(answer["issues"]):
         yield from _issue_lines(issue, rows)
     yield _("wave %(wave)s of %(school_year)s, counted on %(census_date)s") % answer
     if answer["refused"]:
@@ -92,7 +92,7 @@ def import_lines(answer: Values) -> Iterator[str]:
         yield _("  the same records were stored before")
 
 
-def _alike(issues: list[Values]) -> Iterator[tuple[Values, list[int]]]:
+def alike(issues: list[Values]) -> Iterator[tuple[Values, list[int]]]:
     """Put issues together that differ only by their row; a wrong column is told once."""
     groups: dict[str, tuple[Values, list[int]]] = {}
     for issue in issues:
@@ -101,7 +101,7 @@ def _alike(issues: list[Values]) -> Iterator[tuple[Values, list[int]]]:
     yield from groups.values()
 
 
-def _ranges(rows: list[int]) -> str:
+def ranges(rows: list[int]) -> str:
     """Write row numbers as ranges: 2-5, 9."""
     parts: list[list[int]] = []
     for row in sorted(set(rows)):
@@ -130,7 +130,7 @@ def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
     if issue.get("sheet"):
         place.append(_("sheet %(sheet)s") % issue)
     if len(rows) > 1:
-        place.append(_("%(number)s rows (%(rows)s)") % {"number": len(rows), "rows": _ranges(rows)})
+        place.append(_("%(number)s rows (%(rows)s)") % {"number": len(rows), "rows": ranges(rows)})
     elif issue["row"]:
         place.append(_("row %(row)s") % issue)
     if issue["column"]:
@@ -198,17 +198,20 @@ def preview_lines(answer: Values, *, with_cells: bool) -> Iterator[str]:
     yield _("  account of the school year: %(before)s now, %(after)s after, at most %(cap)s") % account
     for table in answer["tables"]:
         yield from _table_lines(table, with_cells=with_cells)
+    if answer["hidden"]:
+        yield _("exact counts are shown to the psychology teacher and the principal: --holder NAME")
     yield _("the exact counts above stay here; release with: fedscreen node release %(round)s --by NAME") % {
         "round": answer["round"][:SHORT]
     }
 
 
 def _table_lines(table: Values, *, with_cells: bool) -> Iterator[str]:
+    is_hidden = any("count" not in cell for cell in table["cells"])
     values = {
         "id": table["id"],
         "title": table["title"],
         "cells": len(table["cells"]),
-        "total": sum(cell["count"] for cell in table["cells"]),
+        "total": "–" if is_hidden else sum(cell["count"] for cell in table["cells"]),
         "school": f"{table['sigma_school']:.1f}",
         "county": f"{table['sigma_county']:.1f}",
     }
@@ -219,7 +222,7 @@ def _table_lines(table: Values, *, with_cells: bool) -> Iterator[str]:
     if with_cells:
         for cell in table["cells"]:
             keys = " ".join(f"{name}={code}" for name, code in cell["keys"].items())
-            yield f"    {keys}  {cell['count']}"
+            yield f"    {keys}  {cell.get('count', '–')}"
 
 
 def release_lines(answer: Values) -> Iterator[str]:
@@ -230,6 +233,15 @@ def release_lines(answer: Values) -> Iterator[str]:
         state = word(REPORT_STATES, answer["state"], _)
         text = _("these records were released before: attempt %(attempt)s, %(state)s")
         yield text % {**answer, "state": state}
+
+
+def decision_lines(answer: Values) -> Iterator[str]:
+    """Say what was decided."""
+    yield _("%(decision)s by %(by)s: %(reason)s") % {
+        **answer,
+        "decision": word(DECISIONS, answer["decision"], _),
+    }
+    yield from hold_lines(answer)
 
 
 def hold_lines(answer: Values) -> Iterator[str]:

@@ -219,7 +219,7 @@ def wrap(key: bytes, passphrase: str, salt: bytes, nonce: bytes) -> bytes:
     from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as encrypt
 
     head = _MAGIC + salt
-    return head + nonce + encrypt(key, head, nonce, _stretch(passphrase, salt))
+    return head + nonce + encrypt(key, head, nonce, stretch(passphrase, salt))
 
 
 def open_wrapped(data: bytes, passphrase: str) -> bytes:
@@ -240,7 +240,7 @@ def open_wrapped(data: bytes, passphrase: str) -> bytes:
     head, rest = data[: len(_MAGIC) + _SALT_BYTES], data[len(_MAGIC) + _SALT_BYTES :]
     try:
         return bytes(
-            decrypt(rest[_NONCE_BYTES:], head, rest[:_NONCE_BYTES], _stretch(passphrase, head[len(_MAGIC) :]))
+            decrypt(rest[_NONCE_BYTES:], head, rest[:_NONCE_BYTES], stretch(passphrase, head[len(_MAGIC) :]))
         )
     except CryptoError as err:
         raise UnlockError(
@@ -250,7 +250,12 @@ def open_wrapped(data: bytes, passphrase: str) -> bytes:
         ) from err
 
 
-def _stretch(passphrase: str, salt: bytes) -> bytes:
+def stretch(passphrase: str, salt: bytes) -> bytes:
+    """Stretch a passphrase to 32 bytes: Argon2id, PyNaCl's MODERATE (256 MiB, 3 passes), of its NFC form.
+
+    Raises:
+        UnlockError: shorter than 12 or longer than 1024 characters.
+    """
     import unicodedata
 
     from nacl.pwhash import argon2id

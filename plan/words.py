@@ -59,6 +59,20 @@ REPORT_STATES: Final[Mapping[str, str]] = {
 }
 """Where a school's report stands."""
 
+ROLE_WORDS: Final[Mapping[str, str]] = {
+    "it": _("school IT"),
+    "psychologist": _("psychology teacher"),
+    "principal": _("releasing principal"),
+}
+"""The local roles of a school."""
+
+DECISIONS: Final[Mapping[str, str]] = {
+    "approve": _("approved and released"),
+    "hold": _("held back"),
+    "decline": _("declined"),
+}
+"""What a principal decided of a round."""
+
 RECEIPTS: Final[Mapping[str, str]] = {
     "immediate": _("signed by the log"),
     "cosigned": _("cosigned by auditors"),

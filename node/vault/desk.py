@@ -15,8 +15,9 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``guess_profile`` | school_year | what was recognised; blob ``profile``: a proposal in TOML |
 | ``records_summary`` | | the current sets of records |
 | ``rounds`` | | every round with this node's report |
-| ``preview`` | round | exact tables, noise, cost, account; for the person in front of it |
-| ``release`` | round, by, records | the stored report |
+| ``preview`` | round, actor | tables, noise, cost, account; on a node with roles counts only for an actor |
+| ``release`` | round, by, records; or with a principal: actor, reason | the stored report |
+| ``decide`` | round, decision, reason, records, actor | approve releases; hold and decline keep back |
 | ``hold`` | on | whether sending is held |
 | ``status`` | | everything that this node knows |
 | ``budget`` | year | the account of a school year as a meter: costs, risks, what is left |
@@ -25,8 +26,13 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``outbox_export`` | | the reports that the cosigned log does not hold yet; a blob each |
 | ``receipt_import`` | | which report the file ``receipt`` proves |
 | ``recompute`` | round, attempt | the numbered checks of a replay |
+| ``roles`` | | who holds which role; public keys |
+| ``role_salt`` | role, name | the salt for the holder's passphrase; a new one for a new holder |
+| ``role_add`` | role, name, salt, key, actor | a new holder, or a holder's new passphrase |
+| ``role_check`` | actor | whether name and passphrase are right |
 | ``check_store`` | | damaged pages, and whether the journal's chain is whole |
 
+An ``actor`` is an object: role, name, and key, the 32 bytes in hex that the passphrase was stretched to.
 A field that is not listed is refused. Every command may be given again. Rationals in an answer are text.
 """
 
@@ -35,7 +41,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from node.vault.commands import audit, carrying, enrolment, records, rounds
+from node.vault.commands import audit, carrying, enrolment, records, roles, rounds
 from node.vault.errors import CommandError, _
 from node.vault.fields import Answer, Fields, Handler
 from node.vault.open_vault import OpenVault
@@ -46,6 +52,7 @@ COMMANDS: Final[Mapping[str, Handler]] = {
     **rounds.COMMANDS,
     **carrying.COMMANDS,
     **audit.COMMANDS,
+    **roles.COMMANDS,
 }
 
 

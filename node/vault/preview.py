@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from node.vault.check_round import CheckedRound, check_round
+from node.vault.decision import describe
 from node.vault.parts import Parts
 from node.vault.tabulate import ExactTables, count_round
 from plan.layout import TableLayout
@@ -20,8 +21,11 @@ from privacy.discrete_gaussian import table_bound
 DELTA = 1e-6  # privacy.md: what (epsilon, delta) is shown at
 
 
-def preview_round(parts: Parts, round_id: bytes) -> dict[str, Any]:
+def preview_round(parts: Parts, round_id: bytes, *, with_counts: bool = True) -> dict[str, Any]:
     """Check a round and show everything that a release would be made from.
+
+    Args:
+        with_counts: show the exact counts; else each cell without its number, and `hidden` is 1.
 
     Returns:
         JSON values: the round, `tables` with exact `cells`, the noise of each, rho, epsilon, the account, and
@@ -52,7 +56,9 @@ def preview_round(parts: Parts, round_id: bytes) -> dict[str, Any]:
         "epsilon": epsilon(checked.published.rho, DELTA),
         "delta": DELTA,
         "account": _account(checked, after),
-        "tables": [_table(checked, exact, table) for table in checked.published.layout.tables],
+        "hidden": int(not with_counts),
+        "decision": describe(parts.store, round_id),
+        "tables": [_table(checked, exact, table, with_counts) for table in checked.published.layout.tables],
     }
 
 
@@ -65,7 +71,9 @@ def _account(checked: CheckedRound, after: Fraction) -> dict[str, Any]:
     }
 
 
-def _table(checked: CheckedRound, exact: ExactTables, table: TableLayout) -> dict[str, Any]:
+def _table(
+    checked: CheckedRound, exact: ExactTables, table: TableLayout, with_counts: bool
+) -> dict[str, Any]:
     counts = exact.counts[table.offset : table.offset + table.cells]
     noise, least = table.noise, checked.round_log.terms.min_reports
     return {
@@ -77,5 +85,8 @@ def _table(checked: CheckedRound, exact: ExactTables, table: TableLayout) -> dic
         "sigma_school": noise.standard_error(1),
         "sigma_county": noise.standard_error(least),
         "bound_school": sum(table_bound(s2) for s2 in noise.components) / noise.scale,
-        "cells": [{"keys": table.keys(index), "count": int(count)} for index, count in enumerate(counts)],
+        "cells": [
+            {"keys": table.keys(index), **({"count": int(count)} if with_counts else {})}
+            for index, count in enumerate(counts)
+        ],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from node.vault.decision import describe
 from node.vault.enrol import load_floors
 from node.vault.errors import RoundRefusedError
 from node.vault.parts import Parts
@@ -125,6 +126,7 @@ def _round(parts: Parts, round_log: RoundLog) -> dict[str, Any]:
         "is_member": int(round_log.roster.node(parts.identity.node) is not None),
         "report": report_values(parts, stored[-1]) if stored else {"state": "none"},
         "attempts": [report_values(parts, row) for row in stored],
+        "decision": describe(parts.store, round_log.round_id),
     }
 
 

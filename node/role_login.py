@@ -1,0 +1,40 @@
+"""From a holder's passphrase to the `actor` that a vault checks.
+
+The passphrase is stretched here (Argon2id, 256 MiB), outside of the vault, with the salt that the vault keeps
+for this holder; the vault only ever sees the 32 bytes that come out. No passphrase is written or logged.
+"""
+
+from __future__ import annotations
+
+from node.session import VaultSession
+from node.unwrap import stretch
+
+ROLES = ("psychologist", "principal")
+
+
+def actor_of(vault: VaultSession, role: str, name: str, passphrase: str) -> dict[str, str]:
+    """Make the `actor` of a holder; whether it is right, the vault says.
+
+    Raises:
+        UnlockError: the passphrase is too short or too long to be one.
+    """
+    salt = str(vault.call({"command": "role_salt", "role": role, "name": name})[0]["salt"])
+    return {"role": role, "name": name, "key": stretch(passphrase, bytes.fromhex(salt)).hex()}
+
+
+def add_holder(
+    vault: VaultSession, role: str, name: str, passphrase: str, actor: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Give a role to a person, or a holder a new passphrase.
+
+    Args:
+        actor: of a holder of the same role; None for the role's first.
+
+    Raises:
+        UnlockError: the passphrase is too short or too long.
+        VaultRefusal: the role has a holder already, who did not agree.
+    """
+    salt = str(vault.call({"command": "role_salt", "role": role, "name": name})[0]["salt"])
+    key = stretch(passphrase, bytes.fromhex(salt)).hex()
+    asks = {"command": "role_add", "role": role, "name": name, "salt": salt, "key": key}
+    return dict(vault.call({**asks, **({"actor": actor} if actor else {})})[0])
