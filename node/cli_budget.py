@@ -53,11 +53,11 @@ def budget_lines(answer: Values) -> Iterator[str]:
     yield from _meter_lines(answer)
     yield from _round_lines(answer)
     yield _("what that means for one pupil")
-    yield from _meaning_lines(answer)
+    yield from meaning_lines(answer)
     yield _("the same in the terms of the literature")
-    yield from _expert_lines(answer)
+    yield from expert_lines(answer)
     if answer["rounds"]:
-        yield from _alone_lines(answer)
+        yield from alone_lines(answer)
     if answer["is_current"]:
         yield from _fit_lines(answer)
     others = [year for year in answer["years"] if year != answer["school_year"]]
@@ -94,13 +94,13 @@ def _round_lines(answer: Values) -> Iterator[str]:
             "title": title,
         }
         yield _("  %(round)s  %(date)s  %(title)s") % head
-        yield _("    cost %(rho)s; %(source)s") % {"rho": rational(row["rho"]), "source": _source(row)}
+        yield _("    cost %(rho)s; %(source)s") % {"rho": rational(row["rho"]), "source": source(row)}
         if row["predecessors"]:
             names = {"names": ", ".join(row["predecessors"])}
             yield _("    also reported by %(names)s, which this school has taken over") % names
 
 
-def _source(row: Values) -> str:
+def source(row: Values) -> str:
     """Say from where a round is known."""
     if row["given_back"]:
         return _("given back: the auditors have destroyed its keys unopened")
@@ -111,7 +111,8 @@ def _source(row: Values) -> str:
     return _("known to this node alone: charged, not yet in the log")
 
 
-def _meaning_lines(answer: Values) -> Iterator[str]:
+def meaning_lines(answer: Values) -> Iterator[str]:
+    """Say what the year's cost means for one pupil."""
     times = {"times": times_in_100(answer["risks"][answer["relation"]]["guess"])}
     if not answer["rounds"]:
         yield _("  Nothing has been published about this school's pupils in this school year.")
@@ -126,7 +127,8 @@ def _meaning_lines(answer: Values) -> Iterator[str]:
         yield _("  With the whole account spent it would be at most %(times)s times in 100.") % at_cap
 
 
-def _expert_lines(answer: Values) -> Iterator[str]:
+def expert_lines(answer: Values) -> Iterator[str]:
+    """Say the same as (epsilon, delta), under both relations."""
     for relation, risk in answer["risks"].items():
         name = (
             _("replace one record") if relation == Neighbouring.REPLACE_ONE else _("add or remove one record")
@@ -152,7 +154,8 @@ def _expert_lines(answer: Values) -> Iterator[str]:
     yield _("  the sampler's distance adds at most %(most)s to delta") % {"most": f"{most:.1g}"}
 
 
-def _alone_lines(answer: Values) -> Iterator[str]:
+def alone_lines(answer: Values) -> Iterator[str]:
+    """Say what would be left if enough auditors broke the rules together."""
     alone = answer["alone"]
     if not alone["auditors"]:
         return
