@@ -37,7 +37,6 @@ from node.errors import (
     EXIT_OK,
     EXIT_REFUSED,
     EXIT_UNREACHABLE,
-    ConfinementError,
     LinkError,
     NodeError,
 )
@@ -193,12 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = confine.confine_egress(
             folder, options.uid, options.floor, options.port, is_ipv6=":" in options.address
         )
-    except (ConfinementError, OSError) as err:
-        _say(str(err))
-        return EXIT_CONFINEMENT
     except LinkError as err:
         _say(str(err))
         return EXIT_REFUSED
+    except Exception as err:  # whatever went wrong on the way: the wall does not stand
+        _say(str(err) if isinstance(err, NodeError | OSError) else type(err).__name__)
+        return EXIT_CONFINEMENT
     sys.meta_path.clear()
     sys.path.clear()
     try:
