@@ -41,6 +41,7 @@ from node.seccomp import (
     FilterPolicy,
     attempt,
     control,
+    control_value,
     install,
     is_supported,
     set_no_new_privileges,
@@ -52,6 +53,7 @@ READY_BYTES = 16
 _READY = struct.Struct(">2sBB12x")
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_GET_PDEATHSIG, _PR_GET_DUMPABLE, _PR_GET_NO_NEW_PRIVS = 2, 3, 39
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 2, 4, 8, 32
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
@@ -220,6 +222,7 @@ def confine_vault(folder: Path, uid: int | None, floor: str) -> tuple[Confinemen
     verify_all_refused(VAULT_PROBES if state.seccomp else ())
     verify_all_refused(probes if state.landlock_files else ())
     _require_reachable(folder)
+    os.listdir(folder)  # a folder that is shut for the vault itself is found now, not with the key in hand
     verify_floor(state.level, floor)
     return state, folder
 
@@ -274,9 +277,21 @@ def _start(uid: int | None, num_descriptors: int) -> Confinement:
             _("started as root without a user of its own"),
             _("Set vault_uid and egress_uid in node.toml, or start as an ordinary user."),
         )
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (num_descriptors, num_descriptors))
+    for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, num_descriptors)):
+        highest = resource.getrlimit(limit)[1]
+        value = most if highest == resource.RLIM_INFINITY else min(most, highest)
+        resource.setrlimit(limit, (value, value))
+        _require("limit", resource.getrlimit(limit)[1], value)
     return Confinement(was_root=was_root)
+
+
+def _require(part: str, found: int, expected: int) -> None:
+    """Believe what the kernel says afterwards, not that a call returned: some kernels only pretend."""
+    if found != expected:
+        raise ConfinementError(
+            _("the lock-down's %(part)s is %(found)d, expected %(expected)d"),
+            details={"part": part, "found": found, "expected": expected},
+        )
 
 
 def _require_single_thread() -> None:
@@ -393,6 +408,9 @@ def _hide() -> None:
     control(_PR_SET_DUMPABLE, 0)
     control(_PR_SET_PDEATHSIG, int(signal.SIGKILL))  # the change of user above would have cleared it
     set_no_new_privileges()
+    _require("dumpable", control_value(_PR_GET_DUMPABLE), 0)
+    _require("death signal", control_value(_PR_GET_PDEATHSIG), int(signal.SIGKILL))
+    _require("no new privileges", control_value(_PR_GET_NO_NEW_PRIVS), 1)
 
 
 def harden_parent() -> None:

@@ -61,6 +61,7 @@ _LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 _X32_ABI = 0x40000000
 _LOW_WORD = 0xFFFFFFFF
+_PR_GET_PDEATHSIG = 2
 
 Instruction = tuple[int, int, int, int]
 
@@ -188,6 +189,15 @@ def control(option: int, value: int) -> None:
         raise ConfinementError(
             _("prctl %(option)d was refused (%(reason)s)"), details={"option": option, **last_error()}
         )
+
+
+def control_value(option: int) -> int:
+    """Ask prctl for what it keeps: dumpable (3), no-new-privileges (39), or the parent's death signal (2)."""
+    if option == _PR_GET_PDEATHSIG:
+        word = ctypes.c_int(-1)
+        _libc().prctl(ctypes.c_int(option), ctypes.byref(word), *[ctypes.c_ulong(0)] * 3)
+        return word.value
+    return int(_libc().prctl(ctypes.c_int(option), *[ctypes.c_ulong(0)] * 4))
 
 
 def raw_call(number: int, *arguments: object) -> int:

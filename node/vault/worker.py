@@ -39,7 +39,6 @@ from node.errors import (
     EXIT_OK,
     EXIT_REFUSED,
     EXIT_STORE,
-    ConfinementError,
     FrameError,
     NodeError,
     _,
@@ -281,7 +280,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Callable[[], OpenDesk]
     software = software_digest()
     try:
         found, folder = confine.confine_vault(options.dir.resolve() / "vault", options.uid, options.floor)
-    except (ConfinementError, OSError) as err:
+    except Exception as err:  # whatever went wrong on the way: the wall does not stand
         _say(str(err) if isinstance(err, NodeError) else place_of(err))
         return EXIT_CONFINEMENT
     close_imports()
