@@ -77,12 +77,12 @@ def _look_at_link(context: Context, config: NodeConfig, address: str, *, offline
     if offline:
         yield from (skipped(name, N_("left out: --offline")) for name in _LINK)
         return
-    yield doctor_link.check_proxy(os.environ)
+    yield doctor_link.check_proxy(os.environ, config.proxy)
     yield doctor_vault.check_running(read_running(context.folder))
     if not address:
         yield from (skipped(name, N_("the address is not known")) for name in ("connection", "tls"))
         return
-    connection = doctor_link.check_connection(address, config.port)
+    connection = doctor_link.check_way(config, address)
     yield connection
     if connection.state == FAIL:
         yield skipped("tls", N_("there is no connection"))

@@ -31,6 +31,8 @@ def run_setup(
     context: Context, file: Path | None, told: str, out: Path | None, options: dict[str, Any]
 ) -> None:
     """Take the next step of a new node, whichever it is."""
+    if options["proxy"] is not None and context.folder.config.exists():
+        setup.change_proxy(context.folder, options["proxy"])
     found = setup.read_setup_file(file) if file else None
     if isinstance(found, bytes):
         _finish(context, found, told)
@@ -38,6 +40,17 @@ def run_setup(
         context.say({"step": "ready", **_next("ready")}, _ready_lines())
     else:
         _begin(context, found, told, out, options)
+
+
+def read_proxy(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Read ``--proxy``: "host:port", also as a URL; "none" for none. A name or password in it is refused."""
+    if value is None or value == "none":
+        return value and ""
+    if "@" in value:
+        raise click.BadParameter(
+            _("a node keeps no proxy password; ask for a way through the proxy without one for this computer")
+        )
+    return value.removeprefix("http://").rstrip("/")
 
 
 # ---------------------------------------------------------------- to the request
@@ -104,6 +117,7 @@ def _settings(context: Context, found: Invitation | str | None, options: dict[st
         key_source=unwrap.choose_source(),
         confinement_floor=options["confinement_floor"],
         poll_s=options["poll_s"],
+        proxy=options["proxy"] or "",
     )
 
 

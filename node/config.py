@@ -34,6 +34,7 @@ MAX_LINE_CHARS = 1000  # tomllib needs quadratic time for a key of many dotted p
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9.-]{1,253}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}")  # of what Windows allows, what needs no escaping
 
 Value = str | int | float
 
@@ -53,6 +54,9 @@ class NodeConfig:
         server_name: the name in the coordinator's certificate; empty before `accept`.
         poll_s: pause between two looks at the log, in seconds.
         timeout_s: limit of one call to the coordinator, in seconds.
+        proxy: "host:port" of an HTTP proxy that takes CONNECT; empty where the way is direct. There is no
+            place for a user's name or password.
+        service_account: Windows account of this node's own, under which both sides run; empty for none.
     """
 
     federation: str
@@ -65,6 +69,8 @@ class NodeConfig:
     server_name: str = ""
     poll_s: float = 5.0
     timeout_s: float = 20.0
+    proxy: str = ""
+    service_account: str = ""
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -92,6 +98,12 @@ class NodeConfig:
     def port(self) -> int:
         """The port of `address`; 0 before `accept`."""
         return int(self.address.rpartition(":")[2] or 0)
+
+    @property
+    def hop(self) -> tuple[str, int]:
+        """Host and port that the egress connects to: the proxy's, or else the coordinator's."""
+        host, _colon, port = (self.proxy or self.address).rpartition(":")
+        return host.strip("[]"), int(port or 0)
 
 
 def _is_uid(value: object) -> bool:
@@ -127,6 +139,12 @@ _RULES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
     ("server_name", _matches(_NAME, or_empty=True), "a DNS name"),
     ("poll_s", _is_between(0.05, 86_400), "0.05 to 86400"),
     ("timeout_s", _is_between(0.1, 600), "0.1 to 600"),
+    ("proxy", _is_address, "host:port"),
+    (
+        "service_account",
+        _matches(_ACCOUNT, or_empty=True),
+        "an account's name (1 to 20 of A-Z a-z 0-9 . _ -)",
+    ),
 )
 
 

@@ -1,7 +1,7 @@
 """What `doctor` looks at on the way to the county: certificate, proxy, name, port, and what answers there.
 
-It calls nothing and sends nothing of the node: it opens a TCP connection to the one address and port that the
-egress may use, and shakes hands without a certificate of its own.
+It calls nothing and sends nothing of the node: it opens a TCP connection to the one address and port that
+the egress may use, asks the proxy for a tunnel where there is one, and shakes hands without a certificate.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from node.config import NodeConfig, NodeFolder
-from node.doctor import Finding, bad, doubtful, good, refused
+from node.doctor import FAIL, Finding, bad, doubtful, good, refused
 from node.enrolment import CA_CERTIFICATE, ROLE, TLS_CERTIFICATE, TLS_KEY, names_in
 from node.errors import SuperviseError
 from node.errors import _ as N_
 from node.supervise import resolve
+from node.tunnel import TunnelError, open_way
 
 CONNECT_TIMEOUT_S = 5.0
 PROXY_NAMES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")
@@ -68,28 +69,34 @@ def _is_own_key(folder: NodeFolder, certificate: x509.Certificate) -> bool:
         return False
 
 
-def check_proxy(environ: Mapping[str, str]) -> Finding:
-    """Name proxy variables that are set; their values may hold a password and are not shown."""
+def check_proxy(environ: Mapping[str, str], proxy: str = "") -> Finding:
+    """Tell which proxy is used, and name variables of others; their values may hold a password."""
+    if proxy:
+        return good("proxy", N_("%(proxy)s, as node.toml says"), proxy=proxy)
     found = sorted(name for name in environ if name.lower() in PROXY_NAMES and environ[name])
     if found:
         return doubtful(
             "proxy",
-            N_("%(names)s are set; a node uses no proxy"),
-            N_("Nothing is to be done if the connection below is good; else ask for a direct way to it."),
+            N_("%(names)s are set; a node uses only the proxy of its own settings, and there is none"),
+            N_(
+                "Nothing is to be done if the connection below is good; else give the proxy: fedscreen node "
+                "setup --proxy HOST:PORT"
+            ),
             names=", ".join(found),
         )
     return good("proxy", N_("none is set, and none would be used"))
 
 
 def check_name(config: NodeConfig) -> tuple[Finding, str]:
-    """Look the county's name up; give the IP address too, empty where it is not known."""
+    """Look up the county's or the proxy's name; give the IP address too, empty where it is not known."""
     try:
         address = resolve(config)
     except SuperviseError as err:
         return refused("name", err), ""
-    if _is_address(config.host):
-        return good("name", N_("%(host)s is an address, no name is needed"), host=config.host), address
-    return good("name", N_("%(host)s is %(address)s"), host=config.host, address=address), address
+    host = config.hop[0]
+    if _is_address(host):
+        return good("name", N_("%(host)s is an address, no name is needed"), host=host), address
+    return good("name", N_("%(host)s is %(address)s"), host=host, address=address), address
 
 
 def _is_address(host: str) -> bool:
@@ -100,14 +107,58 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def check_connection(address: str, port: int) -> Finding:
-    """Open a TCP connection to the county."""
+def check_way(config: NodeConfig, address: str) -> Finding:
+    """Open a TCP connection to the county, through the proxy where there is one."""
+    port = config.hop[1]
+    if not config.proxy:
+        return check_connection(address, port, N_("Ask the county whether its coordinator runs."))
+    advice = N_("Ask whoever runs the network whether the proxy runs, and for its address and port.")
+    found = check_connection(address, port, advice)
+    return found if found.state == FAIL else check_tunnel(config, address)
+
+
+def check_tunnel(config: NodeConfig, address: str) -> Finding:
+    """Ask the proxy for a tunnel to the county."""
+    values: dict[str, str | int] = {"proxy": config.proxy, "target": config.address}
+    try:
+        open_way(config, address, CONNECT_TIMEOUT_S).close()
+    except TunnelError as err:
+        return _no_tunnel(err.status, values)
+    except OSError as err:
+        text = N_("the proxy %(proxy)s took the connection and then gave no answer (%(reason)s)")
+        advice = N_("Ask whoever runs the network whether it is an HTTP proxy that takes CONNECT.")
+        return bad("connection", text, advice, **values, reason=err.strerror or type(err).__name__)
+    return good("connection", N_("the proxy %(proxy)s gives a way to %(target)s"), **values)
+
+
+def _no_tunnel(status: int, values: dict[str, str | int]) -> Finding:
+    if status == 407:
+        text = N_("the proxy %(proxy)s asks for a user's name and password (407)")
+        advice = N_(
+            "A node keeps no proxy password: let the proxy pass this computer to %(target)s without one."
+        )
+    elif status == 0:
+        text = N_("what answers at %(proxy)s is no HTTP proxy")
+        advice = N_("Ask whoever runs the network for the address and port of the HTTP proxy.")
+    elif status == 403:
+        text = N_("the proxy %(proxy)s refuses a way to %(target)s (403)")
+        advice = N_("Ask whoever runs the proxy to allow CONNECT to %(target)s.")
+    else:
+        text = N_("the proxy %(proxy)s found no way to %(target)s (%(status)d)")
+        advice = N_("Ask the county whether its coordinator runs, and whoever runs the proxy what it says.")
+    return bad("connection", text, advice, **values, status=status)
+
+
+def check_connection(
+    address: str, port: int, refused_advice: str = N_("Ask the county whether its coordinator runs.")
+) -> Finding:
+    """Open a TCP connection to an address and port; `refused_advice` is for when nothing listens there."""
     values: dict[str, str | int] = {"address": address, "port": port}
     try:
         socket.create_connection((address, port), CONNECT_TIMEOUT_S).close()
     except ConnectionRefusedError:
         text = N_("nothing listens at %(address)s, port %(port)d")
-        return bad("connection", text, N_("Ask the county whether its coordinator runs."), **values)
+        return bad("connection", text, refused_advice, **values)
     except TimeoutError:
         text = N_("no answer from %(address)s, port %(port)d, within 5 seconds")
         advice = N_(
@@ -143,6 +194,8 @@ def check_tls(folder: NodeFolder, config: NodeConfig, address: str) -> Finding:
             N_("Ask the county for the right address and port."),
             reason=err.reason or "",
         )
+    except TunnelError as err:
+        return _no_tunnel(err.status, {"proxy": config.proxy, "target": config.address})
     except OSError as err:
         return bad(
             "tls",
@@ -159,7 +212,7 @@ def _handshake(folder: NodeFolder, config: NodeConfig, address: str) -> str:
     context.set_alpn_protocols(["h2"])
     context.load_verify_locations(folder.egress / CA_CERTIFICATE)
     with (
-        socket.create_connection((address, config.port), CONNECT_TIMEOUT_S) as plain,
+        open_way(config, address, CONNECT_TIMEOUT_S) as plain,
         context.wrap_socket(plain, server_hostname=config.server_name) as secure,
     ):
         return secure.version() or ""

@@ -61,12 +61,17 @@ def vault_command(folder: NodeFolder, config: NodeConfig, mode: str) -> list[str
 
 
 def egress_command(folder: NodeFolder, config: NodeConfig, address: str) -> list[str]:
-    """Give the command line of an egress that connects to `address`, an IPv4 or IPv6 address."""
+    """Give the command line of an egress that connects to `address`, an IPv4 or IPv6 address.
+
+    It is the address of the proxy where there is one; then the egress asks there for a tunnel.
+    """
+    tunnel = ["--tunnel-to", config.address] if config.proxy else []
     return [
         *(sys.executable, "-m", "node.egress.worker", "--dir", str(folder.root)),
         *("--floor", config.confinement_floor),
-        *("--address", address, "--port", str(config.port), "--server-name", config.server_name),
+        *("--address", address, "--port", str(config.hop[1]), "--server-name", config.server_name),
         *("--poll-s", str(config.poll_s), "--timeout-s", str(config.timeout_s)),
+        *tunnel,
         *_user(config.egress_uid),
     ]
 

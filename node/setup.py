@@ -14,11 +14,12 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from node import enrolment, unwrap
-from node.config import NodeConfig, NodeFolder
+from node.config import NodeConfig, NodeFolder, read_config, write_config
 from node.errors import ConfigError, LinkError, VaultRefusal
 from node.errors import _ as N_
 from node.session import VaultSession
@@ -100,6 +101,22 @@ def make_node(folder: NodeFolder, asked: NodeConfig, ask: Ask, ask_twice: Ask) -
     config = enrolment.prepare_folder(folder, asked, secrets.token_bytes)
     how = ask if unwrap.has_key(folder, config.key_source) else ask_twice
     return config, unwrap.create_key(folder, config.key_source, secrets.token_bytes, how)
+
+
+def change_proxy(folder: NodeFolder, proxy: str) -> NodeConfig:
+    """Write another proxy ("host:port", or empty for none) into an existing node's settings.
+
+    It holds from the next start of `fedscreen node run` on.
+
+    Raises:
+        ConfigError: it is malformed; nothing has changed.
+    """
+    config = read_config(folder)
+    if config.proxy == proxy:
+        return config
+    changed = replace(config, proxy=proxy)
+    write_config(folder, changed)
+    return changed
 
 
 def find_identity(vault: VaultSession) -> dict[str, Any]:

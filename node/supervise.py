@@ -11,7 +11,8 @@ Rules:
 4. Exit code 70 of either side ends everything with 70. A record file that does not open ends
    everything with 1.
 5. SIGTERM or SIGINT stops both. If the supervisor dies, the kernel kills both.
-6. Names are resolved here, before each start of the egress, which has no DNS.
+6. Names are resolved here, before each start of the egress, which has no DNS. With a proxy it is the
+   proxy's name; the coordinator's goes to the proxy as text.
 
 It loads neither numpy nor grpc nor click: an idle one takes about 12 MB.
 What it prints is for a service's log: English, one line an event, never a value.
@@ -327,19 +328,27 @@ def _describe(slot: Slot) -> dict[str, str | int]:
 
 
 def resolve(config: NodeConfig) -> str:
-    """Give the coordinator's IPv4 or IPv6 address as text.
+    """Give the IPv4 or IPv6 address that the egress connects to, as text: the proxy's where there is one.
+
+    Behind a proxy the coordinator's name is not looked up here at all: the proxy does that.
 
     Raises:
         SuperviseError: the name is not known now.
     """
+    host, port = config.hop
     try:
-        found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as err:
+        is_proxy = bool(config.proxy)
         raise SuperviseError(
-            _("the coordinator's name %(host)s cannot be resolved"),
-            _("Check the network and the address in node.toml."),
+            _("the proxy's name %(host)s cannot be resolved")
+            if is_proxy
+            else _("the coordinator's name %(host)s cannot be resolved"),
+            _("Check the network and the proxy in node.toml.")
+            if is_proxy
+            else _("Check the network and the address in node.toml."),
             code="resolve",
-            details={"host": config.host},
+            details={"host": host},
         ) from err
     return str(found[0][4][0])
 

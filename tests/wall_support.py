@@ -54,7 +54,7 @@ def supervised(
     folder: NodeFolder, port: int, *, key: bytes = KEY, record: Path | None = None, **changes: Any
 ) -> Iterator[Supervisor]:
     """Run a supervisor with the fake desk in a thread, and stop it afterwards."""
-    config = make_config(address=f"127.0.0.1:{port}", server_name=SERVER_NAME, **changes)
+    config = make_config(**{"address": f"127.0.0.1:{port}", "server_name": SERVER_NAME, **changes})
     write_config(folder, config)
     supervisor = Supervisor(folder, config, key, record_frames=record, vault=fake_vault(TESTS, VAULT_UID))
     codes: list[int] = []

@@ -1,7 +1,9 @@
 """Calls to the coordinator over mTLS, with the generated stubs and nothing above them.
 
 There is no name service on this side of the wall: the address comes resolved, and the name that the
-certificate must carry comes with it. Proxies are never used.
+certificate must carry comes with it. With a proxy the address is the proxy's, and the coordinator's
+"host:port" is text in a CONNECT request; TLS runs inside of the tunnel, so the proxy sees no more than a
+wire-tapper. Proxies named in the environment are never used.
 """
 
 from __future__ import annotations
@@ -90,12 +92,21 @@ class Coordinator:
         server_name: the name in the coordinator's certificate.
         credentials: this node's key and certificate, and the CA.
         timeout_s: limit of one call, in seconds.
+        tunnel_to: the coordinator's "host:port" where `address` is a proxy's; empty for none.
     """
 
     def __init__(
-        self, address: str, port: int, server_name: str, credentials: Credentials, timeout_s: float
+        self,
+        address: str,
+        port: int,
+        server_name: str,
+        credentials: Credentials,
+        timeout_s: float,
+        tunnel_to: str = "",
     ) -> None:
         self._timeout_s = timeout_s
+        # gRPC's own proxy settings would look the proxy's name up; this is what they come down to.
+        tunnel = [("grpc.http_connect_server", tunnel_to)] if tunnel_to else []
         self._channel = grpc.secure_channel(
             target(address, port),
             grpc.ssl_channel_credentials(credentials.ca, credentials.key, credentials.certificate),
@@ -109,6 +120,7 @@ class Coordinator:
                 ("grpc.initial_reconnect_backoff_ms", 200),
                 ("grpc.min_reconnect_backoff_ms", 1000),
                 ("grpc.max_reconnect_backoff_ms", 5000),
+                *tunnel,
             ],
         )
         self._log = stubs.LogServiceStub(self._channel)  # type: ignore[no-untyped-call,unused-ignore]

@@ -176,6 +176,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--server-name", required=True)
+    parser.add_argument("--tunnel-to", default="")
     parser.add_argument("--poll-s", type=float, default=5.0)
     parser.add_argument("--timeout-s", type=float, default=20.0)
     return parser.parse_args(arguments)
@@ -203,7 +204,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         write_frame(STDOUT, Kind.READY, confine.encode_ready(found))
         coordinator = Coordinator(
-            options.address, options.port, options.server_name, credentials, options.timeout_s
+            options.address,
+            options.port,
+            options.server_name,
+            credentials,
+            options.timeout_s,
+            options.tunnel_to,
         )
         code = Egress(coordinator, options.poll_s).run()
     except BrokenPipeError:
