@@ -42,7 +42,7 @@ from node.vault.importing.join import Pupil
 from node.vault.importing.parsers import make_parsers
 from node.vault.importing.profile import ImportProfile, parse_profile
 from node.vault.importing.pupils import check_pupil, join_pupils
-from node.vault.importing.records import Coding, check_enrolment, encode_record
+from node.vault.importing.records import Coding, check_enrolment, encode_record, is_follow_up_denied
 from node.vault.importing.tables import Tables, read_tables
 from node.vault.register import PupilCard
 from plan.codebook import Codebook, parse_codebook_toml
@@ -145,6 +145,7 @@ class ImportResult:
         provenance: None if a file could not be read at all.
         codebook: the codebook that coded the records; None as above.
         cards: who each record is about, in the same order.
+        no_follow_up: keys of the pupils for whom follow-up was denied.
     """
 
     records: tuple[Record, ...] = field(repr=False)
@@ -153,6 +154,7 @@ class ImportResult:
     provenance: Provenance | None
     codebook: Codebook | None
     cards: tuple[PupilCard, ...] = field(default=(), repr=False)
+    no_follow_up: frozenset[bytes] = field(default=frozenset(), repr=False)
 
     @property
     def is_refused(self) -> bool:
@@ -207,7 +209,13 @@ def import_files(files: Mapping[str, bytes], context: ImportContext) -> ImportRe
     cards = tuple(
         make_card(record, pupil.enrolled, grades) for record, pupil in zip(records, pupils, strict=True)
     )
-    return ImportResult(records, issues.listed(), _counts(tables, pupils), provenance, codebook, cards)
+    denied = frozenset(
+        record.rec_key
+        for record, pupil in zip(records, pupils, strict=True)
+        if is_follow_up_denied(pupil, tables.consents)
+    )
+    counts = _counts(tables, pupils)
+    return ImportResult(records, issues.listed(), counts, provenance, codebook, cards, denied)
 
 
 def _encode(

@@ -7,6 +7,8 @@ rows they had.
 The level of the latest earlier wave of the school year (`level_before`) is put into each record here, from
 the vault's own records of the same pupil (`rec_key`), and stored with it: a replay needs no other set. An
 earlier wave that is imported only afterwards does not change what is stored; import the later one again.
+
+What was typed into the form of the follow-up for this wave is written on top (`node.vault.follow_up`).
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ from typing import Any
 from crypto.canonical import JsonInput
 from node.vault.enrol import Identity
 from node.vault.errors import CommandError, RecordsError, _
+from node.vault.follow_up import FormedRecords, form_records, keep_imported, with_form
 from node.vault.import_file import ImportContext, ImportResult, import_files
 from node.vault.journal import Entropy, Journal, JournalRecord
+from node.vault.last_import import LastImport, remember
 from node.vault.records import SavedRecords, find_earlier_set, read_records, save_records
 from node.vault.register import save_cards
 from node.vault.store import VaultStore
-from node.vault.undo_import import remember
 from plan.codes import UNKNOWN, WITHOUT_CONSENT
 from plan.published import Published
 from plan.record import Record, apply_consent
@@ -93,8 +96,9 @@ def import_records(
         entropy: returns that many random bytes; for sealing names.
 
     Returns:
-        `imported` and `refused` (0 or 1), `issues` by file, row and column, `counts`, and when stored the
-        set's digest and how many pupils it replaced.
+        `imported` and `refused` (0 or 1), `issues` by file, row and column, `counts`, `form` (values of the
+        follow-up form: kept, differing, not applied) if there are any, and when stored the set's digest and
+        how many pupils it replaced.
     """
     context = ImportContext(
         record_secret=identity.pupil_key,
@@ -106,10 +110,15 @@ def import_records(
         sheets=sheets,
     )
     result = import_files(files, context)
+    if result.is_refused:
+        return _answer(target, result, None, {}, is_dry_run=is_dry_run, has_names=False)
+    records = with_levels_before(store, target, result.records)
+    wave = (target.school_year, target.wave)
+    formed = form_records(store, wave, records, target.consent, result.no_follow_up)
     saved, has_names = None, False
-    if not result.is_refused and not is_dry_run:
-        saved, has_names = _save(store, journal, now, target, result, by, entropy)
-    return _answer(target, result, saved, is_dry_run=is_dry_run, has_names=has_names)
+    if not is_dry_run:
+        saved, has_names = _save(store, journal, now, target, (result, formed), by, entropy)
+    return _answer(target, result, saved, formed.counts, is_dry_run=is_dry_run, has_names=has_names)
 
 
 def _save(
@@ -117,11 +126,12 @@ def _save(
     journal: Journal,
     now: datetime,
     target: ImportTarget,
-    result: ImportResult,
+    read: tuple[ImportResult, FormedRecords],
     by: str,
     entropy: Entropy,
 ) -> tuple[SavedRecords, bool]:
     """Store records and cards; the cards also where the records are those of before."""
+    result, formed = read
     if result.provenance is None:
         raise RecordsError(_("the import has no provenance"), code="no-provenance")
     provenance: dict[str, Any] = {**result.provenance.as_json(), "consent": target.consent, "by": by}
@@ -129,16 +139,17 @@ def _save(
     with store.transaction("import"):
         saved = save_records(
             store,
-            with_levels_before(store, target, result.records),
+            formed.records,
             school_year=target.school_year,
             wave=target.wave,
             census_date=target.census_date,
-            provenance=provenance,
+            provenance=with_form(provenance, formed, now),
             now=now,
         )
+        keep_imported(store, saved.record_set.set_id, formed)
         has_names = save_cards(store, entropy, saved.record_set.set_id, result.cards)
         if saved.is_new:
-            remember(store, saved)
+            remember(store, LastImport(saved.record_set.set_id, saved.replaced_set or 0))
             name = f"{target.school_year}/{target.wave}"
             journal.append(JournalRecord(now, "vault", "import", name, "ok", data))
     return saved, has_names
@@ -172,6 +183,7 @@ def _answer(
     target: ImportTarget,
     result: ImportResult,
     saved: SavedRecords | None,
+    form: Mapping[str, int],
     *,
     is_dry_run: bool,
     has_names: bool,
@@ -187,6 +199,8 @@ def _answer(
         "issues": [issue.as_json() for issue in result.issues],
         "counts": result.counts,
     }
+    if any(form.values()):
+        answer["form"] = dict(form)
     if saved is not None:
         answer |= {
             "records": saved.record_set.digest.hex(),

@@ -77,8 +77,12 @@ def save_records(
     census_date: date,
     provenance: JsonInput,
     now: datetime,
+    keep: int = 0,
 ) -> SavedRecords:
     """Make a set of records the current one of its wave, inside the caller's transaction.
+
+    Args:
+        keep: another old set that stays besides the replaced one (rule 2), 0 for none.
 
     Raises:
         RecordsError: there is no record, or one pupil stands in it twice.
@@ -93,7 +97,7 @@ def save_records(
         "UPDATE record_set SET is_current = 0 WHERE school_year = ? AND wave = ?", (school_year, wave)
     )
     replaced_set = None if before is None else before.set_id
-    forget_unused(store, replaced_set)
+    forget_unused(store, replaced_set or 0, keep)
     store.execute(
         "INSERT INTO record_set (school_year, wave, census_date, is_current, num_records, digest,"
         " provenance, imported) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
@@ -207,13 +211,14 @@ def has_report(store: VaultStore, set_id: int) -> bool:
     return store.one("SELECT 1 FROM report WHERE set_id = ?", (set_id,)) is not None
 
 
-def forget_unused(store: VaultStore, keep: int | None = None) -> None:
-    """Delete every old set without a report, except the one that an undo would put back."""
-    store.execute(
-        "DELETE FROM record_set WHERE is_current = 0 AND set_id <> ?"
-        " AND set_id NOT IN (SELECT set_id FROM report)",
-        (keep or 0,),
+def forget_unused(store: VaultStore, *keep: int) -> None:
+    """Delete every old set without a report, except those that an undo needs."""
+    old = store.query(
+        "SELECT set_id FROM record_set WHERE is_current = 0 AND set_id NOT IN (SELECT set_id FROM report)"
     )
+    for (set_id,) in old:
+        if set_id not in keep:
+            store.execute("DELETE FROM record_set WHERE set_id = ?", (set_id,))
 
 
 def _read_set(row: tuple[Any, ...]) -> RecordSet:

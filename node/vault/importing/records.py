@@ -117,6 +117,11 @@ def encode_record(pupil: Pupil, coding: Coding) -> Record:
     )
 
 
+def is_follow_up_denied(pupil: Pupil, consents: ClassConsents | None) -> bool:
+    """Say whether a pupil's follow-up was denied, by the pupil's own rows or for the class."""
+    return consent_of(pupil.enrolled, known_values(sources_of(pupil)), consents)[1]
+
+
 def _encode_result(row: PupilRow, coding: Coding) -> dict[str, Any]:
     """Give the test fields of a tested pupil; an invalid test keeps no score."""
     codebook = coding.codebook
