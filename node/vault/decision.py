@@ -162,7 +162,7 @@ def _store(
 def _text(
     parts: Parts, round_id: bytes, decision: str, by: str, reason: str, records: str, now: datetime
 ) -> str:
-    terms = find_round(parts.mirror, round_id).terms
+    rho = parts.published.read(find_round(parts.mirror, round_id)).rho
     lines = (
         DOMAIN,
         f"federation {parts.identity.federation}",
@@ -170,7 +170,7 @@ def _text(
         f"round {round_id.hex()}",
         f"decision {decision}",
         f"records {records or '-'}",
-        f"rho {terms.rho}",
+        f"rho {rho}",
         f"time {now.strftime(TIME_FORMAT)}",
         f"by {by}",
         f"reason {reason or '-'}",
