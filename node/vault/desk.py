@@ -30,6 +30,10 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``role_salt`` | role, name | the salt for the holder's passphrase; a new one for a new holder |
 | ``role_add`` | role, name, salt, key, actor | a new holder, or a holder's new passphrase |
 | ``role_check`` | actor | whether name and passphrase are right |
+| ``follow_up_list`` | actor, school_year, wave, all | who is followed up, with names, level, what is open |
+| ``follow_up_set`` | actor, school_year, wave, pupil or rec_key, values | the entry and the pupil now |
+| ``follow_up_history`` | actor, school_year, wave, pupil or rec_key | a pupil's entries |
+| ``follow_up_withdraw`` | actor, entry | the entry without its values |
 | ``check_store`` | | damaged pages, and whether the journal's chain is whole |
 
 An ``actor`` is an object: role, name, and key, the 32 bytes in hex that the passphrase was stretched to.
@@ -41,7 +45,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from node.vault.commands import audit, carrying, enrolment, records, roles, rounds
+from node.vault.commands import audit, carrying, enrolment, follow_up, records, roles, rounds
 from node.vault.errors import CommandError, _
 from node.vault.fields import Answer, Fields, Handler
 from node.vault.open_vault import OpenVault
@@ -53,6 +57,7 @@ COMMANDS: Final[Mapping[str, Handler]] = {
     **carrying.COMMANDS,
     **audit.COMMANDS,
     **roles.COMMANDS,
+    **follow_up.COMMANDS,
 }
 
 

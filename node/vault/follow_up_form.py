@@ -61,12 +61,14 @@ class Applied:
         kept: fields that the record did not say, or said alike.
         differ: fields of which the record said something else; the form's value stands.
         left_out: fields that the rules of consent or of an untested pupil keep out.
+        has_consent: whether findings may be kept for the pupil.
     """
 
     record: Record
     kept: tuple[str, ...]
     differ: tuple[str, ...]
     left_out: tuple[str, ...]
+    has_consent: bool
 
 
 def parse_values(values: Mapping[str, Any], tested_on: date | None = None) -> dict[str, FormValue]:
@@ -171,7 +173,7 @@ def apply_form(record: Record, values: FormValues, policy: str, *, is_denied: bo
     changes |= _recheck_after(record, changes)
     differ = tuple(name for name in changes if name in values and _says_else(record, name, changes[name]))
     kept = tuple(name for name in changes if name in values and name not in differ)
-    return Applied(replace(record, **changes), kept, differ, tuple(left_out))
+    return Applied(replace(record, **changes), kept, differ, tuple(left_out), not is_without)
 
 
 def _groups(record: Record, value: FormValue, *, is_without: bool) -> frozenset[str]:
@@ -210,7 +212,7 @@ def check_together(record: Record, values: FormValues, typed: FormValues, applie
         RecordsError: consent or a test is missing, or the recheck contradicts its level.
     """
     out = sorted({*typed, *_typed_groups(typed)} & set(applied.left_out))
-    if out and not record.is_tested and set(out) <= set(RECHECK):
+    if out and applied.has_consent:
         raise RecordsError(
             _("a pupil without a result has no recheck"),
             _("Leave out: %(names)s."),
