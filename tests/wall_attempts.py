@@ -1,7 +1,8 @@
 """A process that locks itself down as one side of the wall and then tries to get out.
 
 `python wall_attempts.py vault|egress FOLDER UID PORT PEER` prints one JSON object: what each attempt
-gave ("ok" or the name of an errno), and the confinement. PEER is the pid of a process to look into.
+gave ("ok" or the name of an errno), and the confinement. PEER is the pid of a process to look into. A
+negative UID is that of an ordinary user whom the process becomes before it begins.
 Exit code 70 where the lock-down itself was refused.
 """
 
@@ -178,10 +179,22 @@ def process_state() -> dict[str, object]:
     }
 
 
+def become_ordinary(uid: int) -> int:
+    """Become the user of a negative number, as one who never was root; give what to start as then."""
+    if uid >= 0:
+        return uid
+    os.setgroups([])
+    os.setresgid(-uid, -uid, -uid)
+    os.setresuid(-uid, -uid, -uid)
+    seccomp.control(4, 1)  # dumpable again
+    return 0
+
+
 def main() -> int:
     side, folder, uid, port, peer = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), 0
     peer = int(sys.argv[5])
     sibling = folder.parent / ("egress" if side == "vault" else "vault") / "secret"
+    uid = become_ordinary(uid)
     try:
         if side == "vault":
             state, place = confine.confine_vault(folder, uid or None, "L3")

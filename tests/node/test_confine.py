@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from node.errors import ConfinementError
 TESTS = Path(__file__).resolve().parents[1]
 IS_ROOT = os.geteuid() == 0
 VAULT_UID, EGRESS_UID = (61901, 61902) if IS_ROOT else (0, 0)
+FREE_UID = 61903
 
 linux_only = pytest.mark.skipif(
     not seccomp.is_supported() or landlock.supported_abi() < 4, reason="needs seccomp and Landlock ABI 4"
@@ -40,8 +42,10 @@ def node_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(side: str, root: Path, port: int, **options: Any) -> subprocess.Popen[bytes]:
-    uid = VAULT_UID if side == "vault" else EGRESS_UID
+def start(
+    side: str, root: Path, port: int, uid: int | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    uid = uid if uid is not None else VAULT_UID if side == "vault" else EGRESS_UID
     arguments = [side, str(root / side), str(uid), str(port), str(os.getpid())]
     return subprocess.Popen(
         [sys.executable, str(TESTS / "wall_attempts.py"), *arguments],
@@ -56,25 +60,41 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-@pytest.fixture(scope="module", params=["vault", "egress"])
+USERS = ("root", "user") if IS_ROOT else ("user",)
+SIDES = [pytest.param((side, user), id=f"{side}-{user}") for side in ("vault", "egress") for user in USERS]
+
+
+def folder_of(user: str, root: Path) -> Path:
+    """A node's directory that belongs to whom the process starts as."""
+    found = node_folder(root)
+    if IS_ROOT and user == "user":
+        for path in (found, *found.rglob("*")):
+            os.chown(path, FREE_UID, FREE_UID, follow_symlinks=False)
+    return found
+
+
+@pytest.fixture(scope="module", params=SIDES)
 def side(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, listener: socket.socket
-) -> tuple[str, dict[str, Any], str]:
-    """One locked-down process: its name, what it reported, and its /proc status while it still runs."""
-    root = node_folder(tmp_path_factory.mktemp("node"))
-    with start(request.param, root, listener.getsockname()[1]) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdin is not None
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        report = json.loads(line)
-        report["links"] = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in (0, 1, 2)]
-        report["descriptors"] = sorted(int(name) for name in os.listdir(f"/proc/{process.pid}/fd"))
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        process.stdin.close()
-        assert process.wait(10) == 0
-    return request.param, report, status
+    request: pytest.FixtureRequest, listener: socket.socket
+) -> Iterator[tuple[str, dict[str, Any], str, str]]:
+    """One locked-down process: its name, what it reported, its /proc status while it still ran, its user."""
+    name, user = request.param
+    with tempfile.TemporaryDirectory(prefix="fedscreen-wall-") as made:
+        root = folder_of(user, Path(made))
+        uid = -FREE_UID if IS_ROOT and user == "user" else None
+        with start(name, root, listener.getsockname()[1], uid) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdin is not None
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            report = json.loads(line)
+            report["links"] = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in (0, 1, 2)]
+            report["descriptors"] = sorted(int(name) for name in os.listdir(f"/proc/{process.pid}/fd"))
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            process.stdin.close()
+            assert process.wait(10) == 0
+        yield name, report, status, user
 
 
 EPERM, EACCES = ("EPERM",), ("EACCES",)
@@ -128,7 +148,7 @@ BLOCKED_IN_VAULT = {
     "tcp connect": EPERM,
     "tcp6 socket": EPERM,
     "thread": ("RuntimeError",),
-    "link the sibling's file in": NO_FILE,
+    "link the sibling's file in": (*NO_FILE, "EXDEV"),
     "read a symlink to the sibling": NO_FILE,
     "move a file out": (*NO_FILE, "EXDEV"),
     "make a pipe file": NO_FILE,
@@ -140,22 +160,24 @@ BLOCKED_IN_VAULT = {
 @linux_only
 @pytest.mark.process
 @pytest.mark.parametrize("name", BLOCKED)
-def test_neither_side_gets_out(side: tuple[str, dict[str, Any], str], name: str) -> None:
+def test_neither_side_gets_out(side: tuple[str, dict[str, Any], str, str], name: str) -> None:
     assert side[1]["found"][name] in BLOCKED[name]
 
 
 @linux_only
 @pytest.mark.process
 @pytest.mark.parametrize("name", BLOCKED_IN_VAULT)
-def test_vault_has_no_network_and_no_other_file(side: tuple[str, dict[str, Any], str], name: str) -> None:
+def test_vault_has_no_network_and_no_other_file(
+    side: tuple[str, dict[str, Any], str, str], name: str
+) -> None:
     if side[0] == "vault":
         assert side[1]["found"][name] in BLOCKED_IN_VAULT[name]
 
 
 @linux_only
 @pytest.mark.process
-def test_what_must_work_works(side: tuple[str, dict[str, Any], str]) -> None:
-    name, report, _status = side
+def test_what_must_work_works(side: tuple[str, dict[str, Any], str, str]) -> None:
+    name, report, _status, _user = side
     found = report["found"]
     if name == "vault":
         assert {key: value for key, value in found.items() if key.startswith("works")} == {
@@ -173,8 +195,8 @@ def test_what_must_work_works(side: tuple[str, dict[str, Any], str]) -> None:
 
 @linux_only
 @pytest.mark.process
-def test_kernel_says_the_same(side: tuple[str, dict[str, Any], str]) -> None:
-    name, report, status = side
+def test_kernel_says_the_same(side: tuple[str, dict[str, Any], str, str]) -> None:
+    name, report, status, user = side
     values = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert report["level"] == "L3"
     assert report["process"]["dumpable"] == 0
@@ -186,7 +208,7 @@ def test_kernel_says_the_same(side: tuple[str, dict[str, Any], str]) -> None:
     assert int(values["CapEff"], 16) == 0
     assert all(link.startswith("pipe:") for link in report["links"])
     if IS_ROOT:
-        uid = str(VAULT_UID if name == "vault" else EGRESS_UID)
+        uid = str(FREE_UID if user == "user" else VAULT_UID if name == "vault" else EGRESS_UID)
         assert values["Uid"].split() == [uid] * 4
         assert values["Gid"].split() == [uid] * 4
         assert values["Groups"].split() == []
