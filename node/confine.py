@@ -345,6 +345,9 @@ def _give_folder(folder: Path, uid: int) -> None:
     try:
         os.fchown(descriptor, uid, uid)
         os.fchmod(descriptor, 0o700)
+        given = os.fstat(descriptor)
+        _require("folder's user", given.st_uid, uid)
+        _require("folder's mode", stat.S_IMODE(given.st_mode), 0o700)
         for name in os.listdir(descriptor):
             found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid != uid:
