@@ -22,7 +22,7 @@ if str(ROOT) not in sys.path:
 from bench.row import Row
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
-MODULES = ("masks", "noise", "receive", "auditor_load", "memory")
+MODULES = ("masks", "noise", "receive", "auditor_load", "memory", "school")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -99,6 +99,26 @@ SCORED_NUMBERS: Final = frozenset({"total"})
 """Those of `NUMBERS` that depend on an instrument."""
 
 
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "stage": ("grade", "system"),
+        "level": ("level1",),
+        "alert": ("level1",),
+        "review": ("days_to_review",),
+        "groups_held": ("groups",),
+        "band": ("total",),
+        "factor": ("factors_high",),
+        "group": ("groups",),
+        "flag": tuple(codes.FLAG),
+    }
+)
+
+
+def fields_of(name: str) -> tuple[str, ...]:
+    """Name the fields of a record that its codes in a dimension depend on (beside the instrument)."""
+    return _FIELDS.get(name, (name,))
+
+
 def code_of(record: Record, name: str) -> str:
     """Return a record's code in a single-valued dimension other than `band`."""
     match name:

@@ -13,16 +13,18 @@ This is where the bounds of privacy.md are enforced, on the records and whatever
 The counts are exact and never leave the vault; `scaled` is what noise is added to.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from operator import attrgetter
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plan.attributes import own_codes
-from plan.dimensions import code_of, codes_of, number_of
+from plan.dimensions import code_of, codes_of, fields_of, number_of
 from plan.errors import LayoutError, Problem, RecordError, phrase
 from plan.layout import Layout, TableLayout
 from plan.record import Record, apply_consent
@@ -64,9 +66,9 @@ def tabulate(
         counted = apply_consent(record, layout.consent)
         _check_record(layout, counted)
         for counter in counters:
-            amount = counter.amount_of(counted)
-            for cell in counter.cells_of(counted):
-                counts[cell] += amount
+            counter.take(counted)
+    for counter in counters:
+        counter.add_to(counts)
     return counts
 
 
@@ -110,12 +112,18 @@ def _check_record(layout: Layout, record: Record) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """One table, ready for counting: for each dimension the offset of each code; `own` as in `own_codes`."""
+    """One table while it is counted: for each dimension the offset of each code; `own` as in `own_codes`.
+
+    Most pupils agree with many others in what one table asks, so alike ones are put together by `key_of`, and
+    their cells found once (a quarter of the time for 10,000 pupils).
+    """
 
     table: TableLayout
     own: Mapping[str, str]
     filters: Mapping[str, frozenset[str]]
     steps: tuple[tuple[str, Mapping[str, int]], ...]
+    key_of: Callable[[Record], object]
+    alike: dict[object, list[Record]]
 
     @classmethod
     def of(cls, table: TableLayout, own: Mapping[str, str]) -> "_Counter":
@@ -125,7 +133,21 @@ class _Counter:
         for name, codes in zip(table.dims, table.codes, strict=True):
             stride //= len(codes)
             steps.append((name, {code: at * stride for at, code in enumerate(codes)}))
-        return cls(table, own, filters, tuple(steps))
+        names = {name for name in (*table.dims, *filters) if name not in own}
+        used = {field for name in names for field in fields_of(name)} | {"instrument"}
+        used |= {table.sum} if table.range is not None else set()
+        return cls(table, own, filters, tuple(steps), attrgetter(*sorted(used)), defaultdict(list))
+
+    def take(self, record: Record) -> None:
+        """Put a record beside those that this table counts alike."""
+        self.alike[self.key_of(record)].append(record)
+
+    def add_to(self, counts: Counts) -> None:
+        """Add all records that were taken."""
+        for records in self.alike.values():
+            amount = self.amount_of(records[0]) * len(records)
+            for cell in self.cells_of(records[0]):
+                counts[cell] += amount
 
     def amount_of(self, record: Record) -> int:
         """Return what a record adds to its cells: 1, or in a table of sums 0 to hi - lo."""

@@ -8,7 +8,7 @@ Rules:
    the last import replaced stays until the next import, for an undo. Other old sets go at once, and SQLCipher
    overwrites what they held.
 3. Rows are canonical JSON without names or numbers, in order of ``rec_key``; their SHA-256 stands in the
-   input commitment.
+   input commitment, and says when they are read that they are what was written.
 
 Spec: docs/protocol.md "Node: from table to report"; the screening record in docs.
 """
@@ -16,18 +16,18 @@ Spec: docs/protocol.md "Node: from table to report"; the screening record in doc
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from crypto.canonical import JsonInput, encode_json, encode_parts, parse_json
-from crypto.errors import CryptoError
 from node.vault.errors import RecordsError, _
 from node.vault.journal import TIME_FORMAT
 from node.vault.store import VaultStore
 from plan.errors import RecordError
-from plan.record import Record, from_row, to_row
+from plan.record import Record, from_own_row, to_row
 
 SELECT_SET = (
     "SELECT set_id, school_year, wave, census_date, num_records, digest, provenance, imported FROM record_set"
@@ -147,8 +147,14 @@ def read_set(store: VaultStore, set_id: int) -> RecordSet:
     """
     row = store.one(SELECT_SET + " WHERE set_id = ?", (set_id,))
     if row is None:
-        raise RecordsError(_("the records of this report are not in the store any more"), code="records-gone")
+        raise _gone()
     return _read_set(row)
+
+
+def pruned_on(store: VaultStore, set_id: int) -> str:
+    """Say when retention deleted the rows of a set; empty while they are there."""
+    row = store.one("SELECT pruned FROM pruned_set WHERE set_id = ?", (set_id,))
+    return "" if row is None else str(row[0])
 
 
 def list_sets(store: VaultStore) -> list[RecordSet]:
@@ -161,8 +167,11 @@ def read_records(store: VaultStore, record_set: RecordSet) -> tuple[Record, ...]
     """Read the records of a set, in order of ``rec_key``.
 
     Raises:
-        RecordsError: a row is damaged, or the rows are not those of the set's digest.
+        RecordsError: a row is damaged, the rows are not those of the set's digest, or they were deleted
+            when their time of keeping was over (``records-gone``).
     """
+    if pruned_on(store, record_set.set_id):
+        raise _gone()
     rows = {
         bytes(row[0]): bytes(row[1])
         for row in store.query(
@@ -172,16 +181,9 @@ def read_records(store: VaultStore, record_set: RecordSet) -> tuple[Record, ...]
     if _rows_digest(rows) != record_set.digest:
         raise _damaged()
     try:
-        return tuple(_decode_row(data) for data in rows.values())
-    except (CryptoError, RecordError):
+        return tuple(map(from_own_row, json.loads(b"[" + b",".join(rows.values()) + b"]")))
+    except (AttributeError, TypeError, ValueError, RecordError):
         raise _damaged() from None
-
-
-def _decode_row(data: bytes) -> Record:
-    row = parse_json(data)
-    if not isinstance(row, dict):
-        raise _damaged()
-    return from_row(row)
 
 
 def _encode_rows(records: Iterable[Record]) -> dict[bytes, bytes]:
@@ -233,6 +235,10 @@ def _read_set(row: tuple[Any, ...]) -> RecordSet:
         parse_json(bytes(provenance)),
         imported,
     )
+
+
+def _gone() -> RecordsError:
+    return RecordsError(_("the records of this report are not in the store any more"), code="records-gone")
 
 
 def _damaged() -> RecordsError:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from plan_samples import CODEBOOK_DIGEST, INVALID_TEST, codebook, ready_plan, record, untested
 
 from plan.codes import DISPOSITION, FAMILY, FLAG, GRADE, GROUP, LEFT_BEHIND, SEX, SYSTEM, TESTED
+from plan.dimensions import DIMENSIONS, code_of, codes_of, fields_of
 from plan.errors import LayoutError, RecordError
 from plan.identities import violated
 from plan.layout import Layout, build_layout
@@ -340,6 +341,29 @@ def test_counts_are_never_negative_and_at_most_the_caps(values: list[dict[str, A
     assert counts.min() >= 0
     for table in WIDE.tables:
         assert counts[table.offset : table.end].sum() <= table.touch * len(values)
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, WIDE], ids=["autumn-full", "wide"])
+@given(values=st.lists(pupils(), min_size=2, max_size=12))
+def test_pupils_together_count_as_each_alone(layout: Layout, values: list[dict[str, Any]]) -> None:
+    records = [make(number, item) for number, item in enumerate(values)]
+    alone = sum((tabulate(layout, [item]) for item in records), np.zeros(layout.cells, dtype=np.int64))
+    assert np.array_equal(tabulate(layout, records), alone)
+
+
+def test_every_dimension_says_what_it_reads() -> None:
+    """Two records that agree in the named fields have the same codes; whatever else differs."""
+    one = record(
+        1, grade="7", sex="1", groups=frozenset({"g1"}), level1="2", days_to_review=4, total=Decimal(50)
+    )
+    other = record(
+        2, grade="11", sex="2", groups=frozenset(GROUP), level1="0", total=Decimal(5), found_by="2"
+    )
+    for name, dimension in DIMENSIONS.items():
+        same = replace(other, **{field: getattr(one, field) for field in fields_of(name)})
+        read = codes_of if dimension.is_set else code_of
+        if name != "band":
+            assert read(same, name) == read(one, name), name
 
 
 def test_the_bound_is_reached() -> None:
