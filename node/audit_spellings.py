@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote_from_bytes
 
@@ -80,12 +79,18 @@ def of_numbers(name: str, numbers: Sequence[int], formats: Sequence[str] = FORMA
 
 
 class Search:
-    """Searches data for all spellings of all canaries in one pass."""
+    """Searches data for all spellings of all canaries in one pass.
+
+    Args:
+        patterns: name of a spelling → its bytes, at least `LEAST_BYTES`.
+    """
 
     def __init__(self, patterns: dict[str, bytes]) -> None:
-        self._by_prefix: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
+        # first bytes → length → pattern → names: a hit costs one look for each length, not for each pattern
+        self._by_prefix: dict[int, dict[int, dict[bytes, list[str]]]] = {}
         for name, pattern in patterns.items():
-            self._by_prefix[int.from_bytes(pattern[:PREFIX_BYTES], "little")].append((name, pattern))
+            lengths = self._by_prefix.setdefault(int.from_bytes(pattern[:PREFIX_BYTES], "little"), {})
+            lengths.setdefault(len(pattern), {}).setdefault(pattern, []).append(name)
         self._prefixes = np.array(sorted(self._by_prefix), dtype=np.uint32)
 
     def find(self, data: bytes) -> set[str]:
@@ -97,9 +102,8 @@ class Search:
         places = np.minimum(np.searchsorted(self._prefixes, words), len(self._prefixes) - 1)
         found: set[str] = set()
         for at in np.flatnonzero(self._prefixes[places] == words):
-            for name, pattern in self._by_prefix[int(words[at])]:
-                if data.startswith(pattern, int(at)):
-                    found.add(name)
+            for length, known in self._by_prefix[int(words[at])].items():
+                found.update(known.get(data[at : at + length], ()))
         return found
 
     def find_in(self, parts: Iterable[tuple[str, bytes]]) -> list[str]:

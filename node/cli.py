@@ -25,6 +25,7 @@ from typing import Any
 import click
 
 from node import (
+    cli_audit,
     cli_budget,
     cli_doctor,
     cli_files,
@@ -40,10 +41,8 @@ from node import (
 from node.cli_context import (
     FILE,
     NEW_FILE,
-    ROUND,
     Context,
     command,
-    find_round,
     read_floors,
     read_pairs,
     read_running,
@@ -267,26 +266,8 @@ def become(arguments: list[str], key: bytes) -> None:
     os.execve(arguments[0], arguments, environ)  # noqa: S606
 
 
-@node.group(name="audit", help=_("What an auditor does on this machine."))
-def audit() -> None:
-    """Hold the audit commands."""
-
-
-@command(audit, "replay", _("Recompute a report inside the vault and say PASS or FAIL, nothing else."))
-@ROUND
-@click.option("--attempt", type=click.IntRange(0, 3), help=_("Which attempt; default: the newest."))
-def replay(context: Context, round_id: str, attempt: int | None) -> None:
-    """Recompute a report."""
-    with context.vault() as vault:
-        row = find_round(vault, round_id)
-        chosen = attempt if attempt is not None else row["report"].get("attempt", 0)
-        answer, _files = vault.call({"command": "recompute", "round": row["round"], "attempt": chosen})
-    context.say(answer, cli_text.replay_lines(answer))
-    if answer["outcome"] != "PASS":
-        raise SystemExit(EXIT_REFUSED)
-
-
 for _group in (
+    cli_audit.audit,
     *cli_rounds.commands,
     cli_roles.role,
     cli_import.import_command,

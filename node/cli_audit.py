@@ -1,0 +1,170 @@
+"""`fedscreen node audit`: replay, rehearse, selftest; what an auditor does on a school's machine.
+
+`replay` is about this node and its real reports. `rehearse` and `selftest` make a node of their own in a new
+folder: they take no `--dir` and no passphrase, and can so be pointed at nobody's records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node import cli_text
+from node.cli_context import NEW_FILE, ROUND, Context, command, fail, find_round, write_file
+from node.confine import LEVELS
+from node.errors import EXIT_REFUSED, NodeError
+from node.errors import _ as N_  # translated where it is shown
+from plan.words import word
+
+PASS = "PASS"  # noqa: S105  (an outcome)
+SKIPPED = ("SKIP", "SKIPPED")
+
+CHECKS: Mapping[str, str] = {
+    "wall": N_("the wall stands on every side"),
+    "planted": N_("planted pupils were imported and counted"),
+    "search": N_("the search finds every planted spelling"),
+    "sent": N_("what left the vault is what arrived"),
+    "pipe": N_("pipe of the vault: reports of one length, nothing planted"),
+    "wire": N_("on the line and inside TLS: nothing planted"),
+    "carried": N_("files for a stick: nothing planted"),
+    "lines": N_("output, errors, running.json: nothing planted"),
+    "crash": N_("aborted and fed with garbage: no core file, no value"),
+    "files": N_("files of the node: nothing planted readable"),
+    "identifiers": N_("no ID number, phone number or name of any kind"),
+    "fresh": N_("a K of its own, drawn for this rehearsal"),
+    "import": N_("made-up pupils imported"),
+    "counts": N_("the vault counts as the program outside does"),
+    "expected": N_("the vault counts as the auditor does"),
+    "header": N_("header: this round, this program, signed"),
+    "size": N_("length: exactly what the plan makes it"),
+    "opened": N_("every box opens and fits the header"),
+    "noise": N_("opened minus expected: within the noise's bounds"),
+    "spread": N_("the noise scatters as much as it should"),
+    "again": N_("asked again: the same bytes"),
+    "replay": N_("the replay passes"),
+}
+"""Checks of `selftest` and `rehearse`."""
+
+FLOOR = click.option(
+    "--confinement-floor",
+    "floor",
+    type=click.Choice(LEVELS),
+    default="L3",
+    show_default=True,
+    help=_("Lowest level of confinement that is accepted."),
+)
+JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON, in English."))
+
+
+@click.group(name="audit", help=_("What an auditor does on this machine."))
+def audit() -> None:
+    """Hold the audit commands."""
+
+
+@command(audit, "replay", _("Recompute a report inside the vault and say PASS or FAIL, nothing else."))
+@ROUND
+@click.option("--attempt", type=click.IntRange(0, 3), help=_("Which attempt; default: the newest."))
+def replay(context: Context, round_id: str, attempt: int | None) -> None:
+    """Recompute a report."""
+    with context.vault() as vault:
+        row = find_round(vault, round_id)
+        chosen = attempt if attempt is not None else row["report"].get("attempt", 0)
+        answer, _files = vault.call({"command": "recompute", "round": row["round"], "attempt": chosen})
+    context.say(answer, cli_text.replay_lines(answer))
+    if answer["outcome"] != PASS:
+        raise SystemExit(EXIT_REFUSED)
+
+
+@audit.command(
+    name="selftest", help=_("Plant made-up pupils in a node of its own and look for them in all that leaves.")
+)
+@FLOOR
+@JSON
+def selftest(floor: str, as_json: bool) -> None:
+    """Plant, report, search."""
+    from node.audit_selftest import run_selftest  # gRPC's server, which no other command needs
+
+    _conclude(lambda: run_selftest(floor), selftest_lines, as_json=as_json)
+
+
+@audit.command(
+    name="rehearse",
+    help=_(
+        "Play a whole round with the auditor's made-up FILE (folder or zip), opened in full, under its own K."
+    ),
+)
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=NEW_FILE, help=_("Write expected and opened vectors as JSON."))
+@FLOOR
+@JSON
+def rehearse(file: Path, out: Path | None, floor: str, as_json: bool) -> None:
+    """Read the material, play the round, show what was opened."""
+    from node.audit_material import read_material
+    from node.audit_rehearse import rehearse as play
+    from node.audit_scratch import now
+
+    def run() -> dict[str, Any]:
+        values = play(read_material(file, now()), floor)
+        if out is not None:
+            write_file(out, json.dumps(values["tables"]).encode())
+        return values
+
+    _conclude(run, rehearse_lines, as_json=as_json)
+
+
+def _conclude(
+    run: Callable[[], Mapping[str, Any]],
+    lines: Callable[[Mapping[str, Any]], Iterator[str]],
+    *,
+    as_json: bool,
+) -> None:
+    """Run a trial, print it, and end with 1 unless it passed."""
+    try:
+        values = run()
+    except NodeError as err:
+        fail(err, as_json=as_json)
+        return
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False))
+    else:
+        for line in lines(values):
+            click.echo(line)
+    if values["outcome"] != PASS:
+        raise SystemExit(EXIT_REFUSED)
+
+
+def check_lines(values: Mapping[str, Any]) -> Iterator[str]:
+    """Show numbered checks; a note behind some."""
+    for check in values["checks"]:
+        note = f"  ({check['note']})" if check["note"] else ""
+        yield f"  {check['number']:2d}  {check['result']:7s} {word(CHECKS, check['name'], _)}{note}"
+
+
+def selftest_lines(values: Mapping[str, Any]) -> Iterator[str]:
+    """Show a self-test."""
+    yield from check_lines(values)
+    yield _("%(outcome)s: self-test on this machine, confinement %(confinement)s") % values
+
+
+def rehearse_lines(values: Mapping[str, Any]) -> Iterator[str]:
+    """Show a rehearsal: the checks, and for each table how far the opened one is from the expected one."""
+    yield from check_lines(values)
+    for table in values["tables"]:
+        away = max((abs(a - b) for a, b in zip(table["opened"], table["expected"], strict=True)), default=0.0)
+        shown = {"id": table["id"], "cells": len(table["expected"]), "total": sum(table["expected"])}
+        shown |= {"opened": sum(table["opened"]), "away": away, "bound": table["bound"]}
+        yield (
+            _(
+                "  table %(id)s: %(cells)d cells; expected %(total)d in all, opened %(opened).1f; "
+                "farthest cell %(away).1f, bound %(bound).1f"
+            )
+            % shown
+        )
+    yield (
+        _("%(outcome)s: rehearsal, confinement %(confinement)s, commitment to its own K %(master)s") % values
+    )
