@@ -104,6 +104,12 @@ class SessionError(NodeError):
     CODE = "session"
 
 
+class BackupError(NodeError):
+    """A backup or a recovery file cannot be written, or not be opened."""
+
+    CODE = "backup"
+
+
 class VaultRefusal(NodeError):
     """The vault's own refusal, as a command sees it: code, message, advice and details."""
 

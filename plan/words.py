@@ -56,6 +56,7 @@ REPORT_STATES: Final[Mapping[str, str]] = {
     "superseded": _("replaced by a newer one"),
     "released": _("part of the released sum"),
     "dead": _("the round ended without a sum"),
+    "lost": _("in the log, but no longer on this computer"),
 }
 """Where a school's report stands."""
 

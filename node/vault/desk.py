@@ -34,6 +34,17 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``follow_up_set`` | actor, school_year, wave, pupil or rec_key, values | the entry and the pupil now |
 | ``follow_up_history`` | actor, school_year, wave, pupil or rec_key | a pupil's entries |
 | ``follow_up_withdraw`` | actor, entry | the entry without its values |
+| ``backup_begin`` | | a copy of the record file: name, bytes, SHA-256, when |
+| ``backup_read`` | name, offset | blob ``piece`` of that copy |
+| ``backup_end`` | name, kept | removes the copy; kept: the backup was written whole |
+| ``restored`` | made | the restored file read whole; the node's reports that only the log has |
+| ``recovery_make`` | key, actor | blob ``sealed``: this node's secrets; the principal's, where there is one |
+| ``recovery_kept`` | made, sha256 | notes that the recovery file was written whole |
+| ``recover`` | key, federation, node, made | becomes the node of the file ``sealed``, in an empty store |
+| ``retention`` | | the county's numbers, the filed audit, what is due |
+| ``retention_policy`` | by | takes the file ``policy`` |
+| ``retention_filed`` | until, by | records that the audit up to a day was filed |
+| ``prune`` | by, dry_run | what is due, deleted unless dry_run |
 | ``check_store`` | | damaged pages, and whether the journal's chain is whole |
 
 An ``actor`` is an object: role, name, and key, the 32 bytes in hex that the passphrase was stretched to.
@@ -45,7 +56,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from node.vault.commands import audit, carrying, enrolment, follow_up, records, roles, rounds
+from node.vault.commands import (
+    audit,
+    backup,
+    carrying,
+    enrolment,
+    follow_up,
+    records,
+    retention,
+    roles,
+    rounds,
+)
 from node.vault.errors import CommandError, _
 from node.vault.fields import Answer, Fields, Handler
 from node.vault.open_vault import OpenVault
@@ -56,6 +77,8 @@ COMMANDS: Final[Mapping[str, Handler]] = {
     **rounds.COMMANDS,
     **carrying.COMMANDS,
     **audit.COMMANDS,
+    **backup.COMMANDS,
+    **retention.COMMANDS,
     **roles.COMMANDS,
     **follow_up.COMMANDS,
 }

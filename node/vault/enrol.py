@@ -12,7 +12,7 @@ Spec: docs/protocol.md "Keys"; docs/architecture.md "How commands reach the vaul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -182,10 +182,23 @@ def create_identity(
     secrets = [entropy(SECRET_BYTES) for _index in range(4)]
     if any(len(secret) != SECRET_BYTES for secret in secrets) or len(set(secrets)) != len(secrets):
         raise EnrolmentStateError(_("the entropy source failed"), code="entropy")
+    return put_identity(store, public, secrets, now.strftime(TIME_FORMAT), floors)
+
+
+def put_identity(
+    store: VaultStore, public: Mapping[str, Any], secrets: Sequence[bytes], created: str, floors: Floors
+) -> Identity:
+    """Write the identity of a store that has none, inside the caller's transaction.
+
+    Args:
+        public: as `Identity.public_values`.
+        secrets: master, report seed, pupil key, journal key; 32 bytes each.
+        created: when they were drawn.
+    """
     store.execute(
         "INSERT INTO identity (id, public, master, report_seed, pupil_key, journal_key, created)"
         " VALUES (1, ?, ?, ?, ?, ?, ?)",
-        (encode_json(public), *secrets, now.strftime(TIME_FORMAT)),
+        (encode_json(_check_public(public)), *secrets, created),
     )
     store.put_setting(FLOORS_SETTING, encode_json(floors.as_json()))
     return load_identity(store)

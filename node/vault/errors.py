@@ -119,6 +119,12 @@ class ReceiptError(VaultError):
     CODE = "receipt"
 
 
+class BackupError(VaultError):
+    """A backup or a recovery file cannot be made, or not be opened."""
+
+    CODE = "backup"
+
+
 class ReplayError(VaultError):
     """There is nothing to replay."""
 

@@ -10,6 +10,9 @@ Rules:
 4. The chain's head never leaves: its random nonces would be a field that could be ground. A report
    names this node's previous *report* instead.
 
+5. Retention may cut the chain (`cut`): what lies before a position is deleted, the last digest of that part
+   is kept in ``journal_cut``, and a record of the chain itself attests both. `verify` starts there.
+
 A record has the fields that MLPS level 3 asks for: time, subject, object, type, result; and `data`
 for what a replay needs. Spec: docs/protocol.md "Node: from table to report".
 """
@@ -35,6 +38,7 @@ from node.vault.store import VaultStore
 KEY_BYTES = 32
 NONCE_BYTES = 24
 START = bytes(32)
+CUT_KIND = "journal-cut"
 SELECT = "SELECT seq, previous, nonce, sealed, digest FROM journal"
 DOMAIN = "fedscreen/journal/v1"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -104,6 +108,13 @@ class Journal:
         row = self._store.one(
             "SELECT seq, previous, nonce, sealed, digest FROM journal WHERE seq = ?", (seq,)
         )
+        if row is None and seq < self.first:
+            raise JournalError(
+                _("the journal's record %(seq)d was deleted when its time of keeping was over"),
+                _("See 'fedscreen node retention'."),
+                code="records-gone",
+                details={"seq": seq},
+            )
         if row is None:
             raise JournalError(
                 _("the journal has no record %(seq)d"),
@@ -113,19 +124,56 @@ class Journal:
         return self._open(row)
 
     def verify(self) -> Iterator[JournalRecord]:
-        """Walk the whole chain from its start, checking every link and opening every record.
+        """Walk the whole chain from `first`, checking every link and opening every record.
 
         Raises:
-            JournalError: a record is missing, out of order, changed, or does not decrypt.
+            JournalError: a record is missing, out of order, changed, or does not decrypt; or the chain does
+                not attest where it was cut.
         """
-        previous = START
+        first, previous = self._cut()
+        attested, is_attested = _cut_values(first, previous), first == 0
         rows = self._store.query(SELECT + " ORDER BY seq")
-        for expected_seq, row in enumerate(rows):
+        for expected_seq, row in enumerate(rows, first):
             if row[0] != expected_seq or bytes(row[1]) != previous:
                 raise _broken(expected_seq)
             record = self._open(row)
             previous = bytes(row[4])
+            is_attested = is_attested or (record.kind == CUT_KIND and record.data == attested)
             yield record
+        if not is_attested:
+            raise _broken(first)
+
+    @property
+    def first(self) -> int:
+        """The position of the oldest record that is kept; 0 unless retention has cut the chain."""
+        return self._cut()[0]
+
+    def cut(self, first: int, now: datetime, subject: str) -> int:
+        """Delete every record before `first`, inside the caller's transaction; returns how many.
+
+        Raises:
+            JournalError: there is no record `first` to begin with.
+        """
+        start, _previous = self._cut()
+        if first <= start:
+            return 0
+        row = self._store.one("SELECT previous FROM journal WHERE seq = ?", (first,))
+        if row is None:
+            raise _broken(first)
+        previous = bytes(row[0])
+        values = _cut_values(first, previous)
+        self.append(JournalRecord(now, subject, CUT_KIND, str(first), "ok", values))
+        self._store.execute(
+            "INSERT INTO journal_cut (id, first, previous) VALUES (1, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET first = excluded.first, previous = excluded.previous",
+            (first, previous),
+        )
+        self._store.execute("DELETE FROM journal WHERE seq < ?", (first,))
+        return first - start
+
+    def _cut(self) -> tuple[int, bytes]:
+        row = self._store.one("SELECT first, previous FROM journal_cut WHERE id = 1")
+        return (0, START) if row is None else (int(row[0]), bytes(row[1]))
 
     def _head(self) -> tuple[int, bytes]:
         row = self._store.one("SELECT seq, digest FROM journal ORDER BY seq DESC LIMIT 1")
@@ -142,6 +190,10 @@ class Journal:
             return _parse(plaintext)
         except (SodiumError, CryptoError, KeyError, TypeError, ValueError):
             raise _broken(seq) from None
+
+
+def _cut_values(first: int, previous: bytes) -> dict[str, JsonInput]:
+    return {"first": first, "previous": previous.hex()}
 
 
 def _associated(seq: int, previous: bytes) -> bytes:

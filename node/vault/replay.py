@@ -41,6 +41,7 @@ from node.vault.published import read_plan
 from node.vault.records import read_records, read_set
 from node.vault.release import build_header
 from node.vault.reports import StoredReport, find_logged, payload_of, reports_of
+from node.vault.retention import deleted_on
 from node.vault.tabulate import count_records
 from plan.published import Published
 from plan.tabulation import scaled
@@ -103,7 +104,8 @@ def replay_report(parts: Parts, round_id: bytes, attempt: int) -> Replay:
     """Make one of this node's reports again and compare.
 
     Raises:
-        ReplayError: this node has no such report.
+        ReplayError: this node has no such report, or retention has deleted what a replay needs
+            (``records-gone``): that is no FAIL.
     """
     stored = next((row for row in reports_of(parts.store, round_id) if row.attempt == attempt), None)
     if stored is None:
@@ -112,6 +114,12 @@ def replay_report(parts: Parts, round_id: bytes, attempt: int) -> Replay:
             _("See 'fedscreen node status' for the reports that it has."),
             code="no-report",
             details={"round": round_id.hex()[:16], "attempt": attempt},
+        )
+    if deleted_on(parts, stored):
+        raise ReplayError(
+            _("what this report was made from was deleted when its time of keeping was over"),
+            _("The audit that covers it was filed before: see 'fedscreen node retention'."),
+            code="records-gone",
         )
     evidence = _Evidence(parts, stored)
     checks = tuple(
@@ -131,7 +139,8 @@ def _run(check: Callable[[_Evidence], bool], evidence: _Evidence) -> str:
 
 def _check_journal(evidence: _Evidence) -> bool:
     found: JournalRecord | None = None
-    for seq, record in enumerate(evidence.parts.journal.verify()):
+    journal = evidence.parts.journal
+    for seq, record in enumerate(journal.verify(), journal.first):
         if seq == evidence.stored.journal_seq:
             found = record
     if found is None or found.kind != "report" or found.target != evidence.stored.round_id.hex():

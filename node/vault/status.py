@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from node.vault.backup import lost_reports
+from node.vault.decision import describe
 from node.vault.decision import describe
 from node.vault.enrol import load_floors
 from node.vault.errors import RoundRefusedError
 from node.vault.parts import Parts
 from node.vault.receipt import cosigned_proof, immediate_receipt
 from node.vault.records import RecordSet, list_sets
+from node.vault.recovery import safety_values
 from node.vault.reports import StoredReport, find_logged, reports_of, state_of
 from privacy.year_account import school_year_of
 from protos.card import fingerprint
@@ -34,6 +37,7 @@ def node_status(parts: Parts, card_text: str, *, is_held: bool) -> dict[str, Any
         "log": _log(parts, now),
         "account": account_status(parts, now),
         "records": [record_set_values(row) for row in list_sets(parts.store)],
+        "safety": safety_values(parts.store),
         "rounds": list_rounds(parts),
     }
 
@@ -109,7 +113,7 @@ def _round(parts: Parts, round_log: RoundLog) -> dict[str, Any]:
             "rho": "",
             "error": err.code,
         }
-    stored = reports_of(parts.store, round_log.round_id)
+    attempts = _attempts(parts, round_log)
     return {
         "round": round_log.round_id.hex(),
         "serial": terms.serial,
@@ -124,10 +128,18 @@ def _round(parts: Parts, round_log: RoundLog) -> dict[str, Any]:
         "threshold": terms.threshold,
         "min_reports": terms.min_reports,
         "is_member": int(round_log.roster.node(parts.identity.node) is not None),
-        "report": report_values(parts, stored[-1]) if stored else {"state": "none"},
-        "attempts": [report_values(parts, row) for row in stored],
+        "report": attempts[-1] if attempts else {"state": "none"},
+        "attempts": attempts,
         "decision": describe(parts.store, round_log.round_id),
     }
+
+
+def _attempts(parts: Parts, round_log: RoundLog) -> list[dict[str, Any]]:
+    """Give this node's reports of a round by attempt: those stored here, and those that only the log has."""
+    nothing = {"state": "lost", "released": "", "released_by": "", "receipts": []}
+    lost = lost_reports(parts.store, round_log, parts.identity.node)
+    stored = [report_values(parts, row) for row in reports_of(parts.store, round_log.round_id)]
+    return sorted([*({**nothing, **row} for row in lost), *stored], key=lambda row: int(row["attempt"]))
 
 
 def report_values(parts: Parts, report: StoredReport) -> dict[str, Any]:

@@ -85,6 +85,25 @@ class VaultStore:
         """Close the file. Everything committed is already durable."""
         self._connection.close()
 
+    @property
+    def folder(self) -> Path:
+        """The vault's folder, where the file lies."""
+        return self._path.parent
+
+    def copy_into(self, path: Path) -> None:
+        """Write a copy of the whole file, as it is now, under the same key; others may go on writing.
+
+        Raises:
+            DamagedStoreError: a page does not read; nothing is left at `path`.
+            StoreError: `path` exists, or cannot be written; nothing is left there.
+        """
+        _create_private(path, is_new=True)
+        try:
+            self._run("VACUUM INTO ?", (str(path),))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
     @contextmanager
     def transaction(self, step: str) -> Iterator[None]:
         """Make every change inside the block durable together, or none of them.
@@ -306,12 +325,12 @@ class VaultStore:
         )
 
 
-def _create_private(path: Path) -> None:
+def _create_private(path: Path, *, is_new: bool = False) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        return
     except OSError as err:
+        if isinstance(err, FileExistsError) and not is_new:
+            return
         raise StoreError(
             _("the record file %(file)s cannot be created (%(reason)s)"),
             _("Check that the node's folder exists and belongs to the vault."),

@@ -30,6 +30,7 @@ from node.vault.open_vault import OpenVault
 from node.vault.parts import Parts
 from node.vault.preview import preview_round
 from node.vault.receipt import make_receipt
+from node.vault.recovery import safety_values
 from node.vault.release import Released, release_round
 from node.vault.roles import PRINCIPAL, ROLES, has_role, list_holders, require
 from node.vault.run_desk import HOLD_SETTING
@@ -104,7 +105,7 @@ def _status(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
     fields.allow()
     identity, pinned = load_identity(desk.store), find_card(desk.store)
     if pinned is None:
-        values = desk.describe_identity(identity)
+        values = desk.describe_identity(identity) | {"safety": safety_values(desk.store)}
         return values | {"fingerprint": "", "clock": desk.clock.now().isoformat(), "rounds": []}, {}
     return node_status(desk.enrolled(), pinned[1], is_held=desk.is_held()), {}
 
