@@ -7,7 +7,6 @@ from typing import Any
 
 from node.vault.backup import lost_reports
 from node.vault.decision import describe
-from node.vault.decision import describe
 from node.vault.enrol import load_floors
 from node.vault.errors import RoundRefusedError
 from node.vault.parts import Parts
