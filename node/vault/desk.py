@@ -45,6 +45,8 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``retention_policy`` | by | takes the file ``policy`` |
 | ``retention_filed`` | until, by | records that the audit up to a day was filed |
 | ``prune`` | by, dry_run | what is due, deleted unless dry_run |
+| ``local_report`` | wave, school_year, version, reason, actor | the school's own report; journal first |
+| ``template`` | levels, sheet | what a workbook to fill in is made from; takes ``codebook``, ``roster`` |
 | ``check_store`` | | damaged pages, and whether the journal's chain is whole |
 
 An ``actor`` is an object: role, name, and key, the 32 bytes in hex that the passphrase was stretched to.
@@ -62,10 +64,12 @@ from node.vault.commands import (
     carrying,
     enrolment,
     follow_up,
+    local_report,
     records,
     retention,
     roles,
     rounds,
+    template,
 )
 from node.vault.errors import CommandError, _
 from node.vault.fields import Answer, Fields, Handler
@@ -81,6 +85,8 @@ COMMANDS: Final[Mapping[str, Handler]] = {
     **retention.COMMANDS,
     **roles.COMMANDS,
     **follow_up.COMMANDS,
+    **local_report.COMMANDS,
+    **template.COMMANDS,
 }
 
 
