@@ -16,7 +16,9 @@ one JSON object on standard output, in English.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
 from gettext import gettext as _
 from pathlib import Path
@@ -48,10 +50,11 @@ from node.cli_context import (
     read_running,
     write_file,
 )
-from node.config import NodeConfig, read_config
+from node.config import KEY_SOURCES, NodeConfig, read_config
 from node.confine import LEVELS
 from node.errors import EXIT_REFUSED, LinkError
 from node.errors import _ as N_  # translated where it is shown
+from node.launch import side_program
 from node.session import open_vault
 from node.supervise import require_enrolled
 
@@ -165,6 +168,16 @@ def accept(context: Context, grant: Path, fingerprint: str) -> None:
         "HOST:PORT of the school's HTTP proxy (no password), also for a node that is there; 'none' for none."
     ),
 )
+@click.option(
+    "--key",
+    type=click.Choice(KEY_SOURCES),
+    help=_(
+        "What keeps the database key; default: the first that is there (credential, Windows, passphrase)."
+    ),
+)
+@click.option(
+    "--service-account", default="", help=_("Windows: the account of this node's own, under which it runs.")
+)
 def set_up(context: Context, file: Path | None, told: str, out: Path | None, **options: Any) -> None:
     """Go on with a new node where it stands."""
     cli_setup.run_setup(context, file, told, out, options)
@@ -247,16 +260,21 @@ def run(context: Context, record_frames: Path | None) -> None:
             code="certificate",
         )
     key = unwrap.unwrap_key(context.folder, config.key_source, context.ask)
-    arguments = [sys.executable, "-m", "node.supervise", "--dir", str(context.folder.root)]
+    arguments = [*side_program("supervisor"), "-m", "node.supervise", "--dir", str(context.folder.root)]
     if record_frames is not None:
         arguments += ["--record-frames", str(record_frames.absolute())]
     become(arguments, key)
 
 
 def become(arguments: list[str], key: bytes) -> None:
-    """Replace this process by `arguments`, with the database key (32 bytes, secret) on its stdin."""
+    """Replace this process by `arguments`, with the database key (32 bytes, secret) on its stdin.
+
+    Windows replaces no process: there it is a child, and this one waits for it.
+    """
     root = str(Path(__file__).resolve().parents[1])
     environ = {**os.environ, "PYTHONPATH": root, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+    if os.name != "posix":
+        raise SystemExit(wait_for_child(arguments, key, environ))
     read_end, write_end = os.pipe()
     os.write(write_end, key)
     os.close(write_end)
@@ -264,6 +282,24 @@ def become(arguments: list[str], key: bytes) -> None:
     os.close(read_end)
     sys.stdout.flush()
     os.execve(arguments[0], arguments, environ)  # noqa: S606
+
+
+def wait_for_child(arguments: list[str], key: bytes, environ: dict[str, str]) -> int:
+    """Run a program with the database key on its stdin and give its exit code.
+
+    Ctrl-C goes to every process of the console; the child stops itself, and this one waits for it.
+    """
+    sys.stdout.flush()
+    with subprocess.Popen(arguments, env=environ, stdin=subprocess.PIPE) as process:
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):  # it may have ended already, and its exit code says why
+                process.stdin.write(key)
+                process.stdin.close()
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 for _group in (

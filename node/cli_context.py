@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from node import cli_text, unwrap
 from node.config import NodeFolder, open_folder, read_config, replace_file
 from node.errors import ConfigError, NodeError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
+from node.launch import is_process_running
 from node.session import VaultSession, open_vault
 
 DEFAULT_FOLDER = "fedscreen-node"
@@ -191,10 +191,4 @@ def read_running(folder: NodeFolder) -> dict[str, Any]:
         supervisor = int(values["supervisor"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    try:
-        os.kill(supervisor, 0)
-    except ProcessLookupError:
-        return {}
-    except PermissionError:
-        return values  # another user's, but there
-    return values
+    return values if is_process_running(supervisor) else {}

@@ -114,10 +114,11 @@ def _settings(context: Context, found: Invitation | str | None, options: dict[st
     return NodeConfig(
         federation=federation,
         node=node_id or _ask(context, "--id", _("This school's id (a-z 0-9 . _ -).")),
-        key_source=unwrap.choose_source(),
+        key_source=unwrap.choose_source(options["key"] or ""),
         confinement_floor=options["confinement_floor"],
         poll_s=options["poll_s"],
         proxy=options["proxy"] or "",
+        service_account=options["service_account"],
     )
 
 

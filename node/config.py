@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -30,6 +31,7 @@ ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 KEY_SOURCES = ("credential", "dpapi", "passphrase")
 LOWEST_UID, HIGHEST_UID = 61184, 65519  # the range that systemd leaves to dynamic users
 MAX_FILE_BYTES = 64 * 1024
+_WINDOWS_PAUSES_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 MAX_LINE_CHARS = 1000  # tomllib needs quadratic time for a key of many dotted parts
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
@@ -271,13 +273,25 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(beside, path)
+        _put_in_place(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    if hasattr(os, "O_DIRECTORY"):
+    if hasattr(os, "O_DIRECTORY"):  # Windows has no folder to open, and writes the rename itself
         parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(parent)
         finally:
             os.close(parent)
+
+
+def _put_in_place(beside: Path, path: Path) -> None:
+    """Replace a file; on Windows wait a little for whoever is reading it (a command, a virus scanner)."""
+    for pause_s in _WINDOWS_PAUSES_S if os.name == "nt" else ():
+        try:
+            os.replace(beside, path)
+        except PermissionError:
+            time.sleep(pause_s)
+        else:
+            return
+    os.replace(beside, path)

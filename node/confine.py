@@ -17,8 +17,8 @@ Order, in `confine_vault` and `confine_egress` (nothing may be left out or moved
 
 Levels (docs/architecture.md): L3 = seccomp, Landlock for files, the network closed a second time
 (Landlock ABI 4 or a network namespace), own uid if started as root. L2 = seccomp and own uid. L1 =
-seccomp alone, or a service account with a firewall rule. L0 = none of it; Windows and other systems
-come out here until their own walls are written.
+seccomp alone, or on Windows a service account, a job and a firewall rule (`node.confine_windows`). L0 =
+none of it; systems other than Linux and Windows come out here.
 
 This module is shared by both sides, so it imports nothing but the standard library.
 """
@@ -34,6 +34,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from node.confine_windows import WindowsWall, lock_down
 from node.errors import ConfinementError, _
 from node.landlock import LandlockState, restrict, supported_abi
 from node.seccomp import (
@@ -47,6 +48,7 @@ from node.seccomp import (
     set_no_new_privileges,
 )
 from node.selftest import EGRESS_PROBES, VAULT_PROBES, file_probes, port_probe, reachable, verify_all_refused
+from node.windows_calls import find_windows
 
 LEVELS = ("L0", "L1", "L2", "L3")
 READY_BYTES = 16
@@ -130,6 +132,8 @@ class Confinement:
     network_namespace: bool = False
     own_uid: bool = False
     was_root: bool = False
+    windows_job: bool = False
+    windows_firewall: bool = False
 
     @property
     def level(self) -> str:
@@ -140,7 +144,8 @@ class Confinement:
             return "L3"
         if self.seccomp and self.own_uid:
             return "L2"
-        return "L1" if self.seccomp else "L0"
+        has_windows_wall = self.windows_job and self.windows_firewall and self.own_uid
+        return "L1" if self.seccomp or has_windows_wall else "L0"
 
 
 def encode_ready(confinement: Confinement) -> bytes:
@@ -152,6 +157,8 @@ def encode_ready(confinement: Confinement) -> bytes:
         confinement.network_namespace,
         confinement.own_uid,
         confinement.was_root,
+        confinement.windows_job,
+        confinement.windows_firewall,
     )
     bits = sum(int(part) << position for position, part in enumerate(parts))
     return _READY.pack(confinement.level.encode("ascii"), confinement.landlock_abi, bits)
@@ -174,6 +181,8 @@ def parse_ready(payload: bytes) -> Confinement:
         network_namespace=bool(bits & 8),
         own_uid=bool(bits & 16),
         was_root=bool(bits & 32),
+        windows_job=bool(bits & 64),
+        windows_firewall=bool(bits & 128),
     )
     if encode_ready(found) != payload:
         raise ConfinementError(_("the statement of confinement contradicts itself"))
@@ -187,20 +196,36 @@ def verify_floor(level: str, floor: str) -> None:
         ConfinementError: below it.
     """
     if LEVELS.index(level) < LEVELS.index(floor):
+        on_windows = _(
+            "Windows reaches L1 at most: see docs/windows.md, and set confinement_floor in node.toml."
+        )
+        on_linux = _(
+            "Use Linux 6.7 or newer, with seccomp and Landlock, or lower confinement_floor in node.toml."
+        )
         raise ConfinementError(
             _("confinement reaches %(level)s only, this node's floor is %(floor)s"),
-            _("Use Linux 6.7 or newer, with seccomp and Landlock, or lower confinement_floor in node.toml."),
+            on_windows if os.name == "nt" else on_linux,
             details={"level": level, "floor": floor},
         )
 
 
-def confine_vault(folder: Path, uid: int | None, floor: str) -> tuple[Confinement, Path]:
+def _confine_elsewhere(account: str, floor: str, address: str = "") -> Confinement:
+    """Put up what there is on a system other than Linux."""
+    system = find_windows()
+    wall = WindowsWall() if system is None else lock_down(system, account, address)
+    state = Confinement(own_uid=wall.own_account, windows_job=wall.limited, windows_firewall=wall.firewall)
+    verify_floor(state.level, floor)
+    return state
+
+
+def confine_vault(folder: Path, uid: int | None, floor: str, account: str = "") -> tuple[Confinement, Path]:
     """Lock this process down as a vault.
 
     Args:
         folder: the vault's folder; absolute.
         uid: the user (and group) to become; needed exactly when started as root.
         floor: the lowest level that is accepted.
+        account: on Windows the account of this node's own; empty for none.
 
     Returns:
         What stands, and the path under which the folder is reachable from now on.
@@ -209,8 +234,7 @@ def confine_vault(folder: Path, uid: int | None, floor: str) -> tuple[Confinemen
         ConfinementError: anything did not come out as it should. The caller exits with 70.
     """
     if sys.platform != "linux":
-        verify_floor("L0", floor)
-        return Confinement(), folder
+        return _confine_elsewhere(account, floor), folder
     state = _start(uid, _VAULT_DESCRIPTORS)
     if state.was_root and uid is not None:
         state, folder = _leave_root(state, uid, folder, is_network_needed=False)
@@ -228,7 +252,14 @@ def confine_vault(folder: Path, uid: int | None, floor: str) -> tuple[Confinemen
 
 
 def confine_egress(
-    folder: Path, uid: int | None, floor: str, port: int, *, is_ipv6: bool = False
+    folder: Path,
+    uid: int | None,
+    floor: str,
+    port: int,
+    *,
+    is_ipv6: bool = False,
+    account: str = "",
+    address: str = "",
 ) -> Confinement:
     """Lock this process down as an egress; its key and certificates are already in memory.
 
@@ -238,13 +269,14 @@ def confine_egress(
         floor: the lowest level that is accepted.
         port: the one TCP port that may be connected to.
         is_ipv6: whether the coordinator has an IPv6 address.
+        account: on Windows the account of this node's own; empty for none.
+        address: on Windows the one IP address that may be connected to.
 
     Raises:
         ConfinementError: anything did not come out as it should. The caller exits with 70.
     """
     if sys.platform != "linux":
-        verify_floor("L0", floor)
-        return Confinement()
+        return _confine_elsewhere(account, floor, address)
     state = _start(uid, _EGRESS_DESCRIPTORS)
     if state.was_root and uid is not None:
         state, _place = _leave_root(state, uid, folder, is_network_needed=True)

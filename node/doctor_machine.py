@@ -25,6 +25,7 @@ from node.frames import COMMAND_VAULT_SENDS, EGRESS_SENDS
 from node.landlock import supported_abi
 from node.launch import close_pipe, egress_command, start_side, vault_command
 from node.seccomp import is_supported
+from node.windows_calls import find_windows
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 MIB = 1024 * 1024
@@ -127,6 +128,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def check_kernel(config: NodeConfig, abi: int | None = None, has_seccomp: bool | None = None) -> Finding:
     """Tell which parts of the wall this kernel has."""
+    if sys.platform == "win32":
+        return check_windows(config, platform.release())
     abi = supported_abi() if abi is None else abi
     has_seccomp = is_supported() if has_seccomp is None else has_seccomp
     details: dict[str, Detail] = {"system": platform.system(), "release": platform.release(), "abi": abi}
@@ -138,6 +141,16 @@ def check_kernel(config: NodeConfig, abi: int | None = None, has_seccomp: bool |
     if abi < 4:
         advice = N_("Linux 6.7 or newer closes the network a second time (Landlock ABI 4).")
         return doubtful("kernel", text, advice, **details)
+    return good("kernel", text, **details)
+
+
+def check_windows(config: NodeConfig, release: str) -> Finding:
+    """Tell what Windows can give at most, and what this node asks for."""
+    details: dict[str, Detail] = {"release": release, "floor": config.confinement_floor}
+    text = N_("Windows %(release)s reaches L1 at most; this node's floor is %(floor)s")
+    if LEVELS.index(config.confinement_floor) > LEVELS.index("L1"):
+        advice = N_("Set confinement_floor to L1 or L0 if this school's policy allows it, or use Linux.")
+        return bad("kernel", text, advice, **details)
     return good("kernel", text, **details)
 
 
@@ -186,10 +199,11 @@ def check_confinement(folder: NodeFolder, config: NodeConfig, address: str) -> F
     shown = ", ".join(f"{name} {level}" for name, level in levels.items())
     if min(levels.values(), key=LEVELS.index) == "L3":
         return good("confinement", N_("reached: %(levels)s"), levels=shown)
+    on_windows = N_("What L0 and L1 prove on Windows, and how to reach L1: docs/windows.md.")
     return doubtful(
         "confinement",
         N_("reached: %(levels)s, and L3 is the highest; every report says so"),
-        N_("Linux 6.7 or newer with seccomp and Landlock gives L3."),
+        on_windows if os.name == "nt" else N_("Linux 6.7 or newer with seccomp and Landlock gives L3."),
         levels=shown,
     )
 
@@ -224,6 +238,9 @@ def check_disk(folder: NodeFolder, free_bytes: int | None = None) -> Finding:
 
 def check_file_system(folder: NodeFolder, mounts: str | None = None) -> Finding:
     """Tell what kind of file system the folder lies on; a network drive cannot keep the record file."""
+    windows = find_windows()
+    if windows is not None:
+        return check_drive(is_remote=windows.is_network_drive(folder.root))
     if mounts is None:
         try:
             mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
@@ -231,12 +248,7 @@ def check_file_system(folder: NodeFolder, mounts: str | None = None) -> Finding:
             return skipped("file-system", N_("this system does not tell what kind of file system it is"))
     kind = file_system_of(folder.root, mounts)
     if kind in NETWORK_FILE_SYSTEMS:
-        return bad(
-            "file-system",
-            N_("the folder lies on a network drive (%(kind)s)"),
-            N_("Move it to a local disk: the record file is not safe on a network drive."),
-            kind=kind,
-        )
+        return check_drive(is_remote=True, kind=kind)
     if kind in NO_PERMISSIONS:
         return bad(
             "file-system",
@@ -245,6 +257,18 @@ def check_file_system(folder: NodeFolder, mounts: str | None = None) -> Finding:
             kind=kind,
         )
     return good("file-system", N_("%(kind)s"), kind=kind or "?")
+
+
+def check_drive(*, is_remote: bool, kind: str = "Windows") -> Finding:
+    """Judge whether the folder lies on another machine's disk."""
+    if not is_remote:
+        return good("file-system", N_("%(kind)s"), kind=kind)
+    return bad(
+        "file-system",
+        N_("the folder lies on a network drive (%(kind)s)"),
+        N_("Move it to a local disk: the record file is not safe on a network drive."),
+        kind=kind,
+    )
 
 
 def file_system_of(path: Path, mounts: str) -> str:

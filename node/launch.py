@@ -11,6 +11,7 @@ import re
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import IO
 from node.config import NodeConfig, NodeFolder
 from node.confine import Confinement, parse_ready
 from node.errors import EXIT_CONFINEMENT, ConfinementError, Detail, FrameError, SuperviseError, _
-from node.frames import KEY_BYTES, Kind, read_frame, write_frame
+from node.frames import KEY_BYTES, Frame, Kind, read_frame, write_frame
+from node.windows_calls import find_windows
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
@@ -44,6 +46,12 @@ _AFTER_READY = re.compile(
 )
 
 
+# On Windows: no window of its own, and Ctrl-C is the parent's business. The names exist there only.
+_CREATION_FLAGS: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
+    subprocess, "CREATE_NEW_PROCESS_GROUP", 0
+)
+
+
 def child_environment() -> dict[str, str]:
     """Give the environment of a side: nothing of the caller's but language and time zone, no proxy."""
     root = str(Path(__file__).resolve().parents[1])
@@ -51,12 +59,24 @@ def child_environment() -> dict[str, str]:
     return {**kept, **_FIXED, "PYTHONPATH": root}
 
 
+def side_program(side: str) -> list[str]:
+    """Give the program that a side runs as, with what Python itself must be told.
+
+    On Windows it is a copy of Python under a name of its own where there is one (`fedscreen-vault.exe`), so
+    that a rule of the firewall can be about this side only; and Python there may ignore its environment.
+    """
+    if os.name != "nt":
+        return [sys.executable]
+    own = Path(sys.executable).with_name(f"fedscreen-{side}.exe")
+    return [str(own) if own.is_file() else sys.executable, "-X", "utf8"]
+
+
 def vault_command(folder: NodeFolder, config: NodeConfig, mode: str) -> list[str]:
     """Give the command line of a vault."""
     return [
-        *(sys.executable, "-m", "node.vault.worker", "--dir", str(folder.root), "--mode", mode),
+        *(*side_program("vault"), "-m", "node.vault.worker", "--dir", str(folder.root), "--mode", mode),
         *("--floor", config.confinement_floor),
-        *_user(config.vault_uid),
+        *_user(config, config.vault_uid),
     ]
 
 
@@ -67,18 +87,19 @@ def egress_command(folder: NodeFolder, config: NodeConfig, address: str) -> list
     """
     tunnel = ["--tunnel-to", config.address] if config.proxy else []
     return [
-        *(sys.executable, "-m", "node.egress.worker", "--dir", str(folder.root)),
+        *(*side_program("egress"), "-m", "node.egress.worker", "--dir", str(folder.root)),
         *("--floor", config.confinement_floor),
         *("--address", address, "--port", str(config.hop[1]), "--server-name", config.server_name),
         *("--poll-s", str(config.poll_s), "--timeout-s", str(config.timeout_s)),
         *tunnel,
-        *_user(config.egress_uid),
+        *_user(config, config.egress_uid),
     ]
 
 
-def _user(uid: int) -> list[str]:
+def _user(config: NodeConfig, uid: int) -> list[str]:
+    account = ["--account", config.service_account] if config.service_account else []
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return ["--uid", str(uid)] if is_root and uid else []
+    return ["--uid", str(uid), *account] if is_root and uid else account
 
 
 @dataclass(slots=True)
@@ -128,11 +149,11 @@ def start_side(name: str, command: Sequence[str], kinds: Collection[Kind], key: 
         bufsize=0,
         cwd=os.path.abspath(os.sep),
         env=child_environment(),
-        start_new_session=True,  # Ctrl-C is the parent's business
+        start_new_session=os.name == "posix",  # Ctrl-C is the parent's business
+        creationflags=_CREATION_FLAGS,
     )
     try:
-        _wait_readable(process, START_TIMEOUT_S)
-        ready = read_frame(_descriptor(process, "stdout"), kinds)
+        ready = _read_ready(process, kinds)
         if ready is None or ready.kind is not Kind.READY:
             raise FrameError(_("no statement of confinement"))
         found = parse_ready(ready.payload)
@@ -150,10 +171,24 @@ def start_side(name: str, command: Sequence[str], kinds: Collection[Kind], key: 
     return Side(name, process, found)
 
 
-def _wait_readable(process: subprocess.Popen[bytes], timeout_s: float) -> None:
-    if os.name != "posix":
-        return  # select cannot wait for a pipe there; reading then blocks until the process ends
-    readable, _writable, _failed = select.select([_descriptor(process, "stdout")], [], [], timeout_s)
+def _read_ready(process: subprocess.Popen[bytes], kinds: Collection[Kind]) -> Frame | None:
+    """Read a side's first frame, and end the side if none comes in time."""
+    stdout = _descriptor(process, "stdout")
+    if os.name == "posix":
+        _wait_readable(stdout, START_TIMEOUT_S)
+        return read_frame(stdout, kinds)
+    # select waits for no pipe there; the end of the process ends the reading.
+    watch = threading.Timer(START_TIMEOUT_S, process.kill)
+    watch.daemon = True
+    watch.start()
+    try:
+        return read_frame(stdout, kinds)
+    finally:
+        watch.cancel()
+
+
+def _wait_readable(descriptor: int, timeout_s: float) -> None:
+    readable, _writable, _failed = select.select([descriptor], [], [], timeout_s)
     if not readable:
         raise FrameError(_("no statement of confinement within %(high)d s"), details={"high": int(timeout_s)})
 
@@ -196,6 +231,20 @@ def stop_process(process: subprocess.Popen[bytes]) -> int:
         except subprocess.TimeoutExpired:
             continue
     return process.wait()
+
+
+def is_process_running(pid: int) -> bool:
+    """Tell whether a process of this machine lives, also another user's."""
+    windows = find_windows()
+    if windows is not None:
+        return windows.is_running(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's, but there
+    return True
 
 
 def close_pipe(stream: IO[bytes] | None) -> None:

@@ -10,7 +10,8 @@ Rules:
    that first one.
 4. Exit code 70 of either side ends everything with 70. A record file that does not open ends
    everything with 1.
-5. SIGTERM or SIGINT stops both. If the supervisor dies, the kernel kills both.
+5. SIGTERM or SIGINT stops both. If the supervisor dies, the kernel kills both; on Windows they end because
+   their pipe closes.
 6. Names are resolved here, before each start of the egress, which has no DNS. With a proxy it is the
    proxy's name; the coordinator's goes to the proxy as text.
 
@@ -363,6 +364,10 @@ def require_enrolled(config: NodeConfig) -> None:
         )
 
 
+def _of_windows(module: object, name: str) -> list[int]:
+    return [getattr(module, name)] if hasattr(module, name) else []
+
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -391,7 +396,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = read_config(folder)
         require_enrolled(config)
         supervisor = Supervisor(folder, config, _read_key(), record_frames=options.record_frames)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        # SIGBREAK, on Windows only: Ctrl-Break, and a window that is closed.
+        for number in (signal.SIGTERM, signal.SIGINT, *_of_windows(signal, "SIGBREAK")):
             signal.signal(number, lambda _number, _frame: supervisor.stop())
         return supervisor.run()
     except NodeError as err:

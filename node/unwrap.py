@@ -4,7 +4,8 @@ What may wrap it, in this order; `init` takes the first that is there and writes
 node.toml, and nothing later falls back to another one:
 
 1. ``credential``: systemd decrypts it into $CREDENTIALS_DIRECTORY (LoadCredentialEncrypted=).
-2. ``dpapi``: Windows' data protection; not written yet, so it is never available.
+2. ``dpapi``: Windows' data protection, for this account, or for this machine where the node has a service
+   account (`node.dpapi`), in the file database.key.
 3. ``passphrase``: Argon2id (PyNaCl MODERATE: 256 MiB, 3 passes) and XChaCha20-Poly1305, in the file
    database.key. There is no default passphrase.
 
@@ -20,7 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from node.config import NodeFolder, replace_file
+from node import dpapi
+from node.config import NodeFolder, read_config, replace_file
+from node.dpapi import DataProtection, find_data_protection
 from node.errors import UnlockError, _
 
 KEY_BYTES = 32
@@ -101,28 +104,50 @@ class SystemdCredential:
 
 
 class WindowsDataProtection:
-    """Windows' own key store. Its place in the order is kept; it is not written yet."""
+    """The key lies in database.key, wrapped by Windows for this account or this machine (`node.dpapi`).
+
+    Args:
+        find: gives Windows' data protection, None where there is none; tests give another.
+    """
 
     name = "dpapi"
 
+    def __init__(self, find: Callable[[], DataProtection | None] = find_data_protection) -> None:
+        self._find = find
+
     def is_available(self) -> bool:
-        """Never, so far."""
-        return False
+        """Tell whether this is Windows."""
+        return self._find() is not None
 
     def has_key(self, folder: NodeFolder) -> bool:
-        """Never, so far."""
-        del folder
-        return False
+        """Tell whether database.key is there."""
+        return folder.key_file.exists()
 
     def create(self, folder: NodeFolder, entropy: Callable[[int], bytes], ask: AskPassphrase) -> bytes:
-        """Refuse."""
-        del entropy
-        return self.unwrap(folder, ask)
+        """Draw a key and let Windows wrap it: for the machine where the node has a service account."""
+        del ask
+        protection = self._require()
+        _require_no_file(folder)
+        key = entropy(KEY_BYTES)
+        for_machine = bool(read_config(folder).service_account)
+        data = dpapi.wrap(protection, key, entropy(dpapi.SALT_BYTES), for_machine=for_machine)
+        replace_file(folder.key_file, data)
+        return key
 
     def unwrap(self, folder: NodeFolder, ask: AskPassphrase) -> bytes:
-        """Refuse."""
-        del folder, ask
-        raise UnlockError(_("keys kept by Windows are not supported yet"), _("Use a passphrase."))
+        """Read database.key and let Windows open it."""
+        del ask
+        return dpapi.open_wrapped(self._require(), _read_key_file(folder))
+
+    def _require(self) -> DataProtection:
+        protection = self._find()
+        if protection is None:
+            raise UnlockError(
+                _("this node's key is kept by Windows, and this is not Windows"),
+                _("Run the node on the machine it was set up on."),
+                code="dpapi",
+            )
+        return protection
 
 
 class Passphrase:
@@ -140,35 +165,53 @@ class Passphrase:
 
     def create(self, folder: NodeFolder, entropy: Callable[[int], bytes], ask: AskPassphrase) -> bytes:
         """Draw a key and wrap it; refuses to replace an existing file."""
-        if folder.key_file.exists():
-            raise UnlockError(
-                _("%(file)s exists already; it is the only way to this node's records"),
-                _("Use another folder for a new node."),
-                details={"file": str(folder.key_file)},
-            )
+        _require_no_file(folder)
         key = entropy(KEY_BYTES)
         replace_file(folder.key_file, wrap(key, ask(), entropy(_SALT_BYTES), entropy(_NONCE_BYTES)))
         return key
 
     def unwrap(self, folder: NodeFolder, ask: AskPassphrase) -> bytes:
         """Read database.key and open it with the passphrase."""
-        try:
-            data = folder.key_file.read_bytes()
-        except OSError as err:
-            raise UnlockError(
-                _("%(file)s cannot be read (%(reason)s)"),
-                _("Without it the records cannot be opened: restore it from a backup."),
-                details={"file": str(folder.key_file), "reason": err.strerror or ""},
-            ) from err
-        return open_wrapped(data, ask())
+        return open_wrapped(_read_key_file(folder), ask())
+
+
+def _require_no_file(folder: NodeFolder) -> None:
+    if folder.key_file.exists():
+        raise UnlockError(
+            _("%(file)s exists already; it is the only way to this node's records"),
+            _("Use another folder for a new node."),
+            details={"file": str(folder.key_file)},
+        )
+
+
+def _read_key_file(folder: NodeFolder) -> bytes:
+    try:
+        return folder.key_file.read_bytes()
+    except OSError as err:
+        raise UnlockError(
+            _("%(file)s cannot be read (%(reason)s)"),
+            _("Without it the records cannot be opened: restore it from a backup."),
+            details={"file": str(folder.key_file), "reason": err.strerror or ""},
+        ) from err
 
 
 SOURCES: tuple[KeySource, ...] = (SystemdCredential(), WindowsDataProtection(), Passphrase())
 
 
-def choose_source() -> str:
-    """Name the first source that is available, for the node.toml of a new node."""
-    return next(item.name for item in SOURCES if item.is_available())
+def choose_source(asked: str = "") -> str:
+    """Name what will keep the key of a new node: what was asked for, else the first that is available.
+
+    Raises:
+        UnlockError: what was asked for is not available on this machine.
+    """
+    if asked and not _source(asked).is_available():
+        raise UnlockError(
+            _("the database key cannot be kept by %(source)s on this machine"),
+            _("Choose another --key, or leave it out: the node then takes the first that is there."),
+            code="key-source",
+            details={"source": asked},
+        )
+    return asked or next(item.name for item in SOURCES if item.is_available())
 
 
 def create_key(

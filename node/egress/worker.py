@@ -173,6 +173,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--floor", choices=confine.LEVELS, default="L3")
     parser.add_argument("--uid", type=int, default=None)
+    parser.add_argument("--account", default="")
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--server-name", required=True)
@@ -191,7 +192,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         credentials = read_credentials(folder)
         found = confine.confine_egress(
-            folder, options.uid, options.floor, options.port, is_ipv6=":" in options.address
+            folder,
+            options.uid,
+            options.floor,
+            options.port,
+            is_ipv6=":" in options.address,
+            account=options.account,
+            address=options.address,
         )
     except LinkError as err:
         _say(str(err))

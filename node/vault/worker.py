@@ -150,9 +150,6 @@ def load_late_modules(mode: str = "command") -> None:
                 continue
     for name in LATE_CODECS + (COMMAND_LATE_CODECS if is_command else ()):
         "".encode(name)  # fills the codec cache, which is looked at before any import
-    from zoneinfo import ZoneInfo
-
-    ZoneInfo("Asia/Shanghai")  # stays in its own cache
 
 
 def software_digest() -> bytes:
@@ -263,6 +260,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mode", choices=("run", "command"), required=True)
     parser.add_argument("--floor", choices=confine.LEVELS, default="L3")
     parser.add_argument("--uid", type=int, default=None)
+    parser.add_argument("--account", default="")
     return parser.parse_args(arguments)
 
 
@@ -279,7 +277,9 @@ def main(arguments: Sequence[str] | None = None, *, load: Callable[[], OpenDesk]
     load_late_modules(options.mode)
     software = software_digest()
     try:
-        found, folder = confine.confine_vault(options.dir.resolve() / "vault", options.uid, options.floor)
+        found, folder = confine.confine_vault(
+            options.dir.resolve() / "vault", options.uid, options.floor, options.account
+        )
     except Exception as err:  # whatever went wrong on the way: the wall does not stand
         _say(str(err) if isinstance(err, NodeError) else place_of(err))
         return EXIT_CONFINEMENT

@@ -158,11 +158,6 @@ def test_missing_key_file_is_named(tmp_path: Path) -> None:
         unwrap_key(NodeFolder(tmp_path), "passphrase", never)
 
 
-def test_windows_store_is_not_there_yet(tmp_path: Path) -> None:
-    with pytest.raises(UnlockError, match="not supported"):
-        unwrap_key(NodeFolder(tmp_path), "dpapi", never)
-
-
 def test_passphrase_file_is_read_up_to_the_first_line_end(tmp_path: Path) -> None:
     path = tmp_path / "passphrase"
     path.write_bytes(PASSPHRASE.encode() + b"\r\nmore\n")
