@@ -1,0 +1,193 @@
+"""One round: what would leave, the sheet for signature, the principal's decision, sending and receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any, Final
+
+from node.console.pages_day import progress
+from node.console.pages_enter import prove
+from node.console.sessions import PRINCIPAL, PSYCHOLOGIST
+from node.console.steps import Progress
+from node.console.visit import Download, Page, Redirect, Reply, Visit
+from node.errors import NodeError, VaultRefusal
+from node.errors import _ as N_  # translated where it is shown
+
+APPROVE, HOLD, DECLINE = "approve", "hold", "decline"
+DECISIONS: Final = (APPROVE, HOLD, DECLINE)
+SEES_COUNTS: Final = (PSYCHOLOGIST, PRINCIPAL)
+MAX_COLUMNS: Final = 12
+
+Values = Mapping[str, Any]
+Labels = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of a report, laid out for a page: its last dimension across, if that is narrow enough.
+
+    Attributes:
+        heads: the dimensions that go down.
+        across: the dimension that goes across; "" for none.
+        columns: its codes with labels, or one column without a name.
+        rows: for each the codes with labels, then a number (None: hidden, or no such cell) for each column.
+    """
+
+    table: Values
+    heads: tuple[str, ...]
+    across: str
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[tuple[tuple[str, str], ...], tuple[int | None, ...]], ...]
+
+    @property
+    def total(self) -> int | None:
+        """The sum of all numbers; None where they are hidden."""
+        counts = [number for _keys, numbers in self.rows for number in numbers]
+        return None if any(number is None for number in counts) else sum(filter(None, counts))
+
+
+def check(visit: Visit) -> Reply:
+    """Show every number that would leave, and what is added to it."""
+    found = find(visit)
+    answer = _preview(visit, found)
+    grids = [lay_out(table) for table in answer["tables"]]
+    return Page("check.html", {"row": found, "answer": answer, "grids": grids})
+
+
+def sheet(visit: Visit) -> Reply:
+    """Show the sheet for signature: one page of A4, without any count."""
+    found = find(visit)
+    answer = _without_counts(visit.ask("preview", round=found.round["round"], **visit.session.actor))
+    school = visit.ask("identity")
+    now = datetime.now(UTC).isoformat()
+    values = {"row": found, "answer": answer, "school": school, "share": _shares(answer), "now": now}
+    return Page("sheet.html", values)
+
+
+def sign_form(visit: Visit) -> Reply:
+    """Show what the principal decides about; others see who has to come."""
+    found = find(visit)
+    answer = _without_counts(visit.ask("preview", round=found.round["round"], **visit.session.actor))
+    values = {"row": found, "answer": answer, "decisions": DECISIONS, "share": _shares(answer)}
+    return Page("sign.html", values)
+
+
+def sign(visit: Visit) -> Reply:
+    """Take the principal's decision, under the passphrase given with it."""
+    found, person = find(visit), visit.session.person
+    round_id, decision, reason = found.round["round"], visit.text("decision"), visit.text("reason")
+    back = Redirect(f"/round/{round_id}/sign")
+    if person is None or decision not in DECISIONS:
+        visit.say("bad", N_("no decision was chosen"), N_("Choose one of the three."))
+        return back
+    try:
+        actor = prove(visit, person.role, person.name, visit.texts.get("passphrase", ""))
+        asks = {"round": round_id, "decision": decision, "reason": reason, "actor": actor}
+        asks |= {"records": visit.text("records")} if decision == APPROVE else {}
+        visit.ask("decide", **{name: value for name, value in asks.items() if value != ""})
+    except NodeError as err:
+        visit.say("bad", err.message, err.advice, **err.details)
+        return back
+    visit.say("good", _SAID[decision])
+    return Redirect(f"/round/{round_id}/send" if decision == APPROVE else "/")
+
+
+def send(visit: Visit) -> Reply:
+    """Show how sending goes, and which receipts are there."""
+    status = visit.ask("status")
+    found = _find(visit, progress(status))
+    return Page("send.html", {"row": found, "held": bool(status.get("held"))})
+
+
+def hold(visit: Visit) -> Reply:
+    """Hold sending back, or let it go on."""
+    is_on = visit.text("on") == "1"
+    visit.ask("hold", on=int(is_on))
+    visit.say("good", N_("Sending is held; nothing leaves.") if is_on else N_("Sending goes on."))
+    return Redirect(f"/round/{visit.path['round']}/send")
+
+
+def receipt(visit: Visit) -> Reply:
+    """Give the proof that the report stands in the log."""
+    found = find(visit)
+    round_id = found.round["round"]
+    _answer, blobs = visit.console.keeper.call({"command": "receipt", "round": round_id})
+    return Download(f"{round_id[:16]}.tlog-proof", blobs["receipt"], "text/plain; charset=utf-8")
+
+
+def find(visit: Visit) -> Progress:
+    """Find the round that the path names.
+
+    Raises:
+        VaultRefusal: there is none.
+    """
+    return _find(visit, progress(visit.ask("status")))
+
+
+def lay_out(table: Values) -> Grid:
+    """Lay a table of a preview out for a page."""
+    dims, labels = tuple(table["dims"]), table.get("labels", {})
+    across = dims[-1] if len(dims) > 1 else ""
+    codes = list(dict.fromkeys(cell["keys"][across] for cell in table["cells"])) if across else [""]
+    if len(codes) > MAX_COLUMNS:
+        across, codes = "", [""]
+    heads = tuple(name for name in dims if name != across)
+    found: dict[tuple[str, ...], dict[str, int | None]] = {}
+    for cell in table["cells"]:
+        keys = tuple(cell["keys"][name] for name in heads)
+        found.setdefault(keys, {})[cell["keys"].get(across, "")] = cell.get("count")
+    rows = tuple(
+        (
+            tuple(_labelled(labels, name, code) for name, code in zip(heads, keys, strict=True)),
+            tuple(numbers.get(code) for code in codes),
+        )
+        for keys, numbers in found.items()
+    )
+    return Grid(table, heads, across, tuple(_labelled(labels, across, code) for code in codes), rows)
+
+
+_SAID: Final[Mapping[str, str]] = {
+    APPROVE: N_("Approved and released. The node sends it by itself."),
+    HOLD: N_("Held back: nothing leaves until the principal approves."),
+    DECLINE: N_("Declined: this school does not take part in this round."),
+}
+
+
+def _labelled(labels: Labels, name: str, code: str) -> tuple[str, str]:
+    return code, labels.get(name, {}).get(code, code)
+
+
+def _find(visit: Visit, rows: list[Progress]) -> Progress:
+    for row in rows:
+        if row.round["round"] == visit.path["round"]:
+            return row
+    raise VaultRefusal(
+        N_("there is no such round in this node's copy of the log"),
+        N_("Go back to the first page and choose a round there."),
+        code="which-round",
+    )
+
+
+def _preview(visit: Visit, found: Progress) -> dict[str, Any]:
+    """Ask for what would leave; exact counts for nobody but the two roles, whatever the vault says."""
+    answer = visit.ask("preview", round=found.round["round"], **visit.session.actor)
+    return answer if visit.role in SEES_COUNTS and not answer.get("hidden") else _without_counts(answer)
+
+
+def _without_counts(answer: Values) -> dict[str, Any]:
+    tables = [
+        {**table, "cells": [{"keys": cell["keys"]} for cell in table["cells"]]} for table in answer["tables"]
+    ]
+    return {**answer, "tables": tables, "hidden": 1}
+
+
+def _shares(answer: Values) -> dict[str, float]:
+    """Give how much of the school year's account is spent before and after, in percent."""
+    account = answer["account"]
+    cap = Fraction(account["cap"])
+    return {
+        name: float(100 * Fraction(account[name]) / cap) if cap else 100.0 for name in ("before", "after")
+    }

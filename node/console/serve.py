@@ -1,0 +1,98 @@
+"""The socket and the server of the console.
+
+The address is this computer's own, 127.0.0.1, and nothing else can be asked for: a school's numbers do not go
+over its network, and a log-in there would need certificates. Whoever wants the page from elsewhere comes with
+a tunnel of their own (ssh -L) to the same port number.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from node.console.sessions import Sessions
+from node.errors import ConfigError
+from node.errors import _ as N_  # translated where it is shown
+
+HOST: Final = "127.0.0.1"
+BACKLOG: Final = 64
+FORGET_EVERY_S: Final = 30.0
+MAX_REQUESTS_AT_ONCE: Final = 64
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port of this computer's loopback.
+
+    Args:
+        host: only "127.0.0.1".
+        port: 0 for any that is free.
+
+    Raises:
+        ConfigError: another host, or the port is taken.
+    """
+    if host != HOST:
+        raise ConfigError(
+            N_("the console is reached from this computer only: 127.0.0.1, not %(host)s"),
+            N_("Leave --host out. From another computer use a tunnel, such as ssh -L."),
+            code="loopback-only",
+            details={"host": host[:100]},
+        )
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(BACKLOG)
+    except OSError as err:
+        listener.close()
+        raise ConfigError(
+            N_("port %(port)d of this computer is taken (%(reason)s)"),
+            N_("Close the console that runs already, or name another port with --port."),
+            code="port",
+            details={"port": port, "reason": err.strerror or ""},
+        ) from err
+    return listener
+
+
+def make_server(app: ASGIApp) -> uvicorn.Server:
+    """Make a server that logs no request, and tells nobody what it is."""
+    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_REQUESTS_AT_ONCE,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=3,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(app: ASGIApp, listener: socket.socket, sessions: Sessions) -> None:
+    """Answer until the process is told to stop."""
+    ended = threading.Event()
+    threading.Thread(target=_forget, args=(sessions, ended), name="sessions", daemon=True).start()
+    try:
+        make_server(app).run(sockets=[listener])
+    finally:
+        ended.set()
+        listener.close()
+
+
+def _forget(sessions: Sessions, ended: threading.Event) -> None:
+    while not ended.wait(FORGET_EVERY_S):
+        sessions.forget_ended()

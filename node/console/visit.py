@@ -1,0 +1,104 @@
+"""One request as the pages see it, and what they may answer. Knows no web framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from node.config import NodeConfig, NodeFolder
+from node.console.keeper import VaultKeeper
+from node.console.sessions import LoginBrake, Notice, Person, Session, Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What all pages share.
+
+    Attributes:
+        folder: the node's directory.
+        config: its configuration.
+        keeper: the open vault.
+        sessions: who sits at the page.
+        brake: slows guessing of passphrases.
+    """
+
+    folder: NodeFolder
+    config: NodeConfig
+    keeper: VaultKeeper
+    sessions: Sessions
+    brake: LoginBrake
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request.
+
+    Attributes:
+        console: what all pages share.
+        session: whose request it is.
+        token: the session's id, of the cookie.
+        language: of the page.
+        path: what the path's places hold, such as a round's id.
+        query: what stands behind the question mark.
+        texts, files: the form.
+    """
+
+    console: Console
+    session: Session
+    token: str
+    language: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def role(self) -> str:
+        """Who is here: "it", "psychologist", "principal" or ""."""
+        return self.session.role
+
+    def text(self, name: str) -> str:
+        """Give a text of the form without the spaces around it; "" where it is missing."""
+        return self.texts.get(name, "").strip()
+
+    def ask(self, name: str, /, **fields: Any) -> dict[str, Any]:
+        """Give the vault a command without files."""
+        return self.console.keeper.ask(name, **fields)
+
+    def say(self, kind: str, message: str, advice: str = "", **details: Any) -> None:
+        """Leave a sentence for the next page; `kind` is "good", "warn" or "bad"."""
+        self.session.notices.append(Notice(kind, message, advice, details))
+
+    def become(self, person: Person | None) -> None:
+        """Let somebody sit here; None: whoever entered by the link."""
+        self.token, self.session = self.console.sessions.change(self.token, person)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page to be made from a template."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Go on at another page."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file for the person to keep."""
+
+    name: str
+    content: bytes = field(repr=False)
+    media_type: str = "application/octet-stream"
+
+
+Reply = Page | Redirect | Download
+Handler = Callable[[Visit], Reply]
