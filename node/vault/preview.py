@@ -44,6 +44,8 @@ def preview_round(parts: Parts, round_id: bytes, *, with_counts: bool = True) ->
         "school_year": document.school_year,
         "wave": document.wave,
         "census_date": document.census_date.isoformat(),
+        "purpose": document.purpose,
+        "recipients": list(document.recipients),
         "opens": terms.opens.isoformat(),
         "closes": terms.closes.isoformat(),
         "auditors": list(terms.auditors),
@@ -80,6 +82,10 @@ def _table(
         "id": table.id,
         "title": table.title,
         "dims": list(table.dims),
+        "labels": {
+            name: dict(zip(table.codes[place], table.labels[place], strict=True))
+            for place, name in enumerate(table.dims)
+        },
         "scale": noise.scale,
         "s2": noise.s2,
         "sigma_school": noise.standard_error(1),
