@@ -6,13 +6,22 @@ for this holder; the vault only ever sees the 32 bytes that come out. No passphr
 
 from __future__ import annotations
 
-from node.session import VaultSession
+from collections.abc import Mapping
+from typing import Any, Protocol
+
 from node.unwrap import stretch
 
 ROLES = ("psychologist", "principal")
 
 
-def actor_of(vault: VaultSession, role: str, name: str, passphrase: str) -> dict[str, str]:
+class TakesCommands(Protocol):
+    """An open vault: a command's session, or the one that the console keeps."""
+
+    def call(self, command: Mapping[str, Any], /) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """Give one command; take the answer."""
+
+
+def actor_of(vault: TakesCommands, role: str, name: str, passphrase: str) -> dict[str, str]:
     """Make the `actor` of a holder; whether it is right, the vault says.
 
     Raises:
@@ -23,7 +32,7 @@ def actor_of(vault: VaultSession, role: str, name: str, passphrase: str) -> dict
 
 
 def add_holder(
-    vault: VaultSession, role: str, name: str, passphrase: str, actor: dict[str, str] | None = None
+    vault: TakesCommands, role: str, name: str, passphrase: str, actor: dict[str, str] | None = None
 ) -> dict[str, str]:
     """Give a role to a person, or a holder a new passphrase.
 
