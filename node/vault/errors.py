@@ -141,3 +141,9 @@ class RegisterError(VaultError):
     """The names of a set of records are not there, or damaged."""
 
     CODE = "register"
+
+
+class HandOverRefusedError(VaultError):
+    """A hand-over file cannot be made, opened or acknowledged."""
+
+    CODE = "hand-over"
