@@ -47,6 +47,12 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``prune`` | by, dry_run | what is due, deleted unless dry_run |
 | ``local_report`` | wave, school_year, version, reason, actor | the school's own report; journal first |
 | ``template`` | levels, sheet | what a workbook to fill in is made from; takes ``codebook``, ``roster`` |
+| ``hand_over_key`` | actor | fingerprint; blob ``key``: this school's key for hand-over files |
+| ``hand_over_make`` | actor, pupil, wave …, kind, fingerprint, reason … | what the blob ``file`` hands over |
+| ``hand_over_receive`` | actor | the content of the file ``file``; blob ``receipt`` |
+| ``hand_over_receipt`` | actor | which file the file ``receipt`` is for |
+| ``hand_over_list`` | actor | the files sent and received |
+| ``hand_over_show`` | actor, id | the content of a received file |
 | ``check_store`` | | damaged pages, and whether the journal's chain is whole |
 
 An ``actor`` is an object: role, name, and key, the 32 bytes in hex that the passphrase was stretched to.
@@ -64,6 +70,7 @@ from node.vault.commands import (
     carrying,
     enrolment,
     follow_up,
+    hand_over,
     local_report,
     records,
     retention,
@@ -85,6 +92,7 @@ COMMANDS: Final[Mapping[str, Handler]] = {
     **retention.COMMANDS,
     **roles.COMMANDS,
     **follow_up.COMMANDS,
+    **hand_over.COMMANDS,
     **local_report.COMMANDS,
     **template.COMMANDS,
 }
