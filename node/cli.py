@@ -29,6 +29,7 @@ import click
 from node import (
     cli_audit,
     cli_budget,
+    cli_console,
     cli_doctor,
     cli_files,
     cli_import,
@@ -308,6 +309,7 @@ for _group in (
     cli_roles.role,
     cli_import.import_command,
     cli_import.profile,
+    cli_console.console_command,
     cli_files.log,
     cli_files.outbox,
     cli_files.receipt,
