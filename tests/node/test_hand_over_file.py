@@ -36,7 +36,7 @@ NOTE = "两周来睡眠差。\n建议尽快面谈。"
 
 
 def header(**changes: Any) -> Header:
-    values = {
+    values: dict[str, Any] = {
         "hand_over_id": "0a" * 16,
         "recipient": HOSPITAL.public.key_id,
         "created": NOW,
