@@ -28,11 +28,14 @@ import click
 
 from node import (
     cli_audit,
+    cli_backup,
     cli_budget,
     cli_console,
     cli_doctor,
     cli_files,
     cli_import,
+    cli_recovery,
+    cli_retention,
     cli_roles,
     cli_rounds,
     cli_setup,
@@ -313,5 +316,8 @@ for _group in (
     cli_files.log,
     cli_files.outbox,
     cli_files.receipt,
+    *cli_backup.commands,
+    cli_recovery.group,
+    *cli_retention.commands,
 ):
     node.add_command(_group)

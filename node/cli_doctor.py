@@ -105,6 +105,8 @@ def _look_into_vault(context: Context, *, no_vault: bool) -> Iterator[Finding]:
             yield skipped("vault", N_("no passphrase was given"))
     now = datetime.now(UTC)
     yield doctor_vault.check_log(status, now) if status else skipped("log", _NOT_OPENED)
+    yield doctor_vault.check_backup(status, now) if status else skipped("backup", _NOT_OPENED)
+    yield doctor_vault.check_recovery(status) if status else skipped("recovery", _NOT_OPENED)
     evidence = (*doctor_link.evidence_of_certificate(context.folder), *doctor_vault.times_in(status, now))
     yield doctor_vault.check_clock(now, evidence)
 

@@ -172,7 +172,15 @@ def _finish(context: Context, grant: bytes, told: str) -> None:
         told = told or setup.pinned_fingerprint(vault) or _need_fingerprint(context)
         checked = enrolment.read_grant(context.folder, config, grant, told)
         values = setup.take_grant(vault, context.folder, config, checked)
-    context.say({"step": "ready", **values, **_next("ready")}, cli_text.accept_lines(values))
+        safety = vault.call({"command": "status"})[0]["safety"]
+    values |= {"recovery": safety["recovery"]}
+    context.say({"step": "ready", **values, **_next("ready")}, _finished_lines(values))
+
+
+def _finished_lines(values: dict[str, Any]) -> Iterator[str]:
+    yield from cli_text.accept_lines(values)
+    if not values["recovery"]:
+        yield _("today, with the principal: fedscreen node recovery make --out FILE --sheet SHEET")
 
 
 def _need_fingerprint(context: Context) -> str:

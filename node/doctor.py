@@ -40,6 +40,8 @@ LABELS = {
     "connection": N_("connection"),
     "tls": N_("TLS"),
     "vault": N_("record file"),
+    "backup": N_("backup"),
+    "recovery": N_("recovery file"),
     "log": N_("log"),
     "running": N_("running node"),
 }

@@ -13,6 +13,7 @@ Values = Mapping[str, Any]
 TOLERANCE = timedelta(minutes=5)
 STALE_S = 24 * 3600
 RESTARTS = 3
+BACKUP_DAYS = 35
 
 
 def times_in(status: Values, now: datetime) -> Iterable[datetime]:
@@ -76,6 +77,38 @@ def check_log(status: Values, now: datetime) -> Finding:
             **values,
         )
     return good("log", N_("%(size)d entries, cosigned %(hours)d hours ago"), **values)
+
+
+def check_backup(status: Values, now: datetime) -> Finding:
+    """Tell when this node was last backed up."""
+    made = str(dict(status.get("safety") or {}).get("backup", ""))
+    if not made:
+        return doubtful(
+            "backup",
+            N_("there is no backup yet; records and journal exist on this computer alone"),
+            N_("Make one: 'fedscreen node backup --out FILE', and keep it on another disk."),
+        )
+    days = (now - datetime.fromisoformat(made)).days
+    if days > BACKUP_DAYS:
+        return doubtful(
+            "backup",
+            N_("the last backup is %(days)d days old"),
+            N_("Make one: 'fedscreen node backup --out FILE', and keep it on another disk."),
+            days=days,
+        )
+    return good("backup", N_("made on %(made)s"), made=made[:10])
+
+
+def check_recovery(status: Values) -> Finding:
+    """Tell whether the principal can have a recovery file."""
+    made = str(dict(status.get("safety") or {}).get("recovery", ""))
+    if not made:
+        return doubtful(
+            "recovery",
+            N_("there is no recovery file; with this computer the school would lose its place in the county"),
+            N_("Make it with the principal: 'fedscreen node recovery make --out FILE --sheet SHEET'."),
+        )
+    return good("recovery", N_("made on %(made)s"), made=made[:10])
 
 
 def check_running(running: Values) -> Finding:

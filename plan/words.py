@@ -74,6 +74,16 @@ DECISIONS: Final[Mapping[str, str]] = {
 }
 """What a principal decided of a round."""
 
+RETENTION_CLASSES: Final[Mapping[str, str]] = {
+    "records": _("pupils' records"),
+    "follow_up": _("entries of the follow-up"),
+    "sealed_files": _("sealed hand-over files"),
+    "payloads": _("the bytes of reports"),
+    "journal": _("the journal"),
+    "master": _("the node's secret"),
+}
+"""What is kept for a number of days."""
+
 RECEIPTS: Final[Mapping[str, str]] = {
     "immediate": _("signed by the log"),
     "cosigned": _("cosigned by auditors"),

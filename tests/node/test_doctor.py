@@ -446,6 +446,7 @@ def test_the_command_looks_at_everything_and_shows_no_secret(
     states = {row["name"]: row["state"] for row in values["findings"]}
     assert list(states) == list(LABELS)
     doubts = {"certificate": WARN, "proxy": WARN, "log": SKIP, "running": WARN}
+    doubts |= {"backup": WARN, "recovery": WARN}
     expected = {name: doubts.get(name, OK) for name in LABELS}
     if VAULT_UID == 0 or os.geteuid() != 0:
         expected["user"] = OK
@@ -456,12 +457,30 @@ def test_the_command_looks_at_everything_and_shows_no_secret(
     assert [secret for secret in secrets if secret in out + shown] == []
 
 
+_NETWORK = ("proxy", "name", "connection", "tls", "running")
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [("", WARN), ("2026-09-09T00:00:00Z", OK), ("2026-06-01T00:00:00Z", WARN)],
+    ids=["never", "yesterday", "long-ago"],
+)
+def test_a_backup_that_is_missing_or_old_is_told(made: str, expected: str) -> None:
+    now = datetime(2026, 9, 10, tzinfo=UTC)
+    assert state(doctor_vault.check_backup({"safety": {"backup": made}}, now)) == expected
+
+
+@pytest.mark.parametrize(("made", "expected"), [("", WARN), ("2020-01-01T00:00:00Z", OK)])
+def test_a_missing_recovery_file_is_told(made: str, expected: str) -> None:
+    assert state(doctor_vault.check_recovery({"safety": {"recovery": made}})) == expected
+
+
 @pytest.mark.process
 def test_what_is_left_out_is_said(node: NodeFolder) -> None:
     code, out = run(node, "--json", "--offline", "--no-vault")
     states = {row["name"]: row["state"] for row in json.loads(out)["findings"]}
     left_out = {name for name, found in states.items() if found == SKIP}
-    assert (code, left_out) == (0, {"proxy", "name", "connection", "tls", "running", "vault", "log"})
+    assert (code, left_out) == (0, {*_NETWORK, "vault", "log", "backup", "recovery"})
 
 
 @pytest.mark.process

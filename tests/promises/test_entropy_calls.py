@@ -82,6 +82,15 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("Federation.create", TOKEN_BYTES, 1, "as coordinator/cli.py, in the demo")
     ],
     "fedscreen/demo/schools.py": [("prepare_school", TOKEN_BYTES, 2, "as node/cli.py, in the demo")],
+    "node/cli_backup.py": [
+        ("backup", TOKEN_BYTES, 1, "the salt of a backup's key"),
+        ("restore", TOKEN_BYTES, 1, "two users of the new machine"),
+        ("restore.find_key", TOKEN_BYTES, 1, "salt and nonce of database.key, with a recovery file"),
+    ],
+    "node/cli_recovery.py": [
+        ("make", TOKEN_BYTES, 2, "the recovery code; salt and nonce of the recovery file"),
+        ("restore", TOKEN_BYTES, 1, "the new node's users, database key, salt and nonce"),
+    ],
     "node/confine.py": [
         ("", "/dev/urandom", 1, "the one file that a confined egress may read: gRPC opens it for TLS")
     ],
