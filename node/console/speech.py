@@ -6,6 +6,7 @@ the templates; it is set for the time of one page, under a lock, because it belo
 
 from __future__ import annotations
 
+import functools
 import gettext
 import os
 import threading
@@ -50,6 +51,7 @@ def speaking(language: str) -> Iterator[None]:
                 os.environ["LANGUAGE"] = before
 
 
+@functools.cache
 def make_templates() -> Environment:
     """Load and compile every template, so that the first page is as fast as the others."""
     environment = Environment(
