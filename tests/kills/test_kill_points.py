@@ -97,8 +97,7 @@ def test_bytes_that_differ_from_the_stored_ones_are_noticed(stage: Stage) -> Non
     _after_send(stage, Path(), STATE, STATE)
     stage.county.reports.append(b"other")
     with pytest.raises(SpoiltError, match="other bytes"):
-        stage.county.reports.clear()
-    _after_send(stage, Path(), STATE, STATE)
+        _after_send(stage, Path(), STATE, STATE)
     stage.county.reports.clear()
 
 
