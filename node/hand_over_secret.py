@@ -14,10 +14,11 @@ from node.hand_over_key import HandOverError
 from node.unwrap import stretch
 
 SECRET_MAGIC: Final = b"fedscreen/hand-over-secret/v1\n"
+SECRET_BYTES: Final = ROUND_SECRET_BYTES
 SALT_BYTES: Final = 16
 NONCE_BYTES: Final = 24
 _TAG_BYTES: Final = 16
-SECRET_FILE_BYTES: Final = len(SECRET_MAGIC) + SALT_BYTES + NONCE_BYTES + ROUND_SECRET_BYTES + _TAG_BYTES
+SECRET_FILE_BYTES: Final = len(SECRET_MAGIC) + SALT_BYTES + NONCE_BYTES + SECRET_BYTES + _TAG_BYTES
 
 
 def wrap_secret(secret: bytes, passphrase: str, salt: bytes, nonce: bytes) -> bytes:
