@@ -11,7 +11,8 @@ SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fed
 	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit protos locale lock clean help
+.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit protos locale lock clean help \
+	wheel wheelhouse windows-bundle
 
 help:
 	@echo "make demo    a county of real processes on this machine   (ARGS='--schools 12')"
@@ -25,6 +26,8 @@ help:
 	@echo "make bench-plans    weights and predictions against the optimum and simulated rounds   (ARGS='--json')"
 	@echo "make audit   what the released numbers give away, and 30 faults that it must catch   (ARGS='--json')"
 	@echo "make protos | locale | lock    regenerate what is generated"
+	@echo "make wheel | wheelhouse    the wheel of this commit, built twice and compared; with all that a machine offline needs"
+	@echo "make windows-bundle PYTHON_EMBED=python-3.13.5-embed-amd64.zip PYTHON_EMBED_SHA256=…    unpack and run on Windows"
 
 demo: $(VENV)/demo.stamp
 	$(VENV)/demo/bin/fedscreen demo $(ARGS)
@@ -85,6 +88,18 @@ locale: $(VENV)/dev.stamp
 
 lock: $(VENV)/dev.stamp
 	$(DEV) tests/generated_is_current.py --write-locks
+
+wheel: $(VENV)/dev.stamp
+	$(DEV) tools/build_wheel.py --out dist --twice $(ARGS)
+
+wheelhouse: wheel
+	$(DEV) tools/wheelhouse.py --wheel "$$(ls -t dist/fedscreen-*.whl | head -n 1)" $(ARGS)
+
+windows-bundle: wheel
+	@test -n "$(PYTHON_EMBED)" && test -n "$(PYTHON_EMBED_SHA256)" || \
+		{ echo "make windows-bundle PYTHON_EMBED=FILE PYTHON_EMBED_SHA256=HEX   (both from python.org)"; exit 2; }
+	$(DEV) tools/windows_bundle.py --embed "$(PYTHON_EMBED)" --embed-sha256 "$(PYTHON_EMBED_SHA256)" \
+		--wheel "$$(ls -t dist/fedscreen-*.whl | head -n 1)" $(ARGS)
 
 clean:
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -165,7 +165,11 @@ def accept(context: Context, grant: Path, fingerprint: str) -> None:
 @click.option(
     "--floor", "floors", multiple=True, callback=read_floors, help=_("NAME=VALUE: refuse plans below it.")
 )
-@click.option("--confinement-floor", type=click.Choice(LEVELS), default="L3", show_default=True)
+@click.option(
+    "--confinement-floor",
+    type=click.Choice(LEVELS),
+    help=_("Lowest level of the wall that this school accepts; default L3. Windows reaches L1 at most."),
+)
 @click.option("--poll", "poll_s", type=float, default=5.0, help=_("Seconds between two looks at the log."))
 @click.option(
     "--proxy",
@@ -293,10 +297,17 @@ def become(arguments: list[str], key: bytes) -> None:
 def wait_for_child(arguments: list[str], key: bytes, environ: dict[str, str]) -> int:
     """Run a program with the database key on its stdin and give its exit code.
 
-    Ctrl-C goes to every process of the console; the child stops itself, and this one waits for it.
+    Ctrl-C goes to every process of the console; the child stops itself, and this one waits for it. Without a
+    console (a task, pythonw.exe) the child gets none either, and what it prints goes nowhere.
     """
-    sys.stdout.flush()
-    with subprocess.Popen(arguments, env=environ, stdin=subprocess.PIPE) as process:
+    has_console = sys.stdout is not None
+    if has_console:
+        sys.stdout.flush()
+    out = None if has_console else subprocess.DEVNULL
+    flags = 0 if has_console else getattr(subprocess, "CREATE_NO_WINDOW", 0)
+    with subprocess.Popen(
+        arguments, env=environ, stdin=subprocess.PIPE, stdout=out, stderr=out, creationflags=flags
+    ) as process:
         if process.stdin is not None:
             with contextlib.suppress(OSError):  # it may have ended already, and its exit code says why
                 process.stdin.write(key)

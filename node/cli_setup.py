@@ -10,6 +10,7 @@ asked for. Interrupted, or given again, it goes on where it stands.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from gettext import gettext as _
 from pathlib import Path
@@ -115,10 +116,29 @@ def _settings(context: Context, found: Invitation | str | None, options: dict[st
         federation=federation,
         node=node_id or _ask(context, "--id", _("This school's id (a-z 0-9 . _ -).")),
         key_source=unwrap.choose_source(options["key"] or ""),
-        confinement_floor=options["confinement_floor"],
+        confinement_floor=_floor(context, options["confinement_floor"]),
         poll_s=options["poll_s"],
         proxy=options["proxy"] or "",
         service_account=options["service_account"],
+    )
+
+
+def _floor(context: Context, given: str | None) -> str:
+    """Give the floor of a new node: L3, but on Windows, which has no L3, what the school decides."""
+    if given or os.name != "nt" or context.folder.config.exists():
+        return given or "L3"
+    if context.as_json:
+        raise click.UsageError(_("Missing option %(option)s.") % {"option": "--confinement-floor"})
+    click.echo(
+        _(
+            "Windows has no wall as Linux has. L1: an account of the node's own and a firewall rule, set up "
+            "by an administrator. L0: nothing but this program's own care. Everyone sees the level in the "
+            "log; what it proves: docs/windows.md. The school decides."
+        ),
+        err=True,
+    )
+    return str(
+        click.prompt(_("Lowest level that this school accepts"), type=click.Choice(["L1", "L0"]), err=True)
     )
 
 

@@ -67,8 +67,10 @@ def side_program(side: str) -> list[str]:
     """
     if os.name != "nt":
         return [sys.executable]
-    own = Path(sys.executable).with_name(f"fedscreen-{side}.exe")
-    return [str(own) if own.is_file() else sys.executable, "-X", "utf8"]
+    names = (f"fedscreen-{side}.exe", "python.exe")  # this process may be pythonw.exe
+    places = [Path(sys.executable).with_name(name) for name in names]
+    found = next((str(place) for place in places if place.is_file()), sys.executable)
+    return [found, "-X", "utf8"]
 
 
 def vault_command(folder: NodeFolder, config: NodeConfig, mode: str) -> list[str]:
