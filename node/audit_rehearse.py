@@ -48,7 +48,7 @@ from plan.layout import Layout, build_layout
 from plan.tabulation import scaled, tabulate
 from privacy.discrete_gaussian import table_bound
 from protos.report_payload import body_bytes, note_of
-from protos.statements import Report
+from protos.statements import Report, parse_statement
 
 BY = "rehearsal"
 FALSE_ALARM_BITS = 40
@@ -232,8 +232,9 @@ def _check_expected(run: _Rehearsal) -> str | bool:
 def _check_header(run: _Rehearsal) -> bool:
     note = parse_note(note_of(_need(run.payload)))
     key = parse_vkey(str(run.identity["report_key"]))
-    opened = run.opened.header if run.opened else None
-    header = _need(opened)
+    header = parse_statement(note.text)
+    if not isinstance(header, Report):
+        return False
     round_log = run.node.county.round(run.round_id)
     is_ours = (header.federation, header.node, header.attempt) == (round_log.terms.federation, NODE, 0)
     is_round = (header.round, header.roster, header.approvals) == (

@@ -44,11 +44,9 @@ from pathlib import Path
 from typing import Any
 
 from node.audit_canaries import (
-    NUM_PUPILS,
     SCHOOLS,
     SYSTEM,
     Canary,
-    Entropy,
     canary_files,
     canary_patterns,
     canary_plan,
@@ -111,7 +109,7 @@ class _Trial:
 def run_selftest(
     floor: str = "L3",
     *,
-    entropy: Entropy = secrets.token_bytes,
+    canaries: Sequence[Canary] = (),
     supervise: Supervise = supervise_command,
     wait_s: float = WAIT_S,
 ) -> dict[str, Any]:
@@ -119,7 +117,7 @@ def run_selftest(
 
     Args:
         floor: lowest level of confinement that is accepted, "L0" to "L3".
-        entropy: for keys and planted pupils; tests of the test fix it.
+        canaries: pupils to plant, instead of new ones; tests of the test know what leaks.
         supervise: command line of the supervisor; tests of the test put a leaking one here.
         wait_s: how long to wait for a report to arrive, and for a new start, in seconds.
 
@@ -132,11 +130,9 @@ def run_selftest(
     started_s = time.monotonic()
     with scratch_folder() as root:
         document = canary_plan(now())
-        node = make_scratch_node(
-            root, document, SCHOOLS, floor, attributes={}, system=SYSTEM, entropy=entropy
-        )
-        canaries = make_canaries(entropy)
-        trial = _Trial(node, canaries, canary_files(canaries, now()))
+        node = make_scratch_node(root, document, SCHOOLS, floor, attributes={}, system=SYSTEM)
+        planted = tuple(canaries) or make_canaries(secrets.token_bytes)
+        trial = _Trial(node, planted, canary_files(planted, now()))
         _try(trial, "planted", partial(_report, trial, document))
         _try(trial, "crash", partial(_feed_garbage, trial))
         _try(trial, "sent", partial(_run, trial, root, supervise, wait_s))
@@ -209,7 +205,7 @@ def _run(trial: _Trial, root: Path, supervise: Supervise, wait_s: float) -> None
         node.connect(relay.port)
         try:
             with _supervisor(trial, root, supervise):
-                _wait(trial, lambda: bool(server.reports), wait_s)
+                _wait(trial, lambda: bool(server.reports or server.num_refused), wait_s)
                 running = _running(trial)
                 trial.levels |= {side: str(running[side]["level"]) for side in ("vault", "egress")}
                 trial.restarted = _abort(trial, running, wait_s)
@@ -351,7 +347,8 @@ def _check_wall(trial: _Trial, floor: str) -> str | bool:
 def _check_planted(trial: _Trial) -> str | bool:
     if "planted" in trial.failed:
         raise AuditError(_("the planted pupils were not reported"), code=trial.failed["planted"])
-    return f"{NUM_PUPILS}" if trial.imported == trial.counted == NUM_PUPILS else False
+    expected = len(trial.canaries)
+    return f"{expected}" if trial.imported == trial.counted == expected else False
 
 
 def _check_search(trial: _Trial, search: Search) -> str | bool:

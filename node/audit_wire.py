@@ -125,12 +125,16 @@ class CountyServer(grpc.GenericRpcHandler):
         county: the county.
         authority: its CA.
         evidence: where messages are kept.
+
+    Attributes:
+        reports: payloads that the county took; `num_refused` counts what it did not take.
     """
 
     def __init__(self, county: StandInCounty, authority: TrialAuthority, evidence: Evidence) -> None:
         self._county, self._evidence = county, evidence
         self._lock = threading.Lock()
         self.reports: list[bytes] = []
+        self.num_refused = 0
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -163,6 +167,7 @@ class CountyServer(grpc.GenericRpcHandler):
                 if method == _SUBMIT:
                     return self._receipt(request)
         except (AuditError, CryptoError, ProtocolError):
+            self.num_refused += 1
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "refused")
         return bytes(context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such call"))
 

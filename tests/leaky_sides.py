@@ -94,6 +94,24 @@ def leaking_egress(leak: bytes) -> Callable[[NodeFolder, NodeConfig, str], list[
     return command
 
 
+def run_supervisor() -> int:
+    """Be a supervisor one of whose sides leaks: arguments side and leak (hex), then those of a supervisor."""
+    from functools import partial
+
+    from node import supervise
+
+    side, leak = sys.argv.pop(1), bytes.fromhex(sys.argv.pop(1))
+    leaking = {"vault": {"vault": leaking_vault(leak)}, "egress": {"egress": leaking_egress(leak)}}[side]
+    vars(supervise)["Supervisor"] = partial(supervise.Supervisor, **leaking)  # type: ignore[arg-type]
+    return supervise.main()
+
+
+def leaking_supervisor(side: str, leak: bytes) -> list[str]:
+    """Give the command line of a supervisor whose vault or egress leaks these bytes, for `audit selftest`."""
+    runner = _RUN.format(tests=str(Path(__file__).resolve().parent), name="run_supervisor")
+    return [sys.executable, "-c", runner, side, leak.hex()]
+
+
 def _replaced(honest: list[str], name: str) -> list[str]:
     runner = _RUN.format(tests=str(Path(__file__).resolve().parent), name=name)
     return [honest[0], "-c", runner, *honest[3:]]
