@@ -94,6 +94,25 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("make", TOKEN_BYTES, 2, "the recovery code; salt and nonce of the recovery file"),
         ("restore", TOKEN_BYTES, 1, "the new node's users, database key, salt and nonce"),
     ],
+    "node/audit_rehearse.py": [
+        ("rehearse", TOKEN_BYTES, 1, "keys of a rehearsal's made-up county; no record of a school is there")
+    ],
+    "node/audit_scratch.py": [
+        ("scratch_folder", "tempfile.mkdtemp", 1, "the name of a trial's folder"),
+        ("make_scratch_node", TOKEN_BYTES, 2, "keys of a made-up county; a throw-away node's database key"),
+    ],
+    "node/audit_selftest.py": [
+        ("run_selftest", TOKEN_BYTES, 1, "planted pupils that no program can know beforehand"),
+        ("_check_search", TOKEN_BYTES, 1, "bytes around what the search must find"),
+    ],
+    "node/audit_wire.py": [
+        ("TrialAuthority.__init__", "generate_private_key", 1, "a trial's CA"),
+        ("TrialAuthority.__init__", "ECDSA signature", 1, "the trial CA's own certificate"),
+        ("TrialAuthority.certify", "ECDSA signature", 1, "certificates of a trial"),
+        ("_builder", SERIAL, 1, "serial numbers of a trial's certificates"),
+        ("CountyServer.__init__", "generate_private_key", 1, "the TLS key of a trial's county"),
+        ("CountyServer.__init__", "grpc.ssl_server_credentials", 1, "TLS to a trial's egress"),
+    ],
     "node/confine.py": [
         ("", "/dev/urandom", 1, "the one file that a confined egress may read: gRPC opens it for TLS")
     ],
