@@ -1,7 +1,7 @@
 """A console over the vault of a `SchoolHouse`, in this process: real answers, no processes, no network.
 
-`Browser` is a person's browser without scripts: it follows links, fills forms in with the token of the page it
-last saw, and keeps cookies.
+`Browser` is a person's browser without scripts: it follows links, fills forms in with the token of the page
+it last saw, and keeps cookies.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ PSYCHOLOGIST, PRINCIPAL = "王敏", "李校长"
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
 
 
-def quick_stretch(passphrase: str, salt: bytes) -> bytes:
+def quick_kdf(size: int, passphrase: bytes, salt: bytes, **_limits: int) -> bytes:
     """Stand in for Argon2id, which takes half a second."""
-    return hashlib.sha256(salt + passphrase.encode()).digest()
+    return hashlib.sha256(salt + passphrase).digest()[:size]
 
 
 class InProcess:
@@ -78,8 +78,8 @@ class ConsoleHouse:
         num_opened: how often the vault was opened.
     """
 
-    def __init__(self, root: Path, *, language: str = "en") -> None:
-        self.root = root
+    def __init__(self, root: Path, *, language: str = "en", is_enrolled: bool = True) -> None:
+        self.root, self.is_enrolled = root, is_enrolled
         self.now_s = 1000.0
         self.num_opened = 0
         self._entropy = iter(range(1_000_000))
@@ -99,7 +99,7 @@ class ConsoleHouse:
     @contextmanager
     def _open(self) -> Iterator[InProcess]:
         if self.num_opened == 0:
-            self.vault = InProcess(SchoolHouse(self.root))
+            self.vault = InProcess(SchoolHouse(self.root, is_enrolled=self.is_enrolled))
         self.num_opened += 1
         yield self.vault
 

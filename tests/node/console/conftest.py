@@ -10,14 +10,12 @@ import pytest
 pytest.importorskip("starlette", reason="the console needs fedscreen[web]")
 pytest.importorskip("jinja2", reason="the console needs fedscreen[web]")
 
-from fakes_console import ConsoleHouse, quick_stretch
-
-from node import role_login
+from fakes_console import ConsoleHouse, quick_kdf
 
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConsoleHouse]:
-    monkeypatch.setattr(role_login, "stretch", quick_stretch)
+    monkeypatch.setattr("nacl.pwhash.argon2id.kdf", quick_kdf)
     made = ConsoleHouse(tmp_path)
     yield made
     made.keeper.close()
