@@ -84,12 +84,25 @@ def import_lines(answer: Values) -> Iterator[str]:
         yield _("  %(retest_rows)s pupils with a retest") % counts
     if counts.get("left_out"):
         yield _("  %(left_out)s rows without a pupil were left out") % counts
+    if answer.get("form"):
+        yield from _form_lines(answer["form"])
     if answer["dry_run"]:
         yield _("dry run: nothing was stored")
     elif answer.get("is_new"):
         yield _("  %(records)s records stored") % counts
     else:
         yield _("  the same records were stored before")
+
+
+def _form_lines(form: Values) -> Iterator[str]:
+    """Say how the files met what was typed into the form of the follow-up."""
+    yield _("  follow-up form: %(kept)s typed values are kept") % form
+    if form["differ"]:
+        yield _("    %(differ)s more although the files say something else: what was typed stands") % form
+    if form["not_applied"]:
+        yield _("    %(not_applied)s typed values wait: no consent, or no result") % form
+    if form["off_roster"]:
+        yield _("    entries about %(off_roster)s pupils wait who are not on the roster") % form
 
 
 def alike(issues: list[Values]) -> Iterator[tuple[Values, list[int]]]:

@@ -81,9 +81,9 @@ def answer_of(root: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
 
 def test_list_set_history_and_withdraw(root: Path) -> None:
     shown = ran(root, "follow-up", "list")
-    assert NAMES[FIRST] in shown
     assert NAMES[DENIED] not in shown
-    key = answer_of(root, "follow-up", "list")["pupils"][0]["key"]
+    (line,) = [line for line in shown.split("\n") if NAMES[FIRST] in line]
+    key = line.split()[0]
     done = ran(root, "follow-up", "set", key, "level2=2", "file_built=已建档", "groups=g1,g3")
     assert "result of the recheck: 1 降级" in done
     assert "groups: g1 留守, g3 心理障碍(经专科诊断)" in done
@@ -93,18 +93,15 @@ def test_list_set_history_and_withdraw(root: Path) -> None:
     (entry,) = history["entries"]
     assert (entry["by"], entry["values"]) == (TEACHER, {"pool": "2", "outcome": "5"})
     assert "withdrawn" in ran(root, "follow-up", "withdraw", str(entry["entry"]))
-    assert "withdrawn" in ran(root, "follow-up", "history", number(SECOND))
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "error"),
     [
         (("set", NAMES[FIRST], "level1=0"), 1, "bad-command"),
-        (("set", "无此人", "pool=1"), 1, "no-pupil"),
         (("set", NAMES[FIRST], "pool"), 2, ""),
         (("set", NAMES[FIRST], "pool=1", "pool=2"), 2, ""),
         (("list", "--holder", "另一人"), 1, "wrong-role-passphrase"),
-        (("list", "--wave", "X"), 1, "no-records"),
         (("withdraw", "0"), 2, ""),
     ],
 )

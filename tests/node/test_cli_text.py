@@ -52,6 +52,18 @@ def test_issues_that_differ_stay_apart(other: dict[str, Any]) -> None:
     assert len(import_text(issue(2), other)) == 6
 
 
+def test_how_the_files_met_the_follow_up_form_is_told() -> None:
+    counts = {"roster_rows": 9, "screening_rows": 9, "matched": 9, "records": 9}
+    form = {"kept": 3, "differ": 2, "not_applied": 0, "off_roster": 1}
+    values = {"wave": "A", "school_year": "2026-2027", "census_date": "2026-09-30", "refused": 0}
+    values |= {"issues": [], "counts": counts, "dry_run": 0, "is_new": 1, "form": form}
+    lines = [line.strip() for line in cli_text.import_lines(values)]
+    assert "follow-up form: 3 typed values are kept" in lines
+    assert "2 more although the files say something else: what was typed stands" in lines
+    assert "entries about 1 pupils wait who are not on the roster" in lines
+    assert not [line for line in lines if "no consent" in line]
+
+
 def test_many_ranges_are_cut() -> None:
     line = import_text(*(issue(row) for row in range(2, 60, 2)))[0]
     assert "29 rows (2, 4, " in line

@@ -80,8 +80,8 @@ def _earlier(desk: OpenVault, record_set: RecordSet) -> Earlier:
     for row in sorted(before, key=lambda item: item.census_date, reverse=True):
         for record in read_records(desk.store, row):
             if record.is_tested or form_values(record):
-                values = {"school_year": row.school_year, "wave": row.wave, "level1": record.level1}
-                values |= {"level": level_now(record), "open": open_steps(record)}
+                values: dict[str, Any] = {"school_year": row.school_year, "wave": row.wave}
+                values |= {"level1": record.level1, "level": level_now(record), "open": open_steps(record)}
                 found.setdefault(record.rec_key, []).append(values)
     return found
 
