@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,7 +59,8 @@ def begin(store: VaultStore, journal: Journal, entropy: Entropy, now: datetime, 
         size, digest = path.stat().st_size, _sha256(path)
     except (VaultError, OSError) as err:
         path.unlink(missing_ok=True)
-        _note(store, journal, now, node, err.code if isinstance(err, VaultError) else "disk")
+        with suppress(StoreError):  # a damaged or full file takes no record either
+            _note(store, journal, now, node, err.code if isinstance(err, VaultError) else "disk")
         if isinstance(err, VaultError):
             raise
         raise StoreError(
