@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from node import cli_text, unwrap
-from node.config import NodeFolder, open_folder, read_config, replace_file
+from node.config import NodeFolder, file_error, open_folder, read_config, replace_file
 from node.errors import ConfigError, NodeError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
 from node.launch import is_process_running
@@ -78,6 +79,19 @@ def fail(err: NodeError, *, as_json: bool) -> None:
     raise SystemExit(err.EXIT) from err
 
 
+def _refused_file(err: OSError, folder: NodeFolder) -> NodeError:
+    """Say which file the system refused, where no command said it better."""
+    file = str(err.filename or folder.root)
+    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return file_error(err, file)
+    return ConfigError(
+        N_("%(file)s cannot be used (%(reason)s)"),
+        N_("Check that it is there, and that this command may read and write it."),
+        code="file",
+        details={"file": file, "reason": err.strerror or ""},
+    )
+
+
 def command(group: click.Group, name: str, summary: str) -> Decorator:
     """Make a command of a group, with the three options that all of them have."""
 
@@ -88,6 +102,10 @@ def command(group: click.Group, name: str, summary: str) -> Decorator:
                 function(context, **options)
             except NodeError as err:
                 fail(err, as_json=as_json)
+            except BrokenPipeError:
+                raise  # who reads this has gone; click ends quietly
+            except OSError as err:
+                fail(_refused_file(err, context.folder), as_json=as_json)
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
@@ -176,12 +194,7 @@ def write_file(path: Path, data: bytes) -> None:
     try:
         replace_file(path, data, 0o644)
     except OSError as err:
-        raise ConfigError(
-            N_("%(file)s cannot be written (%(reason)s)"),
-            N_("Choose another file with --out."),
-            code="file",
-            details={"file": str(path), "reason": err.strerror or ""},
-        ) from err
+        raise file_error(err, str(path)) from err
 
 
 def read_running(folder: NodeFolder) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import click
 
 from node import cli_text
 from node.cli_context import FILE, NEW_FILE, ROUND, Context, command, find_round, write_file
+from node.config import file_error
 from node.errors import EXIT_REFUSED, ConfigError, NodeError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
 from node.frames import LIMITS, Kind, ReportSizes
@@ -100,12 +101,7 @@ def _write_into(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise ConfigError(
-            N_("%(file)s cannot be written (%(reason)s)"),
-            N_("Choose another file with --out."),
-            code="file",
-            details={"file": str(path), "reason": err.strerror or ""},
-        ) from err
+        raise file_error(err, str(path)) from err
     write_file(path, data)
 
 

@@ -19,7 +19,7 @@ import click
 from node.cli_context import FILE, NEW_FILE, Context, command, write_file
 from node.cli_follow_up import SCHOOL_YEAR, WAVE, ask_psychologist, value_words, wave_fields
 from node.cli_roles import actor_options
-from node.config import replace_file
+from node.config import file_error, replace_file
 from node.errors import ConfigError
 from node.errors import _ as N_  # translated where it is shown
 from node.follow_up_words import FIELD_WORDS, KIND_WORDS, REASON_WORDS
@@ -288,12 +288,7 @@ def _write_private(path: Path, data: bytes) -> None:
     try:
         replace_file(path, data)
     except OSError as err:
-        raise ConfigError(
-            N_("%(file)s cannot be written (%(reason)s)"),
-            N_("Choose another file."),
-            code="file",
-            details={"file": str(path), "reason": err.strerror or ""},
-        ) from err
+        raise file_error(err, str(path)) from err
 
 
 def _write_text(path: Path | None, answer: dict[str, Any]) -> None:

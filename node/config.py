@@ -15,6 +15,7 @@ The supervisor stays small, so this is checked by hand and not with pydantic.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -260,6 +261,23 @@ def read_config(folder: NodeFolder) -> NodeConfig:
 def write_config(folder: NodeFolder, config: NodeConfig) -> None:
     """Replace the configuration of a node's directory, durably."""
     replace_file(folder.config, encode_config(config), 0o644)
+
+
+def file_error(err: OSError, file: str) -> ConfigError:
+    """Say which file the system refused to write, and why; a full disk has its own advice."""
+    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ConfigError(
+            _("%(file)s cannot be written: its disk is full"),
+            _("Free some space on that disk, or choose another one, and run the command again."),
+            code="disk-full",
+            details={"file": file},
+        )
+    return ConfigError(
+        _("%(file)s cannot be written (%(reason)s)"),
+        _("Choose another file with --out."),
+        code="file",
+        details={"file": file, "reason": err.strerror or ""},
+    )
 
 
 def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -35,7 +35,7 @@ from crypto.derivation import kdf
 from crypto.errors import CryptoError
 from node import unwrap
 from node.backup import look_at_log
-from node.config import NodeConfig, NodeFolder, parse_config, replace_file, write_config
+from node.config import NodeConfig, NodeFolder, file_error, parse_config, replace_file, write_config
 from node.errors import BackupError, ConfigError, _
 from node.new_folder import FILES, fit_users, new_folder, sync_files
 from node.recovery_code import parse_code
@@ -210,12 +210,7 @@ def write_recovery(vault: VaultSession, file: RecoveryFile, out: Path) -> str:
     try:
         replace_file(out, data)
     except OSError as err:
-        raise ConfigError(
-            _("%(file)s cannot be written (%(reason)s)"),
-            _("Choose another file with --out."),
-            code="file",
-            details={"file": str(out), "reason": err.strerror or ""},
-        ) from err
+        raise file_error(err, str(out)) from err
     digest = hashlib.sha256(data).hexdigest()
     vault.call({"command": "recovery_kept", "made": file.made, "sha256": digest})
     return digest

@@ -369,8 +369,9 @@ def _of_windows(module: object, name: str) -> list[int]:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # the log's disk is full, or nobody reads it: the node goes on
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def _read_key() -> bytes:

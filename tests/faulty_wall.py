@@ -162,7 +162,11 @@ def nothing_to_try() -> None:
 
 
 def both(*faults: Callable[[], None]) -> Callable[[], None]:
-    return lambda: [fault() for fault in faults] and None  # type: ignore[func-returns-value]
+    def apply() -> None:
+        for fault in faults:
+            fault()
+
+    return apply
 
 
 def refused(call: str, only: int | None = None) -> Callable[[], None]:

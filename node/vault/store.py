@@ -34,6 +34,7 @@ KEY_BYTES = 32
 BUSY_TIMEOUT_MS = 30_000
 SYNCHRONOUS_FULL = 2
 MAX_PAGES_NAMED = 8
+FULL_BYTES = 1 << 20  # the smallest change needs its pages twice, and 32 KiB for the index beside the file
 
 Durable = Callable[[str], None]
 Value = bytes | str | int | None
@@ -295,13 +296,20 @@ class VaultStore:
                 _("Wait until it has finished and try again."),
                 code="store-busy",
             )
-        if reason.startswith("SQLITE_FULL"):
-            return StoreError(_("the disk is full"), _("Free some space and try again."), code="store-full")
+        if reason.startswith("SQLITE_FULL") or (reason.startswith("SQLITE_IOERR") and self._is_disk_full()):
+            return _disk_full()
         return StoreError(
             _("the record file %(file)s cannot be used (%(reason)s)"),
             _("Check the disk and the rights of the node's folder."),
             details={"file": self._path.name, "reason": reason},
         )
+
+    def _is_disk_full(self) -> bool:
+        """Whether an input/output error is only that: SQLite does not say which file had no room."""
+        if not hasattr(os, "statvfs"):
+            return False
+        found = os.statvfs(self._path.parent)
+        return found.f_bavail * found.f_frsize < FULL_BYTES or found.f_files > 0 == found.f_favail
 
     def _explain_damage(self) -> StoreError:
         """Tell a wrong key (every page fails) from damage (some pages fail)."""
@@ -325,12 +333,22 @@ class VaultStore:
         )
 
 
+def _disk_full() -> StoreError:
+    return StoreError(
+        _("the disk that holds this node's folder is full"),
+        _("Free some space on it and run the command again; nothing is lost and nothing is half done."),
+        code="store-full",
+    )
+
+
 def _create_private(path: Path, *, is_new: bool = False) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as err:
         if isinstance(err, FileExistsError) and not is_new:
             return
+        if err.errno == errno.ENOSPC:
+            raise _disk_full() from None
         raise StoreError(
             _("the record file %(file)s cannot be created (%(reason)s)"),
             _("Check that the node's folder exists and belongs to the vault."),

@@ -6,7 +6,7 @@ Order (each step before the next, or exit):
 2. Lock down and self-test (`node.confine`); exit 70 if anything is not as it should be.
 3. From here on no module can be loaded: Python's finders are removed.
 4. Send READY with the level reached.
-5. Read KEY; open the record file; exit 71 if it does not open.
+5. Read KEY; open the record file; exit 71 if it does not open (1 where the disk is only full, or it is busy).
 6. `run`: take LOG and RECEIPT frames, and after each offer the oldest report that the log does not
    hold yet. `command`: answer one COMMAND after the other, with the user's files as DATA frames.
 
@@ -58,6 +58,7 @@ from node.vault.errors import VaultError
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 MAX_FILES_BYTES = 128 * MIB
+PASSING = ("store-full", "store-busy")  # the supervisor tries again: it passes without anybody's command
 
 # What Python and the libraries load only when they first need it. A missing one is not an error:
 # not every Python version has all of them.
@@ -304,7 +305,7 @@ def _serve(mode: str, open_desk: OpenDesk | OpenFollowing, folder: Path, level: 
         if mode == "command":
             write_frame(STDOUT, Kind.RESPONSE, refusal(err))
         _say(place_of(err))
-        return EXIT_STORE
+        return EXIT_REFUSED if err.code in PASSING else EXIT_STORE
     try:
         if mode == "run":
             serve_run(desk)

@@ -11,7 +11,7 @@ from fakes_desk import fake_vault
 from wall_support import KEY, TESTS, VAULT_UID, make_config, make_folder
 
 from node.config import NodeFolder
-from node.errors import SessionError, SuperviseError, VaultRefusal
+from node.errors import ConfinementError, SessionError, SuperviseError, VaultRefusal
 from node.frames import Kind, write_frame
 from node.launch import vault_command
 from node.session import VaultSession, open_vault
@@ -140,7 +140,7 @@ def test_program_that_is_no_vault_is_an_error(folder: NodeFolder) -> None:
 @pytest.mark.parametrize("text", ["echo rubbish", "printf 'FSF1\\001\\000\\000\\000\\020aaaaaaaaaaaaaaaa'"])
 def test_false_ready_is_an_error(folder: NodeFolder, text: str) -> None:
     with (
-        pytest.raises((SuperviseError, worker.ConfinementError)),
+        pytest.raises((SuperviseError, ConfinementError)),
         open_vault(folder, make_config(), KEY, command=lambda *_rest: ["/bin/sh", "-c", text]),
     ):
         pass
