@@ -26,6 +26,7 @@ from coordinator.home import load_home
 from fedscreen.demo.federation import FEDERATION
 from node import enrolment
 from node.cli import node as node_group
+from node.egress.client import CallError, Coordinator, read_credentials
 from plan.layout import build_layout
 from protos.report_payload import note_of
 
@@ -67,6 +68,20 @@ def let_expire(running: CountyProcesses, node_id: str) -> None:
     (node.folder.egress / enrolment.TLS_CERTIFICATE).write_text(pem)
 
 
+def assert_refused_over_the_network(running: CountyProcesses, node_id: str) -> None:
+    """The county takes no call under that certificate; the same call of another school is answered."""
+    for name, is_answered in ((node_id, False), ("s02", True)):
+        node = running.nodes[name]
+        credentials = read_credentials(node.folder.egress)
+        link = Coordinator("127.0.0.1", node.config.port, node.config.server_name, credentials, 5.0)
+        if is_answered:
+            assert link.get_log(0).entries
+            continue
+        with pytest.raises(CallError) as caught:
+            link.get_log(0)
+        assert not caught.value.is_definite  # no answer at all: TLS ends it
+
+
 def is_cosigned(running: CountyProcesses) -> bool:
     page = running.desk.get_log(0, 1)
     return page.cosigned != b"" and page.cosigned.split(b"\n")[1] == page.latest.split(b"\n")[1]
@@ -84,6 +99,7 @@ def test_half_of_the_schools_by_stick(running: CountyProcesses, tmp_path: Path) 
     for node_id in OFFLINE:
         let_expire(running, node_id)
     assert run_node(running, node_id, "run", code=1)["error"] == "certificate"
+    assert_refused_over_the_network(running, node_id)
     round_id = running.federation.publish(running.plan)
     running.federation.approve(round_id)
     fetch_log(running, stick)
@@ -116,6 +132,11 @@ def check_round(running: CountyProcesses, round_id: bytes, bundle: Path) -> None
     assert verdict.exit_code == 0, [check for check in verdict.checks if check.outcome.value != "PASS"]
     round_log = running.round(round_id)
     assert sorted(node for node, _attempt in round_log.reports) == sorted(running.nodes)
+    close = round_log.close_body()
+    assert close is not None
+    assert [name.node for name in close.set] == sorted(running.nodes)
+    assert close.excluded == ()
+    assert {check.outcome.value for check in verdict.checks} == {"PASS"}
     assert round_log.release is not None
     assert (round_log.release.statement.reports_in, round_log.release.statement.status) == (6, "ok")
     for node_id in OFFLINE:
@@ -123,6 +144,7 @@ def check_round(running: CountyProcesses, round_id: bytes, bundle: Path) -> None
         row = node.call("rounds")["rounds"][0]["report"]
         assert (row["state"], row["receipts"]) == ("released", ["immediate", "cosigned"])
         assert node.call("outbox_export")["reports"] == []
+        assert run_node(running, node_id, "status")["certificate_days"] < 0
     assert run_node(running, node.id, "receipt", round_id.hex()[:12])["kind"] == "cosigned"
     assert node.call("recompute", round=round_id.hex(), attempt=0)["outcome"] == "PASS"
     check_sums(running, round_log.release.body)
