@@ -89,15 +89,21 @@ def pick_users(entropy: Callable[[int], bytes]) -> tuple[int, int]:
 
     They are random, so that two nodes on one machine do not share them; node.toml keeps them.
     """
-    import pwd
-
-    taken = {entry.pw_uid for entry in pwd.getpwall()} | {entry.pw_gid for entry in pwd.getpwall()}
+    taken = _users_and_groups()
     found: list[int] = []
     while len(found) < 2:
         uid = LOWEST_UID + int.from_bytes(entropy(4)) % (HIGHEST_UID - LOWEST_UID + 1)
         if uid not in taken and uid not in found:
             found.append(uid)
     return found[0], found[1]
+
+
+def _users_and_groups() -> set[int]:
+    if os.name != "posix":
+        return set()
+    import pwd
+
+    return {entry.pw_uid for entry in pwd.getpwall()} | {entry.pw_gid for entry in pwd.getpwall()}
 
 
 def certificate_request(folder: NodeFolder, config: NodeConfig) -> str:

@@ -46,7 +46,7 @@ def new_folder(target: NodeFolder) -> Iterator[NodeFolder]:
         verify_unused(target)
         with suppress(FileNotFoundError):
             target.root.rmdir()
-        os.rename(beside, target.root)
+        os.replace(beside, target.root)
         _sync_folder(target.root.parent)
     except OSError as err:
         shutil.rmtree(beside, ignore_errors=True)
