@@ -212,7 +212,7 @@ def _set_lines(answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _history_lines(answer: dict[str, Any]) -> Iterator[str]:
-    yield _("%(key)s  %(name)s") % answer["pupil"]
+    yield f"{answer['pupil']['key']}  {answer['pupil']['name']}".rstrip()
     if answer["follow_up_denied"]:
         yield _("  the guardian denied follow-up: entries about findings are not applied")
     if not answer["entries"]:
@@ -227,7 +227,7 @@ def _history_lines(answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _withdrawn_lines(answer: dict[str, Any]) -> Iterator[str]:
-    yield _("entry %(entry)s was withdrawn; the records say again what was imported") % answer["entry"]
+    yield _("entry %(entry)s was withdrawn; the records stand as without it") % answer["entry"]
 
 
 def _field_lines(values: dict[str, dict[str, str]]) -> Iterator[str]:
