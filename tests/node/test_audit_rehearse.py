@@ -148,6 +148,28 @@ def test_a_rehearsal_passes_and_shows_what_it_opened(copied: Path, tmp_path: Pat
 
 
 @process
+def test_a_ladder_and_roster_attributes_are_rehearsed_too(copied: Path) -> None:
+    """Every component of the noise is opened by itself; the school's attribute picks its cells."""
+    table = '[[tables]]\nid = "K"\ntitle = "K"\ndims = ["county", "level"]\n'
+    listed = '[attributes]\ncounty = [["530101", "甲县"], ["530102", "乙县"]]\n'
+    plan = plan_toml(
+        **{
+            'min_reports = "auto"': "min_reports = 5\nladder = [6, 8]",
+            "[[instruments]]": f"{listed}[[instruments]]",
+        }
+    )
+    (copied / "plan.toml").write_bytes(plan + table.encode())
+    (copied / "school.toml").write_text('[attributes]\ncounty = "530102"\n')
+    assert read_material(copied, TODAY).schools == 9
+    code, values = play(copied)
+    assert (code, failing(values)) == (0, [])
+    by_county = next(table["expected"] for table in values["tables"] if table["id"] == "K")
+    half = len(by_county) // 2
+    assert sum(by_county[:half]) == 0
+    assert sum(by_county[half:]) == 30
+
+
+@process
 def test_an_auditor_who_counts_otherwise_is_told(copied: Path) -> None:
     (copied / "expected.json").write_text(json.dumps({"A1": [1] * 16, "A2": [0] * 40}))
     code, values = play(copied)
