@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 from fakes_federation import fake_bytes
-from fakes_vault import SchoolHouse, pupils
+from fakes_vault import CENSUS, SchoolHouse, pupils
 
 from node.config import NodeConfig, NodeFolder
 from node.console.app import make_app
@@ -36,6 +36,25 @@ BASE = f"http://{AUTHORITY}"
 PASSPHRASE = "cedar lantern ninety rivers"
 PSYCHOLOGIST, PRINCIPAL = "王敏", "李校长"
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+WAVE = {"wave": "A", "school_year": "2026-2027", "census_date": CENSUS.isoformat(), "consent": "record-only"}
+
+
+def files(rows: int = 6, *, grade: str = "七年级", level: int = 1) -> dict[str, Any]:
+    """Give the files of a small school as a form sends them; all pupils have one level."""
+    numbers = [f"G9900012014090{place:04d}X" for place in range(rows)]
+    roster = ["学籍号,姓名,年级,监护人同意", *(f"{number},欧阳甲,{grade},同意" for number in numbers)]
+    found = (f"{number},2026-09-08,{level},{level}" for number in numbers)
+    results = ["学籍号,测评日期,总分,预警等级", *found]
+    profile = (EXAMPLES / "profiles/addhealth.toml").read_bytes()
+    profile = profile.replace(b"[columns]\n", '[columns]\nname = ["姓名"]\n'.encode())
+    return {
+        "roster": ("a.csv", "\n".join(roster).encode()),
+        "screening": ("b.csv", "\n".join(results).encode()),
+        "profile": ("p.toml", profile),
+        "codebook": ("c.toml", (EXAMPLES / "codebooks/addhealth.toml").read_bytes()),
+    }
 
 
 def quick_kdf(size: int, passphrase: bytes, salt: bytes, **_limits: int) -> bytes:
@@ -78,8 +97,8 @@ class ConsoleHouse:
         num_opened: how often the vault was opened.
     """
 
-    def __init__(self, root: Path, *, language: str = "en", is_enrolled: bool = True) -> None:
-        self.root, self.is_enrolled = root, is_enrolled
+    def __init__(self, root: Path, *, node: str = "school-1", is_enrolled: bool = True) -> None:
+        self.root, self.node, self.is_enrolled = root, node, is_enrolled
         self.now_s = 1000.0
         self.num_opened = 0
         self._entropy = iter(range(1_000_000))
@@ -91,7 +110,7 @@ class ConsoleHouse:
         self.console = Console(
             self.folder, config, self.keeper, self.sessions, LoginBrake(lambda: self.now_s)
         )
-        self.app = make_app(self.console, authority=AUTHORITY, operator="第一中学", language=language)
+        self.app = make_app(self.console, authority=AUTHORITY, operator="第一中学", language="en")
 
     def _random(self, size: int) -> bytes:
         return fake_bytes(f"console {next(self._entropy)}", size)
@@ -99,7 +118,7 @@ class ConsoleHouse:
     @contextmanager
     def _open(self) -> Iterator[InProcess]:
         if self.num_opened == 0:
-            self.vault = InProcess(SchoolHouse(self.root, is_enrolled=self.is_enrolled))
+            self.vault = InProcess(SchoolHouse(self.root, node=self.node, is_enrolled=self.is_enrolled))
         self.num_opened += 1
         yield self.vault
 

@@ -20,7 +20,16 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from node.console import pages_day, pages_enter, pages_import, pages_people, pages_round
+from node.console import (
+    pages_day,
+    pages_enter,
+    pages_follow_up,
+    pages_hand_over,
+    pages_import,
+    pages_people,
+    pages_reports,
+    pages_round,
+)
 from node.console.forms import read_form
 from node.console.guard import Guard, cookie_name, is_right_token
 from node.console.sessions import IDLE_S, IT, PRINCIPAL, PSYCHOLOGIST
@@ -35,6 +44,8 @@ LANGUAGE_S: Final = 400 * 24 * 3600
 ANYBODY: Final = frozenset({"", IT, PSYCHOLOGIST, PRINCIPAL})
 STAFF: Final = ANYBODY - {""}
 IMPORTERS: Final = frozenset({IT, PSYCHOLOGIST})
+READERS: Final = frozenset({PSYCHOLOGIST, PRINCIPAL})
+KEEPERS: Final = frozenset({PSYCHOLOGIST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,9 @@ class Place:
 NAVIGATION: Final = (
     ("/", N_("Today"), STAFF),
     ("/import", N_("Import"), IMPORTERS),
+    ("/follow-up", N_("Follow-up"), KEEPERS),
+    ("/hand-over", N_("Hand-over"), KEEPERS),
+    ("/reports", N_("School report"), READERS),
     ("/budget", N_("Privacy account"), STAFF),
     ("/people", N_("People"), STAFF),
     ("/status", N_("This node"), STAFF),
@@ -82,6 +96,21 @@ PLACES: Final = (
     Place("GET", f"{ROUND}/send", pages_round.send, STAFF),
     Place("POST", f"{ROUND}/hold", pages_round.hold, frozenset({IT, PRINCIPAL})),
     Place("GET", f"{ROUND}/receipt", pages_round.receipt, STAFF),
+    Place("GET", "/reports", pages_reports.reports, READERS),
+    Place("POST", "/reports", pages_reports.make, READERS),
+    Place("GET", "/follow-up", pages_follow_up.pupils, KEEPERS),
+    Place("GET", "/follow-up/{rec_key:str}", pages_follow_up.pupil, KEEPERS),
+    Place("POST", "/follow-up/{rec_key:str}", pages_follow_up.change, KEEPERS),
+    Place("POST", "/follow-up/{rec_key:str}/withdraw", pages_follow_up.withdraw, KEEPERS),
+    Place("GET", "/hand-over", pages_hand_over.overview, KEEPERS),
+    Place("GET", "/hand-over/key", pages_hand_over.own_key, KEEPERS),
+    Place("GET", "/hand-over/new", pages_hand_over.form, KEEPERS),
+    Place("POST", "/hand-over/new", pages_hand_over.show_draft, KEEPERS),
+    Place("POST", "/hand-over/make", pages_hand_over.make, KEEPERS),
+    Place("POST", "/hand-over/receive", pages_hand_over.receive, KEEPERS),
+    Place("POST", "/hand-over/receipt", pages_hand_over.take_receipt, KEEPERS),
+    Place("GET", "/hand-over/file/{id:str}", pages_hand_over.show, KEEPERS),
+    Place("GET", "/hand-over/receipt/{id:str}", pages_hand_over.receipt, KEEPERS),
     Place("GET", "/people", pages_people.people, STAFF),
     Place("POST", "/people", pages_people.add, STAFF),
 )

@@ -72,6 +72,7 @@ class Session:
         person: who logged in with a role's key, if anybody.
         notices: what the next page has to say.
         staged: files that were checked and wait for a yes; in memory only.
+        drafts: what else waits for a yes or a download, by name; in memory only.
     """
 
     form_token: str = field(repr=False)
@@ -81,6 +82,7 @@ class Session:
     person: Person | None = None
     notices: list[Notice] = field(default_factory=list)
     staged: Any = None
+    drafts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def role(self) -> str:

@@ -15,18 +15,30 @@ from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from node import cli_budget, cli_text
+from node import cli_budget, cli_text, follow_up_words
+from node.local_report import words as report_words
+from node.vault.follow_up_form import LABELS
 from plan import words
+from plan.codes import GRADE, LEVEL, UNKNOWN
 from plan.dimensions import DIMENSIONS
 
 LANGUAGES: Final[Mapping[str, str]] = {"zh_CN": "中文", "en": "English"}
 TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
 TEMPLATES: Final = Path(__file__).with_name("templates")
 STATIC: Final = Path(__file__).with_name("static")
+
+CODES: Final[Mapping[str, Mapping[str, str]]] = {**LABELS, "level": LEVEL, "grade": GRADE}
+ENGLISH: Final[Mapping[str, Mapping[str, str]]] = {
+    **report_words.AXES,
+    "groups": report_words.GROUPS,
+    "level": {**report_words.AXES["level2"], UNKNOWN: report_words.UNKNOWN},
+    "grade": report_words.GRADES,
+}
 
 _LOCK = threading.RLock()
 
@@ -67,8 +79,10 @@ def make_templates() -> Environment:
         "languages": LANGUAGES,
         "tags": TAGS,
         "word": _word,
+        "follow_up_word": lambda table, code: _in_words(follow_up_words, table, code),
         "role_word": role_word,
         "title_of": title_of,
+        "code_word": code_word,
         "percent": lambda part, whole: float(Fraction(part) / Fraction(whole)) if Fraction(whole) else 1.0,
     }
     environment.filters |= {
@@ -107,6 +121,19 @@ def title_of(dimension: str) -> str:
     return known.title if known is not None and is_chinese else dimension
 
 
+def code_word(field: str, code: str) -> str:
+    """Say a code of a pupil's record: its label in Chinese; in other languages the report's words."""
+    if os.environ.get("LANGUAGE") == "zh_CN":
+        return CODES.get(field, {}).get(code, code)
+    plain = {"0": report_words.NO, "1": report_words.YES, UNKNOWN: report_words.UNKNOWN}
+    labels = CODES.get(field, {})
+    return gettext.gettext(ENGLISH.get(field, plain).get(code, labels.get(code, code)))
+
+
 def _word(table: str, code: Any) -> str:
     """Say a stable code in the reader's language; `table` is a name of `plan.words`."""
-    return words.word(getattr(words, table), str(code), gettext.gettext)
+    return _in_words(words, table, code)
+
+
+def _in_words(module: ModuleType, table: str, code: Any) -> str:
+    return words.word(getattr(module, table), str(code), gettext.gettext)

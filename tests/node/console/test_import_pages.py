@@ -7,25 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes_console import BASE, Browser, ConsoleHouse
-from fakes_vault import CENSUS
+from fakes_console import BASE, WAVE, Browser, ConsoleHouse, files
 
 from node.console import forms
-
-EXAMPLES = Path(__file__).parents[3] / "examples"
-WAVE = {"wave": "A", "school_year": "2026-2027", "census_date": CENSUS.isoformat(), "consent": "record-only"}
-
-
-def files(rows: int = 6, *, grade: str = "七年级") -> dict[str, Any]:
-    numbers = [f"G9900012014090{place:04d}X" for place in range(rows)]
-    roster = ["学籍号,姓名,年级,监护人同意", *(f"{number},欧阳甲,{grade},同意" for number in numbers)]
-    results = ["学籍号,测评日期,总分,预警等级", *(f"{number},2026-09-08,1,1" for number in numbers)]
-    return {
-        "roster": ("a.csv", "\n".join(roster).encode()),
-        "screening": ("b.csv", "\n".join(results).encode()),
-        "profile": ("p.toml", (EXAMPLES / "profiles/addhealth.toml").read_bytes()),
-        "codebook": ("c.toml", (EXAMPLES / "codebooks/addhealth.toml").read_bytes()),
-    }
 
 
 @pytest.fixture
