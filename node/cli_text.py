@@ -68,8 +68,7 @@ def accept_lines(values: Values) -> Iterator[str]:
 
 def import_lines(answer: Values) -> Iterator[str]:
     """Show every problem by its place, then what was stored."""
-    for issue, rows in alike(answer["issues"]):
-        yield from _issue_lines(issue, rows)
+    yield from issue_lines(answer["issues"])
     yield _("wave %(wave)s of %(school_year)s, counted on %(census_date)s") % answer
     if answer["refused"]:
         yield _("nothing was imported; correct the files and import again")
@@ -135,6 +134,12 @@ def issue_words(issue: Values) -> dict[str, str]:
         "text": fill(template, issue["values"]) if template else issue["message"],
         "advice": fill(advice, issue["values"]) if advice else issue["advice"],
     }
+
+
+def issue_lines(issues: list[Values]) -> Iterator[str]:
+    """Show every problem by its place; alike ones once."""
+    for issue, rows in alike(issues):
+        yield from _issue_lines(issue, rows)
 
 
 def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:

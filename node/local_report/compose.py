@@ -57,7 +57,9 @@ def _watermark(answer: Values, made: datetime) -> str:
 
 
 def _facts(answer: Values, made: datetime) -> tuple[tuple[str, str], ...]:
-    instruments = ", ".join(f"{name.upper()} ({version})" for name, version in answer.get("instruments", ()))
+    instruments = ", ".join(
+        f"{name.upper()} {version}".rstrip() for name, version in answer.get("instruments", ())
+    )
     facts = [
         (_("School"), answer["operator"]),
         (_("Counted on"), answer["census_date"]),
@@ -118,7 +120,7 @@ def _list_section(answer: Values) -> Section:
             _level_word(pupil["level1"]),
             _level_word(pupil["level"]),
             _("marked") if pupil["critical"] == "1" else "",
-            words.together([_(words.TITLES[step]) for step in pupil["open"]]),
+            words.together([_(words.STEPS[step]) for step in pupil["open"]]),
             "□",
         )
         for place, pupil in enumerate(answer["pupils"], start=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from gettext import gettext as _
@@ -81,3 +82,13 @@ def cell_text(cell: Cell) -> str:
     if cell is None:
         return _(words.TOO_SMALL)
     return cell.text if isinstance(cell, Share) else str(cell)
+
+
+def is_word(cell: Cell) -> bool:
+    """Say whether a cell holds words, which stand on the left; numbers stand on the right."""
+    return isinstance(cell, str) and not cell[:1].isdigit()
+
+
+def display_width(text: str) -> int:
+    """Give how many narrow characters wide a text is shown; a Chinese one takes two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -6,7 +6,7 @@ from gettext import gettext as _
 from html import escape
 from typing import Final
 
-from node.local_report.document import Cell, Document, Section, Share, Table, cell_text
+from node.local_report.document import Cell, Document, Section, Share, Table, cell_text, is_word
 
 _STYLE: Final = """
 :root{--ink:#1d2733;--soft:#5b6b7c;--line:#d5dce4;--head:#eef2f6;--accent:#1f5f8b;--bar:#cfe2f0;--red:#a02b2b}
@@ -37,7 +37,8 @@ table.data{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-nume
 table.data th,table.data td{border:1px solid var(--line);padding:.28rem .55rem;text-align:right;
 vertical-align:top}
 table.data thead th{background:var(--head);font-weight:600;vertical-align:bottom}
-table.data .name{text-align:left;font-weight:400}
+table.data td{white-space:nowrap}table.data th.name{min-width:5em}
+table.data .name{text-align:left;font-weight:400;white-space:normal}
 table.data tr.total>*{font-weight:600;background:#f7f9fb}
 table.data td.share{min-width:5.5rem;
 background:linear-gradient(90deg,var(--bar) var(--part),transparent var(--part))}
@@ -142,7 +143,7 @@ def _name_class(at: int, table: Table) -> str:
 
 def _is_text(at: int, table: Table) -> bool:
     """Say whether a column holds words."""
-    return any(isinstance(cell, str) and not cell[:1].isdigit() for cell in (row[at] for row in table.rows))
+    return any(is_word(row[at]) for row in table.rows)
 
 
 def _cell(cell: Cell, at: int, table: Table) -> str:

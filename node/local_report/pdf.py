@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from node.errors import ConfigError
 from node.errors import _ as N_  # translated where it is shown
-from node.local_report.document import Cell, Document, Share, Table, cell_text
+from node.local_report.document import Cell, Document, Share, Table, cell_text, display_width, is_word
 
 CHINESE_FONTS: Final = (
     *("Source Han Sans SC", "Noto Sans CJK SC", "Noto Sans SC", "Microsoft YaHei", "SimHei", "PingFang SC"),
     *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimSun", "Source Han Serif SC", "Noto Serif CJK SC"),
 )
+MIN_WIDTH, MAX_WIDTH = 6, 30
 LATIN_FONT: Final = "Libertinus Serif"  # comes with typst
 
 _TEMPLATE: Final = """
@@ -158,22 +159,23 @@ def _values(document: Document, fonts: list[str]) -> dict[str, Any]:
 
 def _table(table: Table) -> dict[str, Any]:
     texts = [
-        at < table.num_heads or any(_is_word(row[at]) for row in table.rows)
-        for at in range(len(table.header))
+        at < table.num_heads or any(is_word(row[at]) for row in table.rows) for at in range(len(table.header))
     ]
     return {
         "title": table.title,
         "header": list(table.header),
         "rows": [[_cell(cell) for cell in row] for row in table.rows],
         "texts": texts,
-        "widths": [1.9 if is_text else 1.0 for is_text in texts],
+        "widths": [_width(at, table) for at in range(len(table.header))],
         "total": table.has_total,
         "note": table.note,
     }
 
 
-def _is_word(cell: Cell) -> bool:
-    return isinstance(cell, str) and not cell[:1].isdigit()
+def _width(at: int, table: Table) -> int:
+    """Give a column's share of the page by its longest cell; headers may wrap."""
+    cells = max((display_width(cell_text(row[at])) for row in table.rows), default=0)
+    return min(max(cells + 2, display_width(table.header[at]) // 2 + 1, MIN_WIDTH), MAX_WIDTH)
 
 
 def _cell(cell: Cell) -> dict[str, Any]:

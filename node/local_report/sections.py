@@ -85,7 +85,7 @@ def sections(tables: Tables, answer: Values) -> Iterator[Section]:
 
 
 def _numbered(number: int, title: str) -> str:
-    return f"{_('1. 2. 3. 4. 5. 6. 7.').split()[number - 1]} {title}"
+    return _("1. | 2. | 3. | 4. | 5. | 6. | 7. ").split("|")[number - 1].lstrip() + title
 
 
 def _participation(tables: Tables) -> Iterator[Table]:
@@ -186,9 +186,9 @@ def _classes(tables: Tables) -> Iterator[Table]:
         yield _line_table(_("By class"), _("Class"), table)
         yield _level_table(_("Levels by class"), _("Class"), table)
         return
-    header = (_("Class"), _("Enrolled"), _("Coverage"), _("Coverage with leave"))
+    header = (_("Class"), _("Enrolled"), _("Coverage"))
     rows = tuple(
-        (_members(row), counts[0], coverage_cell(cover["expected"]), coverage_cell(cover["with_leave"]))
+        (_members(row), counts[0], coverage_cell(cover["expected"]))
         for row, counts, cover in zip(table["rows"], table["counts"], table["coverage"], strict=True)
     )
     yield Table(_("By class"), header, rows)

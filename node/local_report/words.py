@@ -143,16 +143,24 @@ TITLES: Final[Mapping[str, str]] = {
     "outcome": N_("What became of it"),
     "found_by": N_("Found by"),
     "level2": N_("Level after the recheck"),
-    "reviewed": N_("reviewed"),
     "guardian_told": N_("guardian told"),
     "supported": N_("supported at school"),
     "file_built": N_("own plan and file"),
     "carer_assigned": N_("carer named"),
     "home_visit": N_("home visit"),
     "handed_over": N_("file handed over"),
-    "referral_attended": N_("referral attended"),
-    "closed": N_("case closed"),
 }
+STEPS: Final[Mapping[str, str]] = {
+    "reviewed": N_("review"),
+    "recheck": N_("recheck by a second test"),
+    "guardian_told": N_("tell the guardian"),
+    "file_built": N_("make a plan and file"),
+    "carer_assigned": N_("name a carer"),
+    "referral_attended": N_("see that the referral is attended"),
+    "handed_over": N_("hand the file over"),
+    "closed": N_("close the case"),
+}
+"""What is to be done, for each step of `node.vault.follow_up_form.open_steps`."""
 GROUPS: Final[Mapping[str, str]] = {
     "g1": N_("left-behind children"),
     "g2": N_("single parent (divorced)"),

@@ -7,7 +7,6 @@ roster holds. The same report gives the same bytes.
 from __future__ import annotations
 
 import io
-import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -16,7 +15,16 @@ from xlsxwriter.format import Format
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from node.local_report.document import Cell, Document, Section, Share, Table, cell_text
+from node.local_report.document import (
+    Cell,
+    Document,
+    Section,
+    Share,
+    Table,
+    cell_text,
+    display_width,
+    is_word,
+)
 
 A4: Final = 9
 MAX_SHEET_NAME: Final = 31
@@ -63,11 +71,6 @@ def sheet_names(titles: Iterable[str]) -> list[str]:
             name, number = f"{base[: MAX_SHEET_NAME - 4]} ({number})", number + 1
         names.append(name)
     return names
-
-
-def display_width(text: str) -> int:
-    """Give how many narrow characters wide a text is shown; a Chinese one takes two."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 class _Writer:
@@ -166,7 +169,7 @@ class _Writer:
         elif isinstance(cell, int):
             sheet.write_number(row, at, cell, self._formats[f"number{end}"])
         else:
-            kind = "name" if is_name or (cell is not None and not cell[:1].isdigit()) else "small"
+            kind = "name" if is_name or is_word(cell) else "small"
             self._text(sheet, row, at, cell_text(cell), f"{kind}{end}")
 
     def _paragraphs(self, sheet: Worksheet, row: int, texts: Iterable[str]) -> int:

@@ -35,7 +35,7 @@ def follow_up_list(records: Iterable[Record], cards: Mapping[bytes, PupilCard]) 
         for record in records
         if (steps := _steps(record))
     ]
-    rows.sort(key=lambda row: _order(row[0], row[1]))
+    rows.sort(key=lambda row: _order(*row))
     return [_values(*row) for row in rows]
 
 
@@ -45,11 +45,12 @@ def _steps(record: Record) -> list[str]:
     return [REVIEWED, *(step for step in steps if step not in (REVIEWED, "closed"))] if is_urgent else steps
 
 
-def _order(record: Record, card: PupilCard) -> tuple[object, ...]:
+def _order(record: Record, card: PupilCard, steps: list[str]) -> tuple[object, ...]:
     level = level_now(record)
     severity = -1 if level == UNKNOWN else int(level)
     place = list(GRADE).index(record.grade)
-    return (record.critical != "1", -severity, place, class_order(card.class_name), card.name)
+    is_urgent = record.critical == "1" and REVIEWED in steps
+    return (not is_urgent, -severity, place, class_order(card.class_name), card.name)
 
 
 def _values(record: Record, card: PupilCard, steps: list[str]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ FOLLOW_UP: Final = "follow-up"
 VERSIONS: Final = (HAND_IN, EXACT, FOLLOW_UP)
 BAND_WIDTHS: Final = (1, 2, 5, 10, 25, 50)
 ROW_WEIGHT: Final = 20
+GROUP_WEIGHT: Final = 100  # who is in a group goes before their levels
 WITH_COVERAGE: Final = ("school", "grades", "classes")
 CLASS_CUTS: Final = frozenset({axes.VALID + 1, axes.ATTENTION, axes.SEVERE})
 LEVEL_CUTS: Final = frozenset({axes.VALID, axes.ATTENTION, axes.SEVERE})
@@ -52,13 +53,13 @@ class Wave:
     Attributes:
         records: all of the set.
         classes: class by ``rec_key``; empty if none were kept.
-        earlier: records of the wave before by ``rec_key``; None without one.
+        earlier: codes of `STATUS` in the wave before by ``rec_key``; None without one.
         factors: ids of the factors that the records may be high in.
     """
 
     records: tuple[Record, ...]
     classes: Mapping[bytes, str] = field(default_factory=dict)
-    earlier: Mapping[bytes, Record] | None = None
+    earlier: Mapping[bytes, str] | None = None
     factors: tuple[str, ...] = ()
 
 
@@ -152,14 +153,14 @@ class _Report:
         """Count the codes of an axis by level; an axis of which nothing is known is left out."""
         cells = self._by_status(_places(axis, self._wave.records), len(axis.codes))
         weights = STATUS.weights_at(self._cuts & LEVEL_CUTS)
-        merged = self._merge(cells, weights, row_weight=ROW_WEIGHT)
+        merged = self._merge(cells, weights, row_weight=GROUP_WEIGHT)
         if merged is not None and cells[1:].any():
             yield self._table(name, STATUS, merged, cells, [[code] for code in axis.codes])
 
     def _factors(self) -> Iterable[Values]:
         for factor in self._wave.factors:
             cells = self._by_status(_places(axes.factor_axis(factor), self._wave.records), 2)
-            merged = self._merge(cells, STATUS.weights_at(self._cuts & {axes.VALID}), row_weight=ROW_WEIGHT)
+            merged = self._merge(cells, STATUS.weights_at(self._cuts & {axes.VALID}), row_weight=GROUP_WEIGHT)
             if merged is not None:
                 yield self._table(f"factor:{factor}", STATUS, merged, cells, [["no"], ["yes"]])
 
@@ -191,8 +192,8 @@ class _Report:
         place = {code: at for at, code in enumerate(axes.LEVELS)}
         cells: Counts = np.zeros((len(place), len(place)), dtype=np.int64)
         for key in now.keys() | self._wave.earlier.keys():
-            before = axes.level_code(self._wave.earlier.get(key))
-            cells[place[before], place[axes.level_code(now.get(key))]] += 1
+            before = self._wave.earlier.get(key, "none")
+            cells[place.get(before, 0), place[axes.level_code(now.get(key))]] += 1
         cells[0, 0] = 0  # without a valid test in either wave: of no interest here
         merged = unmerged(cells) if self._is_exact else self._merge_changes(cells)
         if merged is not None:
@@ -200,8 +201,10 @@ class _Report:
 
     def _merge_changes(self, cells: Counts) -> Merged | None:
         """Cut each wave's levels only where its own line for the school is cut."""
-        earlier = tuple((self._wave.earlier or {}).values())
-        line = merge(_cells(np.zeros(len(earlier), dtype=np.int64), 1, STATUS, earlier), STATUS.weights_at())
+        place = {code: at for at, code in enumerate(STATUS.codes)}
+        earlier = [place[code] for code in (self._wave.earlier or {}).values()]
+        counts = np.bincount(np.array(earlier, dtype=np.int64), minlength=len(place))
+        line = merge(counts.reshape(1, -1).astype(np.int64), STATUS.weights_at())
         weights = [
             axes.CHANGE.weights_at(_level_cuts(cuts))
             for cuts in (line.cuts if line is not None else frozenset[int](), self._cuts)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from node.vault.errors import RecordsError, _
 from plan.codes import BOARDING, FAMILY, GROUP, LEFT_BEHIND, MIGRANT, SEX, UNKNOWN
 from plan.record import Record
 
@@ -50,6 +51,20 @@ class Axis:
 
 def _status(record: Record) -> str:
     return f"l{record.level1}" if record.disposition == "1" else f"d{record.disposition}"
+
+
+def status_of_row(row: object) -> str:
+    """Give the status of a record's canonical row (`plan.record.to_row`), without the cost of reading it all.
+
+    Raises:
+        RecordsError: it is no such row.
+    """
+    if not isinstance(row, dict) or not isinstance(row.get("disposition"), str):
+        raise RecordsError(_("the stored records are damaged"), code="records-damaged")
+    code = f"l{row.get('level1')}" if row["disposition"] == "1" else f"d{row['disposition']}"
+    if code not in STATUS.codes:
+        raise RecordsError(_("the stored records are damaged"), code="records-damaged")
+    return code
 
 
 STATUS: Final = Axis(

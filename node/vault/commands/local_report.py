@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from crypto.canonical import parse_json
 from node.vault.enrol import Identity, load_identity
 from node.vault.errors import CommandError, RecordsError, _
 from node.vault.fields import Answer, Fields, Files, Handler, bad_field
@@ -22,8 +23,9 @@ from node.vault.follow_up_list import follow_up_list
 from node.vault.journal import TIME_FORMAT, JournalRecord
 from node.vault.local_report import EXACT, FOLLOW_UP, HAND_IN, VERSIONS, Wave, report_tables
 from node.vault.open_vault import OpenVault
-from node.vault.records import RecordSet, list_sets, read_records
+from node.vault.records import RecordSet, list_sets, pruned_on, read_records
 from node.vault.register import open_cards, read_classes
+from node.vault.report_axes import status_of_row
 from node.vault.roles import PSYCHOLOGIST, Unlocked, require
 from node.vault.small_cells import FLOOR
 from node.vault.store import VaultStore
@@ -99,7 +101,7 @@ def _content(
     if version == FOLLOW_UP and actor is not None:
         return {"pupils": follow_up_list(records, open_cards(store, record_set.set_id, actor))}
     before = _earlier_set(store, record_set)
-    earlier = None if before is None else _earlier_records(store, before)
+    earlier = None if before is None else _earlier_statuses(store, before)
     wave = Wave(records, read_classes(store, record_set.set_id), earlier, _factors(records))
     values: dict[str, Any] = {
         "tables": report_tables(wave, version),
@@ -119,14 +121,12 @@ def _earlier_set(store: VaultStore, record_set: RecordSet) -> RecordSet | None:
     return max(older, key=_age, default=None)
 
 
-def _earlier_records(store: VaultStore, record_set: RecordSet) -> Mapping[bytes, Record] | None:
-    """Read the records of the wave before; None once they were deleted when their time was over."""
-    try:
-        return {record.rec_key: record for record in read_records(store, record_set)}
-    except RecordsError as err:
-        if err.code == "records-gone":
-            return None
-        raise
+def _earlier_statuses(store: VaultStore, record_set: RecordSet) -> Mapping[bytes, str] | None:
+    """Read who had which status in the wave before; None once its records were deleted after their time."""
+    if pruned_on(store, record_set.set_id):
+        return None
+    rows = store.query("SELECT rec_key, data FROM record WHERE set_id = ?", (record_set.set_id,))
+    return {bytes(rec_key): status_of_row(parse_json(bytes(data))) for rec_key, data in rows}
 
 
 def _factors(records: tuple[Record, ...]) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from node.vault.importing.cells import Cell, clean_text, says_nothing, text_of
-from node.vault.importing.errors import ROSTER, CellError, IssueList, RowIssue
+from node.vault.importing.errors import ROSTER, CellError, ImportingError, IssueList, RowIssue
 from node.vault.importing.guess_words import HEADERS, JUNIOR_GRADES, LABELS
-from node.vault.importing.headers import find_tables
+from node.vault.importing.headers import FoundTable, find_tables
 from node.vault.importing.parsers import Parser, parse_student_no
 from node.vault.importing.profile import NO_ABSENCE, NO_GROUP, TablePlace, match_key
 from node.vault.importing.reader import read_sheets
@@ -50,11 +50,19 @@ def read_template_roster(
     headers: dict[str, Sequence[str]] = {name: HEADERS[name] for name in (*COPIED, *LABELLED)}
     place = TablePlace(sheet=sheet)
     tables = find_tables(ROSTER, read_sheets(ROSTER, data), place, headers, _parsers(system), NEEDED, issues)
+    lacking = [name for name in COPIED if name in NEEDED - tables[0].columns.keys()]
+    if lacking:
+        raise ImportingError(*(_missing(tables[0], name) for name in lacking))
     read = read_rows(ROSTER, tables, issues)
     _check_doubles(read, issues)
     return [{name: str(value) for name, value in row.values.items() if value} for row in read.rows], (
         issues.listed()
     )
+
+
+def _missing(table: FoundTable, name: str) -> RowIssue:
+    expected = (("expected", ", ".join(HEADERS[name])),)
+    return RowIssue(ROSTER, table.header_row, "", "missing-column", values=expected, sheet=table.sheet)
 
 
 def _parsers(system: str) -> Mapping[str, Parser]:

@@ -187,9 +187,10 @@ def test_no_small_cell_of_two_waves_can_be_computed(seed: int, num: int) -> None
     now = school(random, num, lambda _r, _s: {})
     before = school(random, num, lambda _r, _s: {})
     gone = random.choice((0, 2, 15))
-    earlier = {record.rec_key: record for record in before.records[gone:]}
+    kept = before.records[gone:]
+    earlier = {record.rec_key: STATUS.code_of(record) for record in kept}
     tables = by_id(report_tables(Wave(now.records, earlier=earlier), HAND_IN))
-    tables_before = by_id(report_tables(Wave(tuple(earlier.values())), HAND_IN))
+    tables_before = by_id(report_tables(Wave(kept), HAND_IN))
     reader = Reader(product((*STATUS.codes, "-"), (*STATUS.codes, "-")))
     read_table(reader, tables["school"], lambda _atom, _row: True, 1)
     read_table(reader, tables_before["school"], lambda _atom, _row: True, 0)
@@ -199,7 +200,7 @@ def test_no_small_cell_of_two_waves_can_be_computed(seed: int, num: int) -> None
             for codes, count in zip(table["columns"], counts, strict=True):
                 reader.read(count, lambda atom, row=row, codes=codes: changed(atom, row, codes))
     of_now = {record.rec_key: STATUS.code_of(record) for record in now.records}
-    of_before = {key: STATUS.code_of(record) for key, record in earlier.items()}
+    of_before = dict(earlier)
     atoms = [(of_before.get(key, "-"), of_now.get(key, "-")) for key in of_now | of_before]
     levels: list[tuple[str, ...]] = [("l0",), ("l1",), ("l2",), ("l3",), ("l2", "l3"), ("-",), ("d3",)]
     check(reader, atoms, cells_of([[*levels, STATUS.codes], [*levels, STATUS.codes]]), random)
