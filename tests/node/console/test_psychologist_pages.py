@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -98,57 +99,66 @@ def test_what_a_form_changes(before: dict[str, Any], texts: dict[str, str], expe
     assert changed_values(before, texts) == expected
 
 
-def test_a_file_goes_from_school_to_school_and_back_as_a_receipt(browser: Browser) -> None:
-    """The school is its own recipient here: what matters is the way over the page."""
-    own = browser.get("/hand-over/key").content
-    key = keys(browser)[0]
+@pytest.fixture
+def other(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Browser]:
+    """The psychologist of another school."""
+    house = ConsoleHouse(tmp_path_factory.mktemp("other"), node="school-2")
+    house.give_roles()
+    yield house.browser().log_in("psychologist")
+    house.keeper.close()
+
+
+def own_key(browser: Browser) -> tuple[bytes, str]:
+    """Give a school's key file and its fingerprint."""
+    key = browser.get("/hand-over/key").content
     browser.get("/hand-over")
-    fingerprint = re.findall(r"<dt>Fingerprint</dt><dd><code>(.*?)</code>", browser.text)[0]
-    form = {"pupil": key[:8], "set": "2026-2027/A", "kind": "transfer", "fingerprint": fingerprint}
-    form |= {
-        "reason": "consent",
-        "day": CENSUS.isoformat(),
-        "words": "转学",
-        "days": "14",
-        "note": "请继续\r\n关心",
-    }
-    browser.post("/hand-over/new", form, files={"recipient": ("k", own)})
+    return key, re.findall(r"<dt>Fingerprint</dt><dd><code>(.*?)</code>", browser.text)[0]
+
+
+def test_a_file_goes_from_school_to_school_and_a_receipt_back(browser: Browser, other: Browser) -> None:
+    key, fingerprint = own_key(other)
+    form = {"pupil": keys(browser)[0][:8], "set": "2026-2027/A", "kind": "transfer"}
+    form |= {"fingerprint": fingerprint, "reason": "consent", "day": CENSUS.isoformat()}
+    form |= {"words": "转学", "days": "14", "note": "请继续\r\n关心"}
+    browser.post("/hand-over/new", form, files={"recipient": ("k", key)})
     assert "What would be handed over" in browser.text
     assert NAME in browser.text
     sealed = browser.post("/hand-over/make").content
     assert sealed.startswith(b"fedscreen/hand-over/v1\n")
-    browser.get("/hand-over")
     assert NAME.encode() not in sealed
-    browser.post("/hand-over/receive", files={"file": ("f", sealed)})
-    assert NAME in browser.text
-    assert "关心" in browser.text
-    path = re.findall(r'href="(/hand-over/receipt/[0-9a-f]{32})"', browser.text)[0]
-    receipt = browser.get(path).content
+    other.post("/hand-over/receive", files={"file": ("f", sealed)})
+    assert NAME in other.text
+    assert "关心" in other.text
+    path = re.findall(r'href="(/hand-over/receipt/[0-9a-f]{32})"', other.text)[0]
+    receipt = other.get(path).content
+    shown = other.get("/hand-over")
+    assert NAME in other.get(re.findall(r'href="(/hand-over/file/[0-9a-f]{32})"', shown.text)[0]).text
     browser.get("/hand-over")
     browser.post("/hand-over/receipt", files={"receipt": ("r", receipt)})
     assert "The receipt is kept" in browser.text
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"fingerprint": "aaaa-bbbb"},
-        {"day": ""},
-        {"days": "0"},
-        {"days": "x"},
-        {"pupil": "没有此人"},
-        {"kind": "post"},
-    ],
-    ids=str,
-)
+WRONG = [
+    {"fingerprint": "aaaa-bbbb"},
+    {"day": ""},
+    {"days": "0"},
+    {"days": "x"},
+    {"pupil": "没有此人"},
+    {"kind": "post"},
+]
+
+
+@pytest.mark.parametrize("changes", WRONG, ids=str)
 def test_a_file_is_not_made_like_that(house: ConsoleHouse, browser: Browser, changes: dict[str, str]) -> None:
-    own = browser.get("/hand-over/key").content
-    key = keys(browser)[0]
-    browser.get("/hand-over")
-    fingerprint = re.findall(r"<dt>Fingerprint</dt><dd><code>(.*?)</code>", browser.text)[0]
-    form = {"pupil": key[:8], "kind": "transfer", "fingerprint": fingerprint, "reason": "consent"}
+    key, fingerprint = own_key(browser)
+    form = {
+        "pupil": keys(browser)[0][:8],
+        "kind": "transfer",
+        "fingerprint": fingerprint,
+        "reason": "consent",
+    }
     form |= {"day": CENSUS.isoformat(), "words": "转学", "days": "14"}
-    browser.post("/hand-over/new", form | changes, files={"recipient": ("k", own)})
+    browser.post("/hand-over/new", form | changes, files={"recipient": ("k", key)})
     assert 'class="notice bad"' in browser.text
     browser.post("/hand-over/make")
     assert browser.page.url.path == "/hand-over"
