@@ -44,6 +44,11 @@ def find_wave(store: VaultStore, school_year: str, wave: str) -> RecordSet:
     return found
 
 
+def record_keys(store: VaultStore, set_id: int) -> list[bytes]:
+    """Give the keys of a set's records."""
+    return [bytes(row[0]) for row in store.query("SELECT rec_key FROM record WHERE set_id = ?", (set_id,))]
+
+
 def cards_of(store: VaultStore, set_id: int, unlocked: Unlocked) -> dict[bytes, PupilCard]:
     """Give the cards of a set with names; none where no names were kept.
 

@@ -31,6 +31,7 @@ from node.vault.follow_up_form import (
     apply_form,
     check_together,
     parse_values,
+    together,
 )
 from node.vault.journal import TIME_FORMAT, Journal, JournalRecord
 from node.vault.last_import import follow_set, read_last_import
@@ -96,12 +97,12 @@ def list_entries(store: VaultStore, wave: Wave, rec_key: bytes | None = None) ->
 
 
 def typed_values(entries: Iterable[Entry]) -> dict[bytes, dict[str, FormValue]]:
-    """Put the entries of each pupil together: what was typed last stands."""
-    found: dict[bytes, dict[str, FormValue]] = {}
+    """Put the entries of each pupil together (`follow_up_form.together`); pupils without any are left out."""
+    found: dict[bytes, list[FormValues]] = {}
     for entry in entries:
-        if entry.values:
-            found.setdefault(entry.rec_key, {}).update(entry.values)
-    return found
+        found.setdefault(entry.rec_key, []).append(entry.values)
+    merged = {rec_key: together(*values) for rec_key, values in found.items()}
+    return {rec_key: values for rec_key, values in merged.items() if values}
 
 
 def form_records(
@@ -173,9 +174,13 @@ def refresh(store: VaultStore, wave: Wave, now: datetime) -> RecordSet | None:
         The current set; None where the wave has none.
     """
     current = find_set(store, *wave)
-    if current is None:
-        return None
-    base, denied = imported_records(store, current), denied_pupils(store, current.set_id)
+    return None if current is None else _remake(store, current, imported_records(store, current), now)[0]
+
+
+def _remake(
+    store: VaultStore, current: RecordSet, base: Iterable[Record], now: datetime
+) -> tuple[RecordSet, FormedRecords]:
+    wave, denied = (current.school_year, current.wave), denied_pupils(store, current.set_id)
     formed = form_records(store, wave, base, consent_policy(current), denied)
     last = read_last_import(store)
     saved = save_records(
@@ -194,7 +199,7 @@ def refresh(store: VaultStore, wave: Wave, now: datetime) -> RecordSet | None:
         copy_cards(store, current.set_id, made.set_id)
         follow_set(store, current.set_id, made.set_id)
         forget_unused(store, last.before)
-    return made
+    return made, formed
 
 
 def with_form(provenance: Mapping[str, Any], formed: FormedRecords, now: datetime) -> dict[str, Any]:
@@ -205,40 +210,57 @@ def with_form(provenance: Mapping[str, Any], formed: FormedRecords, now: datetim
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What an entry did: the entry, the set that is current now, and the pupil's record in it.
+
+    Attributes:
+        is_new: whether the records changed.
+    """
+
+    entry: Entry
+    record_set: RecordSet
+    record: Record = field(repr=False)
+    is_new: bool
+
+
 def set_follow_up(
     store: VaultStore,
     journal: Journal,
     now: datetime,
-    target: tuple[RecordSet, bytes],
+    target: tuple[Wave, bytes],
     values: Mapping[str, Any],
     by: str,
-) -> tuple[Entry, RecordSet]:
+) -> Typed:
     """Take an entry about one pupil and make the records anew.
 
     Args:
-        target: the current set of the wave, and the pupil.
+        target: the wave, and the pupil.
         values: as typed (see `follow_up_form.parse_values`).
         by: who typed it.
 
     Raises:
         CommandError: a field or value that the form does not have.
-        RecordsError: the pupil is not in the set, or the values do not fit the pupil.
+        RecordsError: the pupil is not in the current set, or the values do not fit the pupil.
     """
-    record_set, rec_key = target
-    wave = (record_set.school_year, record_set.wave)
-    record = _pupil(imported_records(store, record_set), rec_key)
-    typed = parse_values(values, record.administered_on)
+    wave, rec_key = target
     with store.transaction("follow-up"):
-        _check(store, record_set, record, typed)
+        current = find_set(store, *wave)
+        if current is None:
+            raise _no_pupil()
+        base = imported_records(store, current)
+        record = _pupil(base, rec_key)
+        typed = parse_values(values, record.administered_on)
+        _check(store, current, record, typed)
         store.execute(
             "INSERT INTO follow_up_entry (school_year, wave, rec_key, data, time, by)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             (*wave, rec_key, encode_json({"values": typed}), now.strftime(TIME_FORMAT), by),
         )
         entry = list_entries(store, wave, rec_key)[-1]
-        made = refresh(store, wave, now) or record_set
+        made, formed = _remake(store, current, base, now)
         journal.append(_journal_record(now, by, "follow-up", entry, made))
-    return entry, made
+    return Typed(entry, made, _pupil(formed.records, rec_key), made.digest != current.digest)
 
 
 def withdraw_follow_up(
@@ -273,10 +295,10 @@ def _check(store: VaultStore, record_set: RecordSet, record: Record, typed: Form
     """Check what was just typed together with what was typed before."""
     wave = (record_set.school_year, record_set.wave)
     before = typed_values(list_entries(store, wave, record.rec_key)).get(record.rec_key, {})
-    together = {**before, **typed}
+    values = together(before, typed)
     is_denied = record.rec_key in denied_pupils(store, record_set.set_id)
-    applied = apply_form(record, together, consent_policy(record_set), is_denied=is_denied)
-    check_together(record, together, typed, applied)
+    applied = apply_form(record, values, consent_policy(record_set), is_denied=is_denied)
+    check_together(record, values, typed, applied)
     return applied
 
 
@@ -284,7 +306,11 @@ def _pupil(records: Iterable[Record], rec_key: bytes) -> Record:
     for record in records:
         if record.rec_key == rec_key:
             return record
-    raise RecordsError(
+    raise _no_pupil()
+
+
+def _no_pupil() -> RecordsError:
+    return RecordsError(
         _("this pupil is not in the records of the wave"),
         _("See 'fedscreen node follow-up list --all'."),
         code="no-pupil",

@@ -72,7 +72,7 @@ class Applied:
 
 
 def parse_values(values: Mapping[str, Any], tested_on: date | None = None) -> dict[str, FormValue]:
-    """Read what was typed: codes or their Chinese labels; an empty text takes a value back to unknown.
+    """Read what was typed: codes or their Chinese labels; an empty text takes a field out of the form.
 
     Args:
         values: by field; `groups` is a list or a text with commas.
@@ -85,7 +85,9 @@ def parse_values(values: Mapping[str, Any], tested_on: date | None = None) -> di
         raise _refused("values", phrase("at least one field of the form"))
     found: dict[str, FormValue] = {}
     for name, value in values.items():
-        if name == REVIEWED_ON:
+        if value == "" and name in FORM_FIELDS:
+            found[name] = ""
+        elif name == REVIEWED_ON:
             found["days_to_review"] = _days_until(value, tested_on)
         elif name in FORM_FIELDS:
             found[name] = _read(name, value)
@@ -93,6 +95,14 @@ def parse_values(values: Mapping[str, Any], tested_on: date | None = None) -> di
             names = ", ".join((*FORM_FIELDS, REVIEWED_ON))
             raise _refused(str(name)[:40], phrase("one of %(names)s", names=names))
     return found
+
+
+def together(*typed: FormValues) -> dict[str, FormValue]:
+    """Put what was typed at several times together: the last stands, and an empty text takes a field out."""
+    found: dict[str, FormValue] = {}
+    for values in typed:
+        found |= values
+    return {name: value for name, value in found.items() if value != ""}
 
 
 def _read(name: str, value: object) -> FormValue:
@@ -109,8 +119,6 @@ def _read(name: str, value: object) -> FormValue:
 
 def _code_of(codes: Codes, value: object) -> str | None:
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else None
-    if text == "":
-        return UNKNOWN
     if text in codes:
         return text
     return next((code for code, label in codes.items() if label == text), None)
@@ -118,10 +126,10 @@ def _code_of(codes: Codes, value: object) -> str | None:
 
 def _read_groups(value: object) -> list[str]:
     words = value.replace("，", ",").replace("、", ",").split(",") if isinstance(value, str) else value
-    if not isinstance(words, list):
-        words = [None]
-    found = [_code_of(GROUP, word) for word in words if word not in ("", " ")]
-    if any(code is None or code == UNKNOWN for code in found):
+    if words in (["none"], ["无"]):
+        return []
+    found = [_code_of(GROUP, word) for word in words] if isinstance(words, list) else [None]
+    if None in found:
         names = ", ".join(f"{code} {label}" for code, label in GROUP.items())
         raise _refused("groups", phrase("a list of %(codes)s", codes=names))
     return sorted({code for code in found if code is not None})
@@ -129,8 +137,6 @@ def _read_groups(value: object) -> list[str]:
 
 def _read_days(value: object) -> FormValue:
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else "?"
-    if text == "":
-        return ""
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text) <= MAX_DAYS):
         raise _refused("days_to_review", phrase("days from 0 to %(most)s, or nothing", most=MAX_DAYS))
     return int(text)
@@ -167,7 +173,7 @@ def apply_form(record: Record, values: FormValues, policy: str, *, is_denied: bo
             changes[name] = _groups(record, value, is_without=is_without)
             left_out += [DIAGNOSED] if is_without and DIAGNOSED in _typed_groups(values) else []
         elif name == "days_to_review":
-            changes[name] = value if isinstance(value, int) else None
+            changes[name] = int(value) if isinstance(value, int | str) else None
         else:
             changes[name] = value
     changes |= _recheck_after(record, changes)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from node.vault.enrol import load_identity
 from node.vault.fields import Answer, Fields, Files, Handler, bad_field
-from node.vault.find_pupil import KEY_DIGITS, cards_of, find_pupil, find_wave
+from node.vault.find_pupil import KEY_DIGITS, cards_of, find_pupil, find_wave, record_keys
 from node.vault.follow_up import (
     Entry,
     denied_pupils,
@@ -90,24 +90,25 @@ def _follow_up_set(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
     fields.allow("actor", "school_year", "wave", "rec_key", "pupil", "values")
     identity = load_identity(desk.store)
     unlocked, record_set = _unlock(desk, fields), _wave(desk, fields)
-    rec_key = _pupil(desk, fields, record_set, unlocked)
-    values = fields.mapping("values")
+    cards = cards_of(desk.store, record_set.set_id, unlocked)
+    target = (_name(record_set), _pupil(desk, fields, record_set, cards))
     journal, now = desk.journal(identity), desk.clock.now()
-    entry, made = set_follow_up(desk.store, journal, now, (record_set, rec_key), values, unlocked.name)
-    record = next(row for row in read_records(desk.store, made) if row.rec_key == rec_key)
-    card = cards_of(desk.store, made.set_id, unlocked).get(rec_key)
-    row = _row(record, open_steps(record), card, read_classes(desk.store, made.set_id).get(rec_key, ""))
-    changed = {"is_new": int(made.digest != record_set.digest), "records": made.digest.hex()}
-    return _of_wave(made) | changed | {"entry": entry.entry_id, "pupil": row}, {}
+    typed = set_follow_up(desk.store, journal, now, target, fields.mapping("values"), unlocked.name)
+    record, made = typed.record, typed.record_set
+    class_name = read_classes(desk.store, made.set_id).get(record.rec_key, "")
+    row = _row(record, open_steps(record), cards.get(record.rec_key), class_name)
+    changed = {"is_new": int(typed.is_new), "records": made.digest.hex()}
+    return _of_wave(made) | changed | {"entry": typed.entry.entry_id, "pupil": row}, {}
 
 
 def _follow_up_history(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
     fields.allow("actor", "school_year", "wave", "rec_key", "pupil")
     unlocked, record_set = _unlock(desk, fields), _wave(desk, fields)
-    rec_key = _pupil(desk, fields, record_set, unlocked)
+    cards = cards_of(desk.store, record_set.set_id, unlocked)
+    rec_key = _pupil(desk, fields, record_set, cards)
     entries = list_entries(desk.store, _name(record_set), rec_key)
     denied = rec_key in denied_pupils(desk.store, record_set.set_id)
-    card = cards_of(desk.store, record_set.set_id, unlocked).get(rec_key)
+    card = cards.get(rec_key)
     pupil = {"rec_key": rec_key.hex(), "key": rec_key.hex()[:KEY_DIGITS], "name": card.name if card else ""}
     answer = _of_wave(record_set) | {"pupil": pupil, "follow_up_denied": int(denied)}
     return answer | {"entries": [_entry_values(entry) for entry in entries]}, {}
@@ -152,15 +153,13 @@ def _of_wave(record_set: RecordSet) -> dict[str, Any]:
     return {"school_year": record_set.school_year, "wave": record_set.wave}
 
 
-def _pupil(desk: OpenVault, fields: Fields, record_set: RecordSet, unlocked: Unlocked) -> bytes:
+def _pupil(desk: OpenVault, fields: Fields, record_set: RecordSet, cards: Mapping[bytes, PupilCard]) -> bytes:
     if fields.has("rec_key"):
         text = fields.text("rec_key", 2 * REC_KEY_BYTES)
         if len(text) != 2 * REC_KEY_BYTES or not set(text) <= set("0123456789abcdef"):
             raise bad_field("rec_key", f"{2 * REC_KEY_BYTES} hex")
         return bytes.fromhex(text)
-    typed = fields.text("pupil", 200)
-    keys = [record.rec_key for record in read_records(desk.store, record_set)]
-    return find_pupil(keys, cards_of(desk.store, record_set.set_id, unlocked), typed)
+    return find_pupil(record_keys(desk.store, record_set.set_id), cards, fields.text("pupil", 200))
 
 
 COMMANDS: Final[Mapping[str, Handler]] = {

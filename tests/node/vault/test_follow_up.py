@@ -88,12 +88,22 @@ def test_names_and_classes_stay_with_the_new_records(school: SchoolHouse) -> Non
     assert sorted(card.name for card in cards) == sorted(NAMES)
 
 
-def test_what_was_typed_last_stands_and_an_empty_text_takes_it_back(school: SchoolHouse) -> None:
-    form(school, FIRST, file_built="0", outcome="1")
+def test_what_was_typed_last_stands_and_an_empty_text_takes_it_out(house: SchoolHouse) -> None:
+    school = open_school(house, ledger={FIRST: {"转归": "门诊随访"}})
+    form(school, FIRST, file_built="0", outcome="2", groups="g1")
     form(school, FIRST, file_built="1")
-    assert (record(school, FIRST).file_built, record(school, FIRST).outcome) == ("1", "1")
-    form(school, FIRST, outcome="", groups="", days_to_review="")
-    assert record(school, FIRST).outcome == "9"
+    assert (record(school, FIRST).file_built, record(school, FIRST).outcome) == ("1", "2")
+    form(school, FIRST, outcome="", groups="none", days_to_review="", file_built="9")
+    found = record(school, FIRST)
+    assert (found.outcome, found.groups, found.file_built) == ("1", frozenset(), "9")
+
+
+def test_a_pupil_whose_entries_are_all_taken_out_is_as_imported(school: SchoolHouse) -> None:
+    before = digest(school)
+    form(school, FIRST, file_built="1", groups=["g1"])
+    form(school, FIRST, file_built="", groups="")
+    assert digest(school) == before
+    assert school.store.query("SELECT COUNT(*) FROM imported_record")[0][0] == 0
 
 
 @pytest.mark.parametrize(
@@ -122,6 +132,9 @@ def test_a_day_of_review_becomes_days_from_the_test(school: SchoolHouse) -> None
         (FIRST, {"file_built": ["1"]}, "bad-command"),
         (FIRST, {"groups": ["g8"]}, "bad-command"),
         (FIRST, {"groups": 3}, "bad-command"),
+        (FIRST, {"groups": "g1,,g2"}, "bad-command"),
+        (FIRST, {"groups": [""]}, "bad-command"),
+        (FIRST, {"reviewed_on": ""}, "bad-command"),
         (FIRST, {"days_to_review": "-1"}, "bad-command"),
         (FIRST, {"days_to_review": "99999"}, "bad-command"),
         (FIRST, {"reviewed_on": "2026-09-19"}, "bad-command"),
