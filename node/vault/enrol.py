@@ -236,7 +236,7 @@ def load_identity(store: VaultStore) -> Identity:
     if identity is None:
         raise EnrolmentStateError(
             _("this node has no identity yet"),
-            _("Run 'fedscreen node init' first."),
+            _("Run 'fedscreen node setup'; if it had one, its record file was lost: restore a backup."),
             code="not-initialised",
         )
     return identity

@@ -322,7 +322,7 @@ class VaultStore:
         if len(problems) >= num_pages and num_pages > 1:
             return WrongKeyError(
                 _("the record file %(file)s does not open with this key"),
-                _("Unlock the node with the key it was set up with; the file is unchanged."),
+                _("Use the key it was set up with; if that is this one, restore a backup. It is unchanged."),
                 details={"file": self._path.name},
             )
         named = "; ".join(problems[:MAX_PAGES_NAMED]) or "structure"

@@ -150,7 +150,7 @@ def test_real_vault_starts_with_the_same_confinement(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "node")
     with open_vault(folder, make_config(), KEY, command=vault_command) as vault:
         assert vault.level == "L3"
-        with pytest.raises(VaultRefusal, match="node init"):
+        with pytest.raises(VaultRefusal, match="node setup"):
             vault.call({"command": "identity"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,119 @@ def test_one_flipped_bit_names_its_page_and_is_not_taken_for_a_wrong_key(tmp_pat
         read_everything(path)
     assert f"page {page}" in str(caught.value)
     assert path.read_bytes() == bytes(data)
+
+
+def _cut(data: bytearray, size: int) -> bytearray:
+    return data[:size]
+
+
+def _zeroes(data: bytearray, start: int, size: int) -> bytearray:
+    return data[:start] + bytes(size) + data[start + size :]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda data: _zeroes(data, 8 * PAGE_BYTES + 2048, 2048), "page 9)"),
+        (lambda data: _zeroes(data, 8 * PAGE_BYTES, PAGE_BYTES), "page 9)"),
+        (lambda data: _zeroes(data, PAGE_BYTES - 80, 16), "page 1)"),
+        (lambda data: _zeroes(data, 6 * PAGE_BYTES - 64, 64), "page 6)"),
+        (lambda data: _cut(data, len(data) - 1000), "has an invalid size of 3096 bytes"),
+        (lambda data: _cut(data, len(data) // 2 + 100), "has an invalid size of 100 bytes"),
+        (lambda data: _cut(data, 100), "page 1 has an invalid size"),
+        (lambda data: _cut(data, len(data) - PAGE_BYTES), "structure"),
+        (
+            lambda data: (
+                data[: 8 * PAGE_BYTES]
+                + data[9 * PAGE_BYTES : 10 * PAGE_BYTES]
+                + data[8 * PAGE_BYTES : 9 * PAGE_BYTES]
+                + data[10 * PAGE_BYTES :]
+            ),
+            "page 9; HMAC verification failed for page 10",
+        ),
+    ],
+    ids=["torn", "lost", "nonce", "tag", "short", "half", "100-bytes", "a-page-short", "swapped"],
+)
+def test_torn_pages_are_named_with_the_untouched_file_and_what_to_do(
+    tmp_path: Path, spoil: Callable[[bytearray], bytearray], named: str
+) -> None:
+    path = tmp_path / "vault.db"
+    fill(path)
+    data = bytes(spoil(bytearray(path.read_bytes())))
+    path.write_bytes(data)
+    with pytest.raises(DamagedStoreError) as caught:
+        read_everything(path)
+    assert named in str(caught.value)
+    assert "vault.db" in str(caught.value)
+    assert "restore the newest backup" in caught.value.advice
+    assert path.read_bytes() == data
+    assert [file.name for file in tmp_path.iterdir()] == ["vault.db"]
+
+
+def test_a_flipped_bit_in_the_salt_looks_like_another_key_and_the_advice_covers_both(tmp_path: Path) -> None:
+    path = tmp_path / "vault.db"
+    fill(path)
+    data = bytearray(path.read_bytes())
+    data[3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WrongKeyError) as caught:
+        VaultStore(path, KEY)
+    assert "restore a backup" in caught.value.advice
+    assert path.read_bytes() == bytes(data)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_a_flipped_bit_in_the_write_ahead_log_gives_one_committed_state_never_a_mixture(
+    tmp_path: Path, part: float
+) -> None:
+    """A killed process leaves commits there; a spoilt one ends it, and all before it holds whole."""
+    path, copy = tmp_path / "vault.db", tmp_path / "copy"
+    copy.mkdir()
+    store = VaultStore(path, KEY)
+    for number in range(5):
+        with store.transaction("write"):
+            store.put_setting("a", bytes([number]) * 3000)
+            store.put_setting("b", bytes([number]) * 3000)
+    for name in ("vault.db", "vault.db-wal"):  # as it is on the disk after a kill
+        (copy / name).write_bytes((tmp_path / name).read_bytes())
+    store.close()
+    wal = bytearray((copy / "vault.db-wal").read_bytes())
+    wal[int(len(wal) * part)] ^= 1
+    (copy / "vault.db-wal").write_bytes(wal)
+    again = VaultStore(copy / "vault.db", KEY)
+    assert again.setting("a") == again.setting("b")
+    assert again.damaged_pages() == ()
+    again.close()
+
+
+def test_a_copy_is_whole_private_and_of_this_moment(tmp_path: Path) -> None:
+    fill(tmp_path / "vault.db")
+    store = VaultStore(tmp_path / "vault.db", KEY)
+    store.copy_into(tmp_path / "copy.db")
+    with store.transaction("later"):
+        store.put_setting("row-7", b"later")
+    copy = VaultStore(tmp_path / "copy.db", KEY)
+    assert copy.setting("row-7") == bytes([7]) * 3000
+    assert copy.damaged_pages() == ()
+    assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
+    with pytest.raises(StoreError):
+        store.copy_into(tmp_path / "copy.db")
+    assert copy.setting("row-8") == bytes([8]) * 3000
+    copy.close()
+    store.close()
+
+
+def test_no_copy_is_made_of_a_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "vault.db"
+    fill(path)
+    data = bytearray(path.read_bytes())
+    data[-2000] ^= 1
+    path.write_bytes(data)
+    store = VaultStore(path, KEY)
+    with pytest.raises(DamagedStoreError):
+        store.copy_into(tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+    store.close()
 
 
 def test_a_torn_last_page_is_named(tmp_path: Path) -> None:
