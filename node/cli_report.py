@@ -22,7 +22,7 @@ from node.errors import _ as N_  # translated where it is shown
 from node.local_report.compose import make_document
 from node.local_report.document import Document
 from node.local_report.html import encode_html
-from node.local_report.pdf import encode_pdf
+from node.local_report.pdf import check_ready, encode_pdf
 from node.local_report.words import VERSIONS
 from node.session import VaultSession
 
@@ -103,6 +103,8 @@ def _encoder(out: Path) -> Callable[[Document], bytes]:
             code="file",
             details={"file": str(out)},
         )
+    if encode is encode_pdf:
+        check_ready()  # before the vault is asked and the journal says so
     return encode
 
 

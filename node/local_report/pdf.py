@@ -105,6 +105,19 @@ def encode_pdf(document: Document) -> bytes:
     Raises:
         ConfigError: typst is not installed, or no Chinese font is.
     """
+    fonts = check_ready()
+    import typst
+
+    inputs = {"document": json.dumps(_values(document, fonts), ensure_ascii=False)}
+    return bytes(typst.compile(_TEMPLATE.encode(), format="pdf", sys_inputs=inputs))
+
+
+def check_ready() -> list[str]:
+    """Check that a PDF can be written here, and name the fonts for it, the best first.
+
+    Raises:
+        ConfigError: typst is not installed, or no Chinese font is.
+    """
     try:
         import typst
     except ModuleNotFoundError:
@@ -113,17 +126,6 @@ def encode_pdf(document: Document) -> bytes:
             N_("Install fedscreen[pdf], or write an .html file and print it."),
             code="no-typst",
         ) from None
-    inputs = {"document": json.dumps(_values(document, _fonts(typst)), ensure_ascii=False)}
-    data = typst.compile(_TEMPLATE.encode(), format="pdf", sys_inputs=inputs)
-    return bytes(data)
-
-
-def _fonts(typst: Any) -> list[str]:
-    """Name the Chinese fonts of this computer, the best first.
-
-    Raises:
-        ConfigError: there is none.
-    """
     found = set(typst.Fonts().families())
     fonts = [name for name in CHINESE_FONTS if name in found]
     if not fonts:
