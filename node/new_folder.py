@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from node.config import NodeConfig, NodeFolder
+from node.config import NodeConfig, NodeFolder, file_error
 from node.enrolment import pick_users
 from node.errors import ConfigError, _
 
+LEFT_OVER_S = 600
 FILES = {
     "node.toml": "node.toml",
     "tls.key": "egress/tls.key",
@@ -39,7 +41,7 @@ def new_folder(target: NodeFolder) -> Iterator[NodeFolder]:
     folder = NodeFolder(beside)
     try:
         target.root.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(beside, ignore_errors=True)
+        _remove_left_over(target)
         for path in (beside, folder.vault, folder.egress, folder.receipts):
             path.mkdir(mode=0o700)
         yield folder
@@ -50,7 +52,7 @@ def new_folder(target: NodeFolder) -> Iterator[NodeFolder]:
         _sync_folder(target.root.parent)
     except OSError as err:
         shutil.rmtree(beside, ignore_errors=True)
-        raise _cannot(target.root, err) from err
+        raise file_error(err, str(target.root)) from err
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -67,7 +69,7 @@ def verify_unused(target: NodeFolder) -> None:
     except FileNotFoundError:
         is_used = False
     except OSError as err:
-        raise _cannot(target.root, err) from err
+        raise file_error(err, str(target.root)) from err
     if is_used:
         raise ConfigError(
             _("%(folder)s is not empty; nothing is restored over what is there"),
@@ -75,6 +77,13 @@ def verify_unused(target: NodeFolder) -> None:
             code="folder-used",
             details={"folder": str(target.root)},
         )
+
+
+def _remove_left_over(target: NodeFolder) -> None:
+    """Remove what an interrupted restore into this folder left."""
+    for path in target.root.parent.glob(f".{target.root.name}.new-*"):
+        if time.time() - path.stat().st_mtime > LEFT_OVER_S:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_files(folder: NodeFolder) -> None:
@@ -101,11 +110,3 @@ def _sync_folder(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _cannot(path: Path, err: OSError) -> ConfigError:
-    return ConfigError(
-        _("%(folder)s cannot be made (%(reason)s)"),
-        _("Choose a folder on a local disk that you may write to."),
-        details={"folder": str(path), "reason": err.strerror or ""},
-    )

@@ -29,7 +29,7 @@ from node.vault.store import MAX_PAGES_NAMED, VaultStore
 from protos.ledger import RoundLog
 
 PIECE_BYTES: Final = 8 * 1024 * 1024
-LEFT_OVER_S: Final = 3600
+LEFT_OVER_S: Final = 600
 BACKUP_SETTING: Final = "backup-made"
 RESTORED_SETTING: Final = "restored"
 _NAME = re.compile(r"snapshot-[0-9a-f]{16}\.db")

@@ -334,13 +334,14 @@ def _delete_set(store: VaultStore, set_id: int, now: datetime) -> None:
 
 
 def _scrub(parts: Parts) -> None:
-    """Leave nothing of what was deleted beside the record file: write-ahead log, copies in older formats."""
+    """Leave nothing of what was deleted beside the record file: write-ahead log, copies."""
     store = parts.store
     if store.one("SELECT 1 FROM pruned_set") is None and parts.journal.first == 0:
         return
     store.query("PRAGMA wal_checkpoint(TRUNCATE)")
-    for path in store.folder.glob("vault.db.format-*"):
-        path.unlink(missing_ok=True)
+    for pattern in ("vault.db.format-*", "snapshot-*"):
+        for path in store.folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _policy(store: VaultStore) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from node.backup import read_header, restore_backup
 from node.backup_file import MAGIC, TAG_BYTES, BackupHeader, encode_header, open_backup, split, write_backup
 from node.cli import node as group
 from node.config import NodeFolder, read_config
-from node.errors import BackupError, ConfigError, UnlockError, VaultRefusal
+from node.errors import BackupError, ConfigError, NodeError, UnlockError, VaultRefusal
 from node.new_folder import new_folder, verify_unused
 
 PIECE = 64
@@ -218,6 +218,18 @@ def test_a_folder_in_which_anything_lies_is_left_alone(house: BackedHouse, tmp_p
     restore(file, tmp_path / "ready")
 
 
+def test_what_an_interrupted_restore_left_is_removed_by_a_later_one(
+    house: BackedHouse, tmp_path: Path
+) -> None:
+    file = house.keep(tmp_path / "b")
+    old, young = tmp_path / ".new.new-1", tmp_path / ".new.new-2"
+    for path in (old, young):
+        (path / "vault").mkdir(parents=True)
+    os.utime(old, (1_000_000_000, 1_000_000_000))
+    restore(file, tmp_path / "new")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
 def test_a_folder_that_is_filled_meanwhile_wins(tmp_path: Path) -> None:
     def race() -> None:
         with new_folder(NodeFolder(tmp_path / "new")):
@@ -295,7 +307,7 @@ def test_a_full_disk_leaves_no_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("node.backup.write_backup", full)
-    with pytest.raises(ConfigError, match="No space left"):
+    with pytest.raises(NodeError, match="disk is full"):
         house.keep(tmp_path / "b")
     assert not (tmp_path / "b").exists()
     assert [path.name for path in house.folder.iterdir() if "snapshot" in path.name] == []

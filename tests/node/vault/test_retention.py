@@ -368,11 +368,13 @@ def test_nothing_of_the_deleted_rows_is_left_in_the_files(
     old: tuple[SchoolHouse, bytes], tmp_path: Path
 ) -> None:
     house, _round_id = old
-    (tmp_path / "vault.db.format-1").write_bytes(b"the store before it was migrated")
+    copies = [tmp_path / name for name in ("vault.db.format-1", "snapshot-0011223344556677.db")]
+    for copy in copies:
+        copy.write_bytes(b"the store before")
     house.call("prune", dry_run=1)
-    assert (tmp_path / "vault.db.format-1").exists()
+    assert all(copy.exists() for copy in copies)
     prune(house)
-    assert not (tmp_path / "vault.db.format-1").exists()
+    assert not any(copy.exists() for copy in copies)
     wal = tmp_path / "vault.db-wal"
     assert not wal.exists() or wal.stat().st_size == 0
 
