@@ -52,7 +52,7 @@ def new_folder(target: NodeFolder) -> Iterator[NodeFolder]:
         _sync_folder(target.root.parent)
     except OSError as err:
         shutil.rmtree(beside, ignore_errors=True)
-        raise file_error(err, str(target.root)) from err
+        raise _cannot(target.root, err) from err
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -69,7 +69,7 @@ def verify_unused(target: NodeFolder) -> None:
     except FileNotFoundError:
         is_used = False
     except OSError as err:
-        raise file_error(err, str(target.root)) from err
+        raise _cannot(target.root, err) from err
     if is_used:
         raise ConfigError(
             _("%(folder)s is not empty; nothing is restored over what is there"),
@@ -110,3 +110,14 @@ def _sync_folder(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _cannot(path: Path, err: OSError) -> ConfigError:
+    found = file_error(err, str(path))
+    if found.code == "disk-full":
+        return found
+    return ConfigError(
+        _("%(folder)s cannot be made (%(reason)s)"),
+        _("Choose a folder on a local disk that you may write to."),
+        details={"folder": str(path), "reason": err.strerror or ""},
+    )
