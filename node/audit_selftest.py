@@ -67,6 +67,7 @@ CHECKS = (
     *("wall", "planted", "search", "sent", "pipe", "wire", "carried", "lines", "crash", "files"),
     "identifiers",
 )
+SIDES = ("vault", "egress")
 WAIT_S = 60.0
 TICK_S = 0.05
 BY = "self-test"
@@ -206,8 +207,9 @@ def _run(trial: _Trial, root: Path, supervise: Supervise, wait_s: float) -> None
         try:
             with _supervisor(trial, root, supervise):
                 _wait(trial, lambda: bool(server.reports or server.num_refused), wait_s)
+                _wait(trial, lambda: _are_running(_running(trial), 0), wait_s)
                 running = _running(trial)
-                trial.levels |= {side: str(running[side]["level"]) for side in ("vault", "egress")}
+                trial.levels |= {side: str(running[side]["level"]) for side in SIDES}
                 trial.restarted = _abort(trial, running, wait_s)
         finally:
             trial.reports = list(server.reports)
@@ -269,17 +271,20 @@ def _abort(trial: _Trial, running: dict[str, Any], wait_s: float) -> bool:
     """Abort both sides, which is how a crash ends them, and wait for new ones; True once they run."""
     if os.name != "posix":
         return False
-    for side in ("vault", "egress"):
+    for side in SIDES:
         pid = int(running[side]["pid"])
         trial.core_limits.append(_core_limit(pid))
         os.kill(pid, signal.SIGABRT)
 
-    def are_back() -> bool:
-        found = _running(trial)
-        return all(found.get(side, {}).get("starts", 0) > 1 for side in ("vault", "egress"))
-
-    _wait(trial, are_back, wait_s)
+    starts = max(int(running[side]["starts"]) for side in SIDES)
+    _wait(trial, lambda: _are_running(_running(trial), starts), wait_s)
     return True
+
+
+def _are_running(running: dict[str, Any], starts: int) -> bool:
+    """Whether both sides run, each started more often than so many times."""
+    found = [running.get(side, {}) for side in SIDES]
+    return all(side.get("pid", 0) and side.get("starts", 0) > starts for side in found)
 
 
 def _core_limit(pid: int) -> str:
@@ -337,7 +342,7 @@ def _check(trial: _Trial, floor: str) -> CheckList:
 
 
 def _check_wall(trial: _Trial, floor: str) -> str | bool:
-    sides = ("command", "vault", "egress")
+    sides = ("command", *SIDES)
     reached = [trial.levels.get(side, "") for side in sides]
     if not all(level in LEVELS and level >= floor for level in reached):
         return False

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from fakes_desk import report
 from fakes_federation import fake_bytes
 from leaky_sides import leaking_supervisor
 
@@ -17,6 +20,7 @@ from node.audit_canaries import Canary, make_canaries
 from node.audit_selftest import CHECKS, run_selftest
 from node.audit_spellings import of_code, of_text
 from node.cli import node as node_group
+from node.frames import Kind
 
 pytestmark = pytest.mark.process
 
@@ -25,7 +29,7 @@ pytestmark = pytest.mark.process
 def canaries() -> tuple[Canary, ...]:
     """Planted pupils that the leaking sides know."""
     count = iter(range(10**6))
-    return make_canaries(lambda size: fake_bytes(f"canary {next(count)}", size))
+    return make_canaries(lambda size: fake_bytes(f"canary {next(count)}", size), 6)
 
 
 def results(values: dict[str, Any]) -> dict[str, str]:
@@ -113,3 +117,106 @@ def test_planted_pupils_are_other_ones_every_time() -> None:
     first, second = make_canaries(secrets.token_bytes), make_canaries(secrets.token_bytes)
     assert not {row.student_no for row in first} & {row.student_no for row in second}
     assert len({row.student_no for row in first}) == len(first)
+
+
+# ---------------------------------------------------------------- each check alone
+
+PLACES = ("wire", "message GetLog", "metadata of GetLog", "carried report", "carried log", "carried receipt")
+OUTPUT = ("standard output", "standard error", "running.json", "after a crash")
+Spoil = Callable[[audit_selftest._Trial, bytes], None]
+
+
+@pytest.fixture
+def trial(canaries: tuple[Canary, ...], tmp_path: Path) -> audit_selftest._Trial:
+    """What a self-test of an honest node gathers, without the processes."""
+    for name in ("vault.db", "node.toml"):
+        (tmp_path / "node").mkdir(exist_ok=True)
+        (tmp_path / "node" / name).write_bytes(b"sealed")
+    (tmp_path / "from-vault.frames").write_bytes(b"frames")
+    node: Any = SimpleNamespace(folder=SimpleNamespace(root=tmp_path / "node"))
+    payload, num = report(), len(canaries)
+    made = audit_selftest._Trial(node, canaries, {}, imported=num, counted=num, payload=payload)
+    made.levels |= {"command": "L3", "vault": "L3", "egress": "L3"}
+    made.frames, made.reports = [(int(Kind.REPORT), payload)] * 2, [payload]
+    made.restarted, made.core_limits = True, ["0", "0"]
+    for place in (*PLACES, *OUTPUT):
+        made.evidence.keep(place, f"{place}: nothing of anybody".encode())
+    return made
+
+
+def outcomes(trial: audit_selftest._Trial) -> set[str]:
+    return {check.name for check in audit_selftest._check(trial, "L3").checks if check.result != "PASS"}
+
+
+def test_an_honest_trial_passes_every_check(trial: audit_selftest._Trial) -> None:
+    assert outcomes(trial) == set()
+
+
+def at(place: str) -> Spoil:
+    return lambda trial, leak: trial.evidence.keep(place, b"x" + leak + b"x")
+
+
+def cut_in_two(trial: audit_selftest._Trial, leak: bytes) -> None:
+    trial.evidence.keep("wire", leak[:9])
+    trial.evidence.keep("wire", leak[9:])
+
+
+def file_of(trial: audit_selftest._Trial, name: str, data: bytes) -> None:
+    (trial.node.folder.root / name).write_bytes(data)
+
+
+SPOILT: dict[str, tuple[Spoil, set[str]]] = {
+    **{place: (at(place), {"wire", "identifiers"}) for place in PLACES[:3]},
+    **{place: (at(place), {"carried", "identifiers"}) for place in PLACES[3:]},
+    "standard output": (at("standard output"), {"lines", "crash", "identifiers"}),
+    "standard error": (at("standard error"), {"lines", "identifiers"}),
+    "running.json": (at("running.json"), {"lines", "crash", "identifiers"}),
+    "after a crash": (at("after a crash"), {"crash", "identifiers"}),
+    "two pieces of the wire": (cut_in_two, {"wire", "identifiers"}),
+    "a file": (lambda trial, leak: file_of(trial, "notes", leak), {"files"}),
+    "the record file": (lambda trial, leak: file_of(trial, "vault.db", leak), {"files"}),
+    "a core file": (lambda trial, _leak: file_of(trial, "core.123", b"x"), {"crash"}),
+    "a core limit": (lambda trial, _leak: trial.core_limits.append("unlimited"), {"crash"}),
+    "no new start": (lambda trial, _leak: setattr(trial, "restarted", False), {"crash"}),
+    "a pupil less": (lambda trial, _leak: setattr(trial, "counted", 5), {"planted"}),
+    "another report on the line": (lambda trial, _leak: trial.reports.append(report(fill=8)), {"sent"}),
+    "another length": (
+        lambda trial, _leak: trial.frames.append((int(Kind.REPORT), report(cells=5))),
+        {"sent", "pipe"},
+    ),
+    "another kind of frame": (lambda trial, _leak: trial.frames.append((int(Kind.LOG), b"x")), {"pipe"}),
+    "a lower level": (lambda trial, _leak: trial.levels.update(egress="L2"), {"wall"}),
+    "nothing on the wire": (
+        lambda trial, _leak: setattr(
+            trial.evidence, "parts", [row for row in trial.evidence.parts if row[0] != "wire"]
+        ),
+        {"wire"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_each_check_fails_for_its_own_reason(
+    trial: audit_selftest._Trial, canaries: tuple[Canary, ...], name: str
+) -> None:
+    spoil, expected = SPOILT[name]
+    spoil(trial, canaries[5].student_no.encode())
+    assert outcomes(trial) == expected
+
+
+def test_identifiers_that_nobody_planted_are_found_too(trial: audit_selftest._Trial) -> None:
+    trial.evidence.keep("wire", b'{"id":"11010519491231002X"}')
+    assert outcomes(trial) == {"identifiers"}
+
+
+def test_a_search_that_is_blind_fails(trial: audit_selftest._Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_selftest.Search, "find", lambda _search, _data: set())
+    assert "search" in outcomes(trial)
+
+
+def test_a_search_that_sees_ghosts_fails(
+    trial: audit_selftest._Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = audit_selftest.Search.find
+    monkeypatch.setattr(audit_selftest.Search, "find", lambda search, data: honest(search, data) | {"ghost"})
+    assert "search" in outcomes(trial)
