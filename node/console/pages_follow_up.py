@@ -106,10 +106,11 @@ def _find(visit: Visit) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     Raises:
         VaultRefusal: there is none.
     """
-    answer = visit.ask("follow_up_list", all=1, **visit.session.actor, **_wave(visit))
-    for row in answer["pupils"]:
-        if row["rec_key"] == visit.path["rec_key"]:
-            return row, answer
+    for is_all in (0, 1):  # the few who are followed up first: a large school has thousands
+        answer = visit.ask("follow_up_list", all=is_all, **visit.session.actor, **_wave(visit))
+        for row in answer["pupils"]:
+            if row["rec_key"] == visit.path["rec_key"]:
+                return row, answer
     raise VaultRefusal(
         N_("there is no such pupil in this wave"),
         N_("Go back to the list and choose again."),

@@ -58,6 +58,17 @@ def used() -> set[str]:
                 rows = babel_extract.extract("python", file, KEYWORDS, options={"encoding": "utf-8"})
                 for _line, message, _comments, _context in rows:
                     found.add(message if isinstance(message, str) else message[1])
+    return found | used_in_pages()
+
+
+def used_in_pages() -> set[str]:
+    """Give the msgids in the templates of the node's page."""
+    found = set()
+    for path in (ROOT / "node/console/templates").glob("*.html"):
+        with path.open("rb") as file:
+            options = {"encoding": "utf-8", "newstyle_gettext": "true", "silent": "false"}
+            rows = babel_extract.extract("jinja2", file, KEYWORDS, options=options)
+            found |= {message for _line, message, _comments, _context in rows}
     return found - {""}
 
 

@@ -87,6 +87,9 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("restore", TOKEN_BYTES, 1, "two users of the new machine"),
         ("restore.find_key", TOKEN_BYTES, 1, "salt and nonce of database.key, with a recovery file"),
     ],
+    "node/cli_console.py": [
+        ("run_console", TOKEN_BYTES, 1, "links, session ids and form tokens of the page on this computer")
+    ],
     "node/cli_hand_over.py": [
         ("recipient_init", TOKEN_BYTES, 1, "a recipient's private key, and salt and nonce of its file")
     ],
