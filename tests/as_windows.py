@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import errno
 import importlib
+import json
 import os
 import runpy
 import signal
@@ -28,66 +29,28 @@ from typing import Any
 TESTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS.parent), str(TESTS)]
 
-from posix_names import LOOKED_AT, MODULES, missing_on_windows  # noqa: E402
+import posix_names  # noqa: E402
 
-LOADED_FIRST = (
-    *(
-        "click",
-        "click.shell_completion",
-        "click.testing",
-        "rich.console",
-        "numpy",
-        "pydantic",
-        "nacl.bindings",
-    ),
-    *("nacl.signing", "nacl.pwhash.argon2id", "nacl.exceptions", "sqlcipher3.dbapi2", "python_calamine"),
-    *(
-        "cryptography.x509",
-        "cryptography.hazmat.primitives.hpke",
-        "cryptography.hazmat.primitives.ciphers.aead",
-    ),
-    *("cryptography.hazmat.primitives.asymmetric.mlkem", "cryptography.hazmat.primitives.asymmetric.x25519"),
-    *("cryptography.hazmat.primitives.asymmetric.ed25519", "cryptography.hazmat.primitives.serialization"),
-    *("grpc", "google.protobuf.descriptor", "google.protobuf.internal.builder", "xlsxwriter", "gettext"),
-    *("google.protobuf.runtime_version", "google.protobuf.symbol_database", "google.protobuf.message"),
-    *(
-        "argparse",
-        "asyncio",
-        "csv",
-        "difflib",
-        "getpass",
-        "heapq",
-        "ipaddress",
-        "json",
-        "locale",
-        "logging.config",
-    ),
-    *(
-        "multiprocessing",
-        "pathlib",
-        "platform",
-        "queue",
-        "secrets",
-        "select",
-        "shutil",
-        "socket",
-        "sqlite3",
-        "ssl",
-    ),
-    *(
-        "statistics",
-        "tempfile",
-        "tomllib",
-        "traceback",
-        "unicodedata",
-        "uuid",
-        "webbrowser",
-        "zipfile",
-        "zoneinfo",
-    ),
-    *("importlib.metadata", "importlib.resources", "http.server", "email.message", "xml.etree.ElementTree"),
-    *("fractions", "decimal", "string.templatelib", "concurrent.futures.thread", "stringprep", "_strptime"),
+# What is loaded before anything changes: by everybody, by the two sides, by commands.
+STANDARD = (
+    "argparse asyncio concurrent.futures.thread csv decimal difflib fractions gettext heapq importlib.metadata "
+    "ipaddress json locale multiprocessing pathlib platform queue secrets select shutil signal socket statistics "
+    "string.templatelib stringprep tempfile tomllib traceback unicodedata zipfile zoneinfo _strptime"
 )
+RECORDS = (
+    "nacl.bindings nacl.exceptions nacl.pwhash.argon2id nacl.signing numpy python_calamine sqlcipher3.dbapi2 "
+    "cryptography.hazmat.primitives.asymmetric.ed25519 cryptography.hazmat.primitives.asymmetric.mlkem "
+    "cryptography.hazmat.primitives.asymmetric.x25519 cryptography.hazmat.primitives.ciphers.aead "
+    "cryptography.hazmat.primitives.hpke cryptography.hazmat.primitives.serialization cryptography.x509"
+)
+NETWORK = "grpc google.protobuf.internal.builder google.protobuf.runtime_version google.protobuf.message"
+COMMANDS = "click click.shell_completion email.message getpass pydantic rich.console ssl uuid xlsxwriter"
+LOADED_FIRST = {
+    "node.vault.worker": f"{STANDARD} {RECORDS}",
+    "node.egress.worker": f"{STANDARD} {NETWORK}",
+    "node.supervise": STANDARD,
+    "fedscreen": f"{STANDARD} {RECORDS} {COMMANDS}",
+}
 WINDOWS_ONLY = {"subprocess": {"CREATE_NO_WINDOW": 0x08000000, "CREATE_NEW_PROCESS_GROUP": 0x200}}
 
 
@@ -141,6 +104,14 @@ class Seen(ModuleType):
         return sorted((set(dir(real)) | set(changed)) - lacking)
 
 
+def lacking_names() -> dict[str, list[str]]:
+    """Names that Windows lacks, by module; kept in a file, for reading the stubs takes its time."""
+    kept = Path(sys.executable).with_name("lacking.json")
+    if not kept.is_file():
+        return {name: sorted(posix_names.missing_on_windows(name)) for name in posix_names.LOOKED_AT}
+    return dict(json.loads(kept.read_text("utf-8")))
+
+
 class RealProcesses(set[int]):
     """The processes of this machine, for `FakeWindows.alive`."""
 
@@ -148,9 +119,13 @@ class RealProcesses(set[int]):
         return os.path.exists(f"/proc/{pid}")
 
 
-def become_windows() -> None:
-    """From here on, what is imported sees Windows."""
-    for name in LOADED_FIRST:
+def become_windows(module: str) -> None:
+    """From here on, what is imported sees Windows.
+
+    Args:
+        module: what will be run; what it needs of others is loaded first.
+    """
+    for name in LOADED_FIRST[module].split():
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
     from fakes_windows import FakeWindows
@@ -170,12 +145,13 @@ def become_windows() -> None:
     kept = {"node", "node.errors", "node.windows_calls"}
     for name in [name for name in sys.modules if name.split(".")[0] in ROOMS and name not in kept]:
         del sys.modules[name]
-    for name in (*LOOKED_AT, "sys"):
-        lacking = missing_on_windows(name) if name in LOOKED_AT else frozenset[str]()
-        sys.modules[name] = Seen(importlib.import_module(name), lacking, changed.get(name, {}))
+    lacking = {**lacking_names(), "sys": []}
+    for name, names_ in lacking.items():
+        seen = Seen(importlib.import_module(name), frozenset(names_), changed.get(name, {}))
+        sys.modules[name] = seen
     node.windows_calls.sys = sys.modules["sys"]  # type: ignore[attr-defined]
     node.windows_calls.os = sys.modules["os"]  # type: ignore[attr-defined]
-    for name in MODULES:
+    for name in posix_names.MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
 
 
@@ -190,7 +166,7 @@ def main() -> None:
     if words[0] != "-m":
         raise SystemExit("expected -m MODULE")
     sys.argv = words[1:]
-    become_windows()
+    become_windows(words[1])
     runpy.run_module(words[1], run_name="__main__", alter_sys=True)
 
 

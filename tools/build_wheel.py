@@ -29,6 +29,11 @@ def git(*words: str) -> bytes:
     return subprocess.run([program, *words], cwd=ROOT, check=True, capture_output=True).stdout
 
 
+def resolve(name: str) -> str:
+    """Give the full id of a commit, so that a branch that moves meanwhile changes nothing."""
+    return git("rev-parse", "--verify", f"{name}^{{commit}}").decode("ascii").strip()
+
+
 def commit_time(commit: str) -> int:
     """Give a commit's time in seconds since 1970."""
     return int(git("log", "-1", "--format=%ct", commit))
@@ -58,13 +63,14 @@ def main() -> int:
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--twice", action="store_true", help="build a second time and compare the bytes")
     options = parser.parse_args()
-    wheel = build(options.commit, options.out)
+    commit = resolve(options.commit)
+    wheel = build(commit, options.out)
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     print(f"{digest}  {wheel.name}")
     if not options.twice:
         return 0
     with tempfile.TemporaryDirectory() as place:
-        again = build(options.commit, Path(place) / "another" / "place")
+        again = build(commit, Path(place) / "another" / "place")
         is_same = again.read_bytes() == wheel.read_bytes()
     print("a second build gives the same bytes" if is_same else "a second build gives OTHER bytes")
     return 0 if is_same else 1

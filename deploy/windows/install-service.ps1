@@ -20,6 +20,11 @@ if ($CountyAddress.AddressFamily -ne 'InterNetwork') {
     throw 'Give an IPv4 address: with another one no rule for the egress is made, and the node stays at L0.'
 }
 
+$settings = Join-Path $node 'node.toml'
+if ((Test-Path $settings) -and -not (Select-String -Quiet -SimpleMatch "service_account = `"$Account`"" $settings)) {
+    throw 'There is a node here already, and its key belongs to another account. Make a backup, use a new folder, restore.'
+}
+
 # 1. The account: no administrator, and no way to log on at the screen by accident (it is on no list).
 Write-Host "Account $Account (choose a password; IT needs it for single commands, see READ-ME.txt)"
 $password = Read-Host -AsSecureString 'Password'
@@ -30,9 +35,24 @@ else {
     New-LocalUser -Name $Account -Password $password -PasswordNeverExpires -Description 'fedscreen node' | Out-Null
 }
 
+# The right to be started by a task, beside whoever has it already.
+$sid = (New-Object Security.Principal.NTAccount $Account).Translate([Security.Principal.SecurityIdentifier]).Value
+$policy = Join-Path $env:TEMP 'fedscreen-rights.inf'
+$database = Join-Path $env:TEMP 'fedscreen-rights.sdb'
+& secedit /export /areas USER_RIGHTS /cfg $policy | Out-Null
+$rights = Get-Content $policy
+if (-not ($rights -match "SeBatchLogonRight.*$sid")) {
+    if ($rights -match '^SeBatchLogonRight') { $rights = $rights -replace '^SeBatchLogonRight = ', "SeBatchLogonRight = *$sid," }
+    else { $rights = $rights -replace '^\[Privilege Rights\]', "[Privilege Rights]`r`nSeBatchLogonRight = *$sid" }
+    Set-Content -Encoding Unicode $policy $rights
+    & secedit /configure /db $database /cfg $policy /areas USER_RIGHTS | Out-Null
+    if ($LASTEXITCODE -ne 0) { throw 'secedit has failed' }
+}
+Remove-Item $policy, $database -ErrorAction SilentlyContinue
+
 # 2. Permissions: the program can be read and not changed by the account; the node's folder is its own alone.
 New-Item -ItemType Directory -Force -Path $node | Out-Null
-& icacls $root /inheritance:r /grant:r '*S-1-5-32-544:(OI)(CI)F' '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-545:(OI)(CI)RX' | Out-Null
+& icacls $root /inheritance:r /grant:r '*S-1-5-32-544:(OI)(CI)F' '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-545:(OI)(CI)RX' "${Account}:(OI)(CI)RX" | Out-Null
 & icacls $node /inheritance:r /grant:r '*S-1-5-32-544:(OI)(CI)F' "${Account}:(OI)(CI)F" | Out-Null
 if ($LASTEXITCODE -ne 0) { throw 'icacls has failed' }
 

@@ -16,14 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from as_windows import Seen
+from click.testing import CliRunner
 from fakes_federation import TinyFederation
 from fakes_log_server import SERVER_NAME, LogServer, make_node
 from fakes_vault import plan_of
 from posix_names import LOOKED_AT, MODULES, missing_on_windows
 from wall_support import TESTS, wait_until
 
-from node import dpapi
+from node import cli, cli_setup, dpapi, launch
+from node import config as config_module
+from node.cli_context import Context
 from node.config import open_folder, read_config, write_config
+from node.errors import SuperviseError
+from node.frames import COMMAND_VAULT_SENDS
 from plan.codebook import parse_codebook_toml
 from plan.document import encode_body
 from plan.layout import build_layout
@@ -207,6 +213,8 @@ class WindowsNode:
             f"sys.argv = [{str(boot)!r}, *sys.argv[1:]]\nrunpy.run_path({str(boot)!r}, run_name='__main__')\n"
         )
         self.python.chmod(0o755)
+        lacking = {name: sorted(missing_on_windows(name)) for name in LOOKED_AT}
+        (root / "lacking.json").write_text(json.dumps(lacking), "utf-8")
 
     def command(self, *words: object) -> list[str]:
         return [str(self.python), "-m", "fedscreen", "node", *map(str, words)]
@@ -370,3 +378,88 @@ def test_run_keeps_both_sides_and_ends_with_ctrl_c(node: Made) -> None:
     assert process.returncode == 0, out
     assert "vault: running, confinement L0" in out
     assert not school.folder.running.exists()
+
+
+# ---------------------------------------------------------------- the pieces, one by one
+
+
+def as_nt(module: Any, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
+    """Let one module see os.name "nt"; pathlib and the rest stay as they are."""
+    monkeypatch.setattr(module, "os", Seen(os, frozenset(), {"name": "nt", **changed}))
+
+
+@pytest.mark.parametrize("num_refused", [0, 1, 5])
+def test_a_file_that_is_being_read_is_replaced_a_little_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_refused: int
+) -> None:
+    refusals = [PermissionError(13, "in use")] * num_refused
+
+    def replace_file(source: Any, target: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        os.replace(source, target)
+
+    as_nt(config_module, monkeypatch, replace=replace_file)
+    config_module.replace_file(tmp_path / "node.toml", b"new")
+    assert (tmp_path / "node.toml").read_bytes() == b"new"
+
+
+def test_a_file_that_stays_in_use_is_told_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_source: Any, _target: Any) -> None:
+        raise PermissionError(13, "in use")
+
+    as_nt(config_module, monkeypatch, replace=refuse)
+    monkeypatch.setattr(config_module, "_WINDOWS_PAUSES_S", (0.0, 0.0))
+    (tmp_path / "node.toml").write_bytes(b"old")
+    with pytest.raises(PermissionError):
+        config_module.replace_file(tmp_path / "node.toml", b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("node.toml", b"old")]
+
+
+CHILD = "import sys; data = sys.stdin.buffer.read(); print(len(data)); sys.exit(data[0])"
+
+
+def test_a_child_gets_the_key_and_its_exit_code_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
+    key = bytes([70]) + bytes(31)
+    assert cli.wait_for_child([sys.executable, "-c", CHILD], key, dict(os.environ)) == 70
+    assert capfd.readouterr().out == "32\n"
+
+
+def test_without_a_console_a_child_prints_nowhere(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # pythonw.exe
+    assert cli.wait_for_child([sys.executable, "-c", CHILD], bytes(32), dict(os.environ)) == 0
+    monkeypatch.undo()
+    assert capfd.readouterr().out == ""
+
+
+def test_a_child_that_takes_no_key_is_no_error() -> None:
+    assert (
+        cli.wait_for_child([sys.executable, "-c", "import os; os.close(0)"], bytes(32), dict(os.environ)) == 0
+    )
+
+
+def test_a_side_that_says_nothing_is_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_nt(launch, monkeypatch)
+    monkeypatch.setattr(launch, "START_TIMEOUT_S", 0.2)
+    with pytest.raises(SuperviseError, match="exit code -9"):
+        launch.start_side("vault", ["sleep", "60"], COMMAND_VAULT_SENDS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "given", "expected"),
+    [("L1\n", None, "L1"), ("L3\nL0\n", None, "L0"), ("", "L2", "L2")],
+    ids=["L1", "L3 is not to be had", "given"],
+)
+def test_on_windows_the_school_says_what_it_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, given: str | None, expected: str
+) -> None:
+    as_nt(cli_setup, monkeypatch)
+    context = Context(open_folder(tmp_path), None, as_json=False)
+    with CliRunner().isolation(input=typed):
+        assert cli_setup._floor(context, given) == expected
+    monkeypatch.undo()
+    assert cli_setup._floor(context, None) == "L3"  # elsewhere nobody is asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -20,25 +21,28 @@ pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="built from
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel.build("HEAD", tmp_path_factory.mktemp("first"))
+def commit() -> str:
+    return build_wheel.resolve("HEAD")
+
+
+@pytest.fixture(scope="module")
+def wheel(commit: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel.build(commit, tmp_path_factory.mktemp("first"))
 
 
 def test_two_builds_in_two_places_give_the_same_bytes(
-    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    commit: str, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")  # the commit's time is taken, whatever this says
-    again = build_wheel.build("HEAD", tmp_path / "a" / "deeper" / "place")
+    again = build_wheel.build(commit, tmp_path / "a" / "deeper" / "place")
     assert again.name == wheel.name
     assert again.read_bytes() == wheel.read_bytes()
 
 
-def test_times_inside_are_the_commits(wheel: Path) -> None:
-    import time
-
-    expected = time.gmtime(build_wheel.commit_time("HEAD"))[:6]
+def test_times_inside_are_the_commits(commit: str, wheel: Path) -> None:
+    expected = time.gmtime(build_wheel.commit_time(commit))[:6]
     with zipfile.ZipFile(wheel) as found:
         times = {row.date_time for row in found.infolist()}
     assert times == {(*expected[:5], expected[5] // 2 * 2)}
