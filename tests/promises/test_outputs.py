@@ -406,7 +406,7 @@ NUM_RECORDS = re.compile(r'"num_records": [0-9]+')
 
 
 def shape(shown: str) -> str:
-    """An output without its digests, keys, and how many rows were imported, which who imports knows anyway."""
+    """An output without its digests, keys, and the number of rows, which who imports knows anyway."""
     return NUM_RECORDS.sub("", HEX.sub("…", shown))
 
 
