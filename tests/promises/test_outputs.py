@@ -273,7 +273,7 @@ CASES: dict[str, list[Case]] = {
 }
 ELSEWHERE = {
     "run": "node/test_whole_node.py",
-    "console": "promises/test_outputs.py",
+    "console": "promises/test_console_outputs.py",
     "audit rehearse": "node/test_audit_rehearse.py",
     "audit selftest": "node/test_audit_selftest.py",
 }
