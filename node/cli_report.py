@@ -126,7 +126,8 @@ def write_report(path: Path, data: bytes, *, is_secret: bool) -> None:
 
 
 def _lines(answer: Mapping[str, Any], out: Path) -> Iterator[str]:
-    yield _("%(version)s written to %(file)s") % {"version": _(VERSIONS[answer["version"]]), "file": out}
+    name = VERSIONS[answer["version"]]
+    yield _("%(version)s written to %(file)s") % {"version": _(name), "file": out}
     if answer["version"] == "hand-in":
         yield _("  no names, and no number of 1 to 9 pupils; class of the document: internal")
     else:

@@ -21,6 +21,7 @@ from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from node.local_report.document import display_width
+from node.local_report.workbook import FONT
 from node.template_columns import HEADER_ROW, SHEET, TESTED_LABEL, Column, pupil_cells
 
 GUIDE_SHEET: Final = "填写说明"
@@ -43,7 +44,7 @@ def encode_template(answer: Mapping[str, Any], columns: Sequence[Column]) -> byt
     """
     target = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    book: Workbook = xlsxwriter.Workbook(target, options)
+    book: Workbook = xlsxwriter.Workbook(target, {**options, "default_format_properties": FONT})
     book.set_properties({"title": SHEET, "created": CREATED})
     writer = _Writer(book, answer, columns)
     writer.pupils()
@@ -77,7 +78,7 @@ class _Writer:
                 place = row - HEADER_ROW
                 text = cells[place][at] if place < len(cells) else ""
                 self._sheet.write_string(row, at, text, form)
-            known = [display_width(row[at]) for row in cells] + [display_width(column.header) + 2]
+            known = [display_width(row[at]) + 3 for row in cells] + [display_width(column.header) + 2]
             self._sheet.set_column(at, at, min(max(*known, 8), MAX_WIDTH))
             self._rule(at, column)
         self._mark_unfinished()
@@ -142,8 +143,12 @@ class _Writer:
         self._sheet.autofilter(HEADER_ROW - 1, 0, self._last, len(names) - 1)
         self._sheet.set_landscape()
         self._sheet.set_paper(A4)
-        self._sheet.fit_to_pages(1, 0)
+        self._sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
         self._sheet.repeat_rows(0, HEADER_ROW - 1)
+        self._sheet.repeat_columns(0, names.index("name"))
+        bands = [column.band for column in self._columns]
+        self._sheet.set_v_pagebreaks(sorted({bands.index(band) for band in bands} - {0}))
+        self._sheet.set_print_scale(85)
         self._sheet.set_footer(f"&L{_(SECRET_NOTE)}&R&P / &N")
 
     def guide(self) -> None:
@@ -159,7 +164,7 @@ class _Writer:
         texts.append((_(CRISIS_NOTE), red))
         for row, (text, form) in enumerate(texts, start=2):
             self._guide.write_string(row, 0, text, form)
-            self._guide.set_row(row, 16 * (1 + display_width(text) // 98))
+            self._guide.set_row(row, 17 * (1 + display_width(text) // 90))
 
     def lists(self) -> None:
         """Write the lists of the drop-downs, out of sight."""

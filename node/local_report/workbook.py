@@ -28,20 +28,30 @@ from node.local_report.document import (
 
 A4: Final = 9
 MAX_SHEET_NAME: Final = 31
+LAST_MERGED: Final = 3
+COVER_WIDTH: Final = 100
 MAX_HEADER_CHARS: Final = 120
 MIN_WIDTH, MAX_WIDTH = 9, 44
 _NOT_IN_NAMES: Final = str.maketrans(dict.fromkeys("[]:*?/\\'"))
+FONT: Final = {"font_name": "Microsoft YaHei", "font_size": 10}
+HEADER_CHARS: Final = 20  # a longer header wraps
+LINE_POINTS: Final = 15
+MAX_ONE_PAGE_ROWS: Final = 48
+_LINED: Final = {"border": 1, "border_color": "#D5DCE4", "valign": "top"}
+_HEADER: Final = {**_LINED, "bold": True, "bg_color": "#EEF2F6", "text_wrap": True, "valign": "vcenter"}
 _FORMATS: Final[dict[str, dict[str, Any]]] = {
     "title": {"bold": True, "font_size": 16},
     "soft": {"font_color": "#5B6B7C"},
     "mark": {"bold": True, "font_color": "#A02B2B"},
     "section": {"bold": True, "font_size": 12, "font_color": "#1F5F8B"},
-    "header": {"bold": True, "bg_color": "#EEF2F6", "border": 1, "text_wrap": True, "valign": "vcenter"},
-    "name": {"border": 1, "text_wrap": True, "valign": "top"},
-    "number": {"border": 1, "num_format": "0", "valign": "top"},
-    "share": {"border": 1, "num_format": "0.0%", "valign": "top"},
-    "small": {"border": 1, "align": "right", "font_color": "#5B6B7C", "valign": "top"},
-    "figure": {"border": 1, "bold": True, "align": "right"},
+    "header": {**_HEADER, "align": "right"},
+    "heading": {**_HEADER, "align": "left"},
+    "name": {**_LINED, "text_wrap": True},
+    "number": {**_LINED, "num_format": "0"},
+    "share": {**_LINED, "num_format": "0.0%"},
+    "range": {**_LINED, "align": "right"},
+    "small": {**_LINED, "align": "right", "font_color": "#5B6B7C"},
+    "figure": {**_LINED, "bold": True, "align": "right"},
     "wrap": {"text_wrap": True, "valign": "top", "font_color": "#5B6B7C"},
 }
 _TOTAL: Final = {"bold": True, "bg_color": "#F7F9FB"}
@@ -51,7 +61,7 @@ def encode_workbook(document: Document) -> bytes:
     """Write the report as an xlsx workbook."""
     target = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    book: Workbook = xlsxwriter.Workbook(target, {**options, "strings_to_numbers": False})
+    book: Workbook = xlsxwriter.Workbook(target, {**options, "default_format_properties": FONT})
     book.set_properties({"title": document.title, "comments": document.watermark, "created": document.date})
     writer = _Writer(book, document)
     writer.cover()
@@ -82,7 +92,7 @@ class _Writer:
         self._formats: dict[str, Format] = {name: book.add_format(_FORMATS[name]) for name in _FORMATS}
         self._formats |= {
             f"{name}!": book.add_format({**_FORMATS[name], **_TOTAL})
-            for name in ("name", "number", "share", "small")
+            for name in ("name", "number", "share", "range", "small")
         }
         names = [document.title, *(section.title for section in document.sections)]
         self._names = iter(sheet_names(names))
@@ -118,9 +128,14 @@ class _Writer:
         widths: dict[int, int] = {}
         for table in section.tables:
             row = self._table(sheet, row, table, widths) + 1
-        for at, width in widths.items():
-            sheet.set_column(at, at, min(max(width, MIN_WIDTH), MAX_WIDTH))
-        self._paragraphs(sheet, row, self._document.footers)
+        shown = {at: min(max(width, MIN_WIDTH), MAX_WIDTH) for at, width in widths.items()}
+        for at, width in shown.items():
+            sheet.set_column(at, at, width)
+        last = max((*shown, LAST_MERGED))
+        width = sum(shown.get(at, MIN_WIDTH) for at in range(last + 1))
+        row = self._paragraphs(sheet, row, self._document.footers, last, width)
+        if row <= MAX_ONE_PAGE_ROWS:
+            sheet.fit_to_pages(1, 1)
 
     def _sheet(self) -> Worksheet:
         sheet: Worksheet = self._book.add_worksheet(next(self._names))
@@ -138,9 +153,13 @@ class _Writer:
         if table.title:
             self._text(sheet, row, 0, table.title, "section")
             row += 1
+        lines = 1
         for at, text in enumerate(table.header):
-            self._text(sheet, row, at, text, "header")
-            widths[at] = max(widths.get(at, 0), _wrapped_width(text))
+            is_name = at < table.num_heads or any(is_word(cells[at]) for cells in table.rows)
+            self._text(sheet, row, at, text, "heading" if is_name else "header")
+            widths[at] = max(widths.get(at, 0), min(display_width(text) + 2, HEADER_CHARS))
+            lines = max(lines, -(-display_width(text) // (HEADER_CHARS - 2)))
+        sheet.set_row(row, LINE_POINTS * lines + 4)
         first = row + 1
         for place, cells in enumerate(table.rows):
             end = "!" if table.has_total and place == len(table.rows) - 1 else ""
@@ -169,22 +188,24 @@ class _Writer:
         elif isinstance(cell, int):
             sheet.write_number(row, at, cell, self._formats[f"number{end}"])
         else:
-            kind = "name" if is_name or is_word(cell) else "small"
+            kind = "small" if cell is None else "name" if is_name or is_word(cell) else "range"
             self._text(sheet, row, at, cell_text(cell), f"{kind}{end}")
 
-    def _paragraphs(self, sheet: Worksheet, row: int, texts: Iterable[str]) -> int:
+    def _paragraphs(
+        self,
+        sheet: Worksheet,
+        row: int,
+        texts: Iterable[str],
+        last: int = LAST_MERGED,
+        width: int = COVER_WIDTH,
+    ) -> int:
+        """Write texts across the columns up to `last`, which are `width` characters wide together."""
         for text in filter(None, texts):
-            sheet.merge_range(row, 0, row, 3, "", self._formats["wrap"])
+            sheet.merge_range(row, 0, row, last, "", self._formats["wrap"])
             self._text(sheet, row, 0, text, "wrap")
-            sheet.set_row(row, 15 * (1 + display_width(text) // 95))
+            sheet.set_row(row, LINE_POINTS * -(-display_width(text) * 10 // (9 * width)))
             row += 1
         return row
 
     def _text(self, sheet: Worksheet, row: int, at: int, text: str, kind: str) -> None:
         sheet.write_string(row, at, text, self._formats[kind])
-
-
-def _wrapped_width(text: str) -> int:
-    """Give a column's width for a header that may wrap into two or three lines."""
-    longest = max((display_width(word) for word in text.split()), default=0)
-    return max(min(display_width(text) + 2, 16), min(longest + 2, 20))
