@@ -46,6 +46,7 @@ def files(
     ledger: dict[int, dict[str, str]] | None = None,
     refused: tuple[int, ...] = (DENIED,),
     no_follow_up: tuple[int, ...] = (),
+    unrecorded: tuple[int, ...] = (),
     day: str = "2026-09-20",
 ) -> dict[str, bytes]:
     """Write the files of an import.
@@ -56,11 +57,12 @@ def files(
         ledger: by pupil, what a follow-up ledger says, by header.
         refused: pupils whose guardians did not consent.
         no_follow_up: pupils whose guardians denied follow-up.
+        unrecorded: pupils whose consent is not recorded.
     """
     roster = ["全国学籍号,姓名,性别,年级,班级,出生日期,监护人同意,未测原因,跟进同意"]
     screening = [",".join(("学籍号", "测评日期", "总分", "预警等级", *FACTORS))]
     for place in pupils:
-        consent = "不同意" if place in refused else "同意"
+        consent = "不同意" if place in refused else ("未登记" if place in unrecorded else "同意")
         absence = "请假" if place == ON_LEAVE else ""
         follow_up = "不同意" if place in no_follow_up else "同意"
         who = f"{number(place)},{NAMES[place]},{'男女'[place % 2]},七年级,{1 + place // 4}班"

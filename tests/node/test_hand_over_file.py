@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crypto.canonical import encode_json, encode_parts, parse_json
+from crypto.note import KeyType, SigningKey
 from crypto.sealing import seal
 from node import hand_over_file, hand_over_secret
 from node.hand_over_file import (
@@ -114,12 +115,14 @@ def test_more_than_fits_is_refused() -> None:
 # ---------------------------------------------------------------- refusals
 
 
-def sealed(content: bytes, line: str | None = None, *, padding: bytes | None = None) -> bytes:
+def sealed(
+    content: bytes, line: str | None = None, *, padding: bytes | None = None, fill: bytes = b"\0"
+) -> bytes:
     """Seal another content to the hospital, as somebody with its public key could."""
     head = hand_over_file._encode_header(header())
     line = SCHOOL.signing.sign(hand_over_file._signed_text(head, content)) if line is None else line
     room = PLAIN_BYTES - len(encode_parts(content, line, b""))
-    plain = encode_parts(content, line, bytes(room) if padding is None else padding)
+    plain = encode_parts(content, line, fill * room if padding is None else padding)
     plain = plain.ljust(PLAIN_BYTES, b"\0")[:PLAIN_BYTES]
     return MAGIC + encode_parts(head, seal(HOSPITAL.public.box, plain, encode_parts(MAGIC[:-1], head)))
 
@@ -171,7 +174,12 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "another text signed": (lambda: sealed(changed(), SCHOOL.signing.sign("x\n")), "hand-over-altered"),
     "a signature that is none": (lambda: sealed(changed(), "— x y"), "hand-over-altered"),
-    "something after the content": (lambda: sealed(changed(), padding=b"\1" * 9), "hand-over-altered"),
+    "another length inside": (lambda: sealed(changed(), padding=b"\1" * 9), "hand-over-altered"),
+    "something after the content": (lambda: sealed(changed(), fill=b"\1"), "hand-over-altered"),
+    "a day without hyphens": (
+        lambda: sealed(changed(reason={"kind": "consent", "words": "", "day": "20261008"})),
+        "hand-over-damaged",
+    ),
     "no content": (lambda: sealed(b"", ""), "hand-over-damaged"),
     "content that is no object": (lambda: sealed(b"[]"), "hand-over-damaged"),
     "spaces in the content": (lambda: sealed(changed() + b" "), "hand-over-damaged"),
@@ -286,6 +294,12 @@ def test_a_key_file_is_read_as_it_was_written() -> None:
 def test_a_spoilt_key_file_is_refused(spoil: Callable[[str], str]) -> None:
     with pytest.raises(HandOverError):
         parse_key(spoil(SCHOOL.public.text).encode())
+
+
+def test_a_key_of_another_use_is_refused() -> None:
+    signing = SigningKey("fedscreen/county/node/s1", KeyType.ED25519, bytes(32))
+    text = replace(SCHOOL.public, verifier=signing.verifier).text
+    assert code_of(lambda: parse_key(text.encode())) == "not-a-hand-over-key"
 
 
 @pytest.mark.parametrize("names", [("", "x"), ("x", ""), ("x" * 101, "x"), ("x\ny", "x"), (" x", "x")])

@@ -184,6 +184,24 @@ def test_denied_follow_up_holds_for_the_form_too(house: SchoolHouse) -> None:
         form(house, SECOND, file_built="1")  # the set that the form made knows it as well
 
 
+def test_denied_follow_up_keeps_waiting_what_was_typed_before(school: SchoolHouse) -> None:
+    form(school, SECOND, file_built="1")
+    answer = bring_in(school, no_follow_up=(SECOND,))
+    assert answer["form"]["not_applied"] == 1
+    assert record(school, SECOND).file_built == "9"
+
+
+def test_unrecorded_consent_counts_by_the_rule_of_the_import(house: SchoolHouse) -> None:
+    """A pupil without a result keeps the disposition; the consent rule alone says what may be kept."""
+    open_school(house, unrecorded=(ON_LEAVE,))
+    with pytest.raises(RecordsError) as caught:
+        form(house, ON_LEAVE, file_built="1")
+    assert caught.value.code == "no-consent"
+    bring_in(house, {**AUTUMN, "consent": "record-only"}, unrecorded=(ON_LEAVE,), levels=("正常",) * 7)
+    form(house, ON_LEAVE, file_built="1")
+    assert record(house, ON_LEAVE).file_built == "1"
+
+
 # ---------------------------------------------------------------- a later import
 
 
@@ -380,6 +398,9 @@ def test_a_pupil_is_found_by_key_number_and_name(school: SchoolHouse) -> None:
     assert keys == {row["rec_key"]}
     with pytest.raises(CommandError):
         ask(school, "follow_up_history", rec_key="zz")
+    with pytest.raises(RecordsError) as caught:
+        ask(school, "follow_up_history", pupil=row["key"][:7])
+    assert caught.value.code == "no-pupil", "a short key may be anybody's number"
 
 
 def test_names_that_were_not_kept_are_simply_missing(house: SchoolHouse) -> None:

@@ -378,6 +378,15 @@ def test_a_transfer_goes_from_psychologist_to_psychologist(
     assert shown == answer
 
 
+def test_a_receipt_of_a_received_file_is_for_its_sender(
+    school: SchoolHouse, next_school: SchoolHouse
+) -> None:
+    _answer, blobs = as_next(next_school, "hand_over_receive", {"file": transfer(school, next_school)})
+    with pytest.raises(HandOverRefusedError) as caught:
+        as_next(next_school, "hand_over_receipt", {"receipt": blobs["receipt"]})
+    assert caught.value.code == "hand-over-unknown"
+
+
 def test_a_received_file_stays_sealed_in_the_store(school: SchoolHouse, next_school: SchoolHouse) -> None:
     as_next(next_school, "hand_over_receive", {"file": transfer(school, next_school)})
     stored = bytes(next_school.store.query("SELECT data FROM hand_over")[0][0])
