@@ -20,6 +20,7 @@ import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,9 +34,10 @@ import posix_names  # noqa: E402
 
 # What is loaded before anything changes: by everybody, by the two sides, by commands.
 STANDARD = (
-    "argparse asyncio concurrent.futures.thread csv decimal difflib fractions gettext heapq importlib.metadata "
-    "ipaddress json locale multiprocessing pathlib platform queue secrets select shutil signal socket statistics "
-    "string.templatelib stringprep tempfile tomllib traceback unicodedata zipfile zoneinfo _strptime"
+    "argparse asyncio concurrent.futures.thread csv decimal difflib fractions gettext heapq ipaddress json "
+    "importlib.metadata locale multiprocessing pathlib platform queue secrets select shutil signal socket "
+    "statistics string.templatelib stringprep tempfile tomllib traceback unicodedata zipfile zoneinfo "
+    "_strptime"
 )
 RECORDS = (
     "nacl.bindings nacl.exceptions nacl.pwhash.argon2id nacl.signing numpy python_calamine sqlcipher3.dbapi2 "
@@ -44,7 +46,11 @@ RECORDS = (
     "cryptography.hazmat.primitives.hpke cryptography.hazmat.primitives.serialization cryptography.x509"
 )
 NETWORK = "grpc google.protobuf.internal.builder google.protobuf.runtime_version google.protobuf.message"
-COMMANDS = "click click.shell_completion email.message getpass pydantic rich.console ssl uuid xlsxwriter"
+COMMANDS = (
+    "click click.shell_completion email.message getpass pydantic rich.console ssl uuid xlsxwriter "
+    "jinja2.ext multipart starlette.applications starlette.routing uvicorn uvicorn.protocols.http.h11_impl "
+    "uvicorn.lifespan.off uvicorn.lifespan.on uvicorn.loops.asyncio uvicorn.loops.auto"
+)
 LOADED_FIRST = {
     "node.vault.worker": f"{STANDARD} {RECORDS}",
     "node.egress.worker": f"{STANDARD} {NETWORK}",
@@ -140,6 +146,7 @@ def become_windows(module: str) -> None:
         "sys": {"platform": "win32"},
         "subprocess": {**WINDOWS_ONLY["subprocess"], "Popen": Popen},
         "signal": {"SIGBREAK": signal.SIGUSR1},
+        "socket": {"SO_EXCLUSIVEADDRUSE": socket.SO_KEEPALIVE},
     }
     # Structures that the fakes know by type must stay the same objects.
     kept = {"node", "node.errors", "node.windows_calls"}

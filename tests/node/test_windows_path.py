@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -332,6 +333,25 @@ def test_doctor_speaks_of_windows(node: Made) -> None:
     assert findings["key"]["message"] == "kept by: dpapi"
     assert findings["permissions"]["state"] == "SKIP"
     assert "user" not in findings
+
+
+def test_the_page_is_served(node: Made) -> None:
+    school = node[0]
+    command = school.command("console", "--port", "0", "--json")
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with subprocess.Popen(
+        command, env=school.environ(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            link = json.loads(process.stdout.readline())["link"]
+            with opener.open(link, timeout=30) as answer:
+                page = answer.read().decode("utf-8")
+            process.send_signal(signal.SIGINT)
+            process.wait(30)  # it ends by itself
+        finally:
+            process.kill()
+    assert "第一中学" in page
 
 
 def test_without_a_word_of_the_school_there_is_no_l0(tmp_path: Path) -> None:
