@@ -23,6 +23,7 @@ MAX_COLUMNS: Final = 12
 
 Values = Mapping[str, Any]
 Labels = Mapping[str, Mapping[str, str]]
+Row = tuple[tuple[tuple[str, str], ...], tuple[int | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,17 @@ class Grid:
     heads: tuple[str, ...]
     across: str
     columns: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[tuple[tuple[str, str], ...], tuple[int | None, ...]], ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def some(self) -> list[Row]:
+        """The rows in which some number is not 0, or hidden."""
+        return [row for row in self.rows if any(number != 0 for number in row[1])]
+
+    @property
+    def zeros(self) -> list[Row]:
+        """The rows in which every number is 0; they leave like all others."""
+        return [row for row in self.rows if all(number == 0 for number in row[1])]
 
     @property
     def total(self) -> int | None:

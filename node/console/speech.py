@@ -21,6 +21,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from node import cli_budget, cli_text, follow_up_words
+from node.errors import _ as N_  # translated where it is shown
 from node.local_report import words as report_words
 from node.vault.follow_up_form import LABELS
 from plan import words
@@ -38,6 +39,18 @@ ENGLISH: Final[Mapping[str, Mapping[str, str]]] = {
     "groups": report_words.GROUPS,
     "level": {**report_words.AXES["level2"], UNKNOWN: report_words.UNKNOWN},
     "grade": report_words.GRADES,
+    "group": report_words.GROUPS,
+    "factor": report_words.FACTORS,
+    "disposition": {
+        "1": N_("valid test"),
+        **{name[1:]: text for name, text in report_words.STATUS.items() if name.startswith("d")},
+    },
+    "stage": {
+        "primary": N_("primary school"),
+        "junior": N_("junior school"),
+        "senior": N_("senior school"),
+        "vocational": N_("vocational school"),
+    },
 }
 
 _LOCK = threading.RLock()
@@ -83,6 +96,7 @@ def make_templates() -> Environment:
         "role_word": role_word,
         "title_of": title_of,
         "code_word": code_word,
+        "cell_word": cell_word,
         "percent": lambda part, whole: float(Fraction(part) / Fraction(whole)) if Fraction(whole) else 1.0,
     }
     environment.filters |= {
@@ -128,6 +142,14 @@ def code_word(field: str, code: str) -> str:
     plain = {"0": report_words.NO, "1": report_words.YES, UNKNOWN: report_words.UNKNOWN}
     labels = CODES.get(field, {})
     return gettext.gettext(ENGLISH.get(field, plain).get(code, labels.get(code, code)))
+
+
+def cell_word(dimension: str, code: str, label: str) -> str:
+    """Say a code of a plan's table: the plan's label in Chinese, a word of ours in other languages."""
+    known = ENGLISH.get(dimension, {}).get(code)
+    if os.environ.get("LANGUAGE") == "zh_CN":
+        return label
+    return gettext.gettext(known) if known else (label if label == code else f"{label} ({code})")
 
 
 def _word(table: str, code: Any) -> str:

@@ -171,10 +171,10 @@ def test_the_whole_day(day: Day, tmp_path: Path) -> None:
         make_role(day, role, name)
     import_files(day, tmp_path)
     day.go(f"/round/{day.round_id}/check")
-    assert page.locator("td.num:not(.muted)").all_inner_texts() == ["•"] * 46
+    assert page.locator("td.num:not(.muted)").all_text_contents() == ["•"] * 46
     day.log_in("principal")
     page.get_by_role("link", name="Look at it").click()
-    numbers = [int(text) for text in page.locator("td.num:not(.muted)").all_inner_texts()]
+    numbers = [int(text) for text in page.locator("td.num:not(.muted)").all_text_contents()]
     assert (len(numbers), sum(numbers)) == (46, 2 * 200)
     page.get_by_role("link", name="On to the signature").click()
     page.get_by_label("Approve and release").check()
