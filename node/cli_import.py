@@ -16,9 +16,9 @@ import click
 
 from node import cli_text
 from node.cli_context import FILE, NEW_FILE, Context, command, find_round, list_rounds, write_file
-from node.errors import EXIT_REFUSED, VaultRefusal
+from node.errors import EXIT_REFUSED, ConfigError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
-from node.import_report import encode_report
+from node.import_report import encode_report, verify_ending
 from node.session import VaultSession
 
 FINISHED = ("released", "aborted")
@@ -91,6 +91,8 @@ def import_files(context: Context, undo: bool, **options: Any) -> None:
     if undo:
         _undo(context, by, options)
         return
+    if options["report"] is not None:
+        verify_ending(options["report"])
     files = _files_of(options)
     sheets = {_part_of(name, files): sheet for name, sheet in options["sheets"].items()}
     asks = {"command": "import", "dry_run": int(options["dry_run"]), "by": by, "sheets": sheets}
@@ -103,10 +105,20 @@ def import_files(context: Context, undo: bool, **options: Any) -> None:
             target = {"round": _open_round(vault, options["round_id"])}
         answer, _blobs = vault.call({**asks, **target}, files)
     if options["report"] is not None:
-        write_file(options["report"], encode_report(answer, options["report"]))
+        _write_report(context, options["report"], answer)
     context.say(answer, cli_text.import_lines(answer))
     if answer["refused"]:
         raise SystemExit(EXIT_REFUSED)
+
+
+def _write_report(context: Context, path: Path, answer: dict[str, Any]) -> None:
+    """Write the report; where that fails, a person is told first what became of the import."""
+    try:
+        write_file(path, encode_report(answer, path))
+    except ConfigError:
+        if not context.as_json:
+            context.say(answer, cli_text.import_lines(answer))
+        raise
 
 
 import_command: click.Command = _HOLDER.commands["import"]

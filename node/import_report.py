@@ -32,6 +32,21 @@ _PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006"
 _XML: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
+def verify_ending(path: Path) -> None:
+    """Refuse a report's name before anything is done for it.
+
+    Raises:
+        ConfigError: another ending than .html, .csv or .xlsx.
+    """
+    if path.suffix.lower() not in _WRITERS:
+        raise ConfigError(
+            N_("%(file)s: a report is an .html, .csv or .xlsx file"),
+            N_("Choose another file with --report."),
+            code="file",
+            details={"file": str(path)},
+        )
+
+
 def encode_report(answer: Mapping[str, Any], path: Path) -> bytes:
     """Write an import's answer as the file that a person asked for.
 
@@ -42,15 +57,8 @@ def encode_report(answer: Mapping[str, Any], path: Path) -> bytes:
     Raises:
         ConfigError: another ending than .html, .csv or .xlsx.
     """
-    encode = _WRITERS.get(path.suffix.lower())
-    if encode is None:
-        raise ConfigError(
-            N_("%(file)s: a report is an .html, .csv or .xlsx file"),
-            N_("Choose another file with --report."),
-            code="file",
-            details={"file": str(path)},
-        )
-    return encode(answer)
+    verify_ending(path)
+    return _WRITERS[path.suffix.lower()](answer)
 
 
 def report_rows(answer: Mapping[str, Any]) -> list[list[str | int]]:

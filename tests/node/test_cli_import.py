@@ -150,3 +150,17 @@ def test_a_proposal_is_a_profile(folder: Path, traps: ModuleType, tmp_path: Path
 def test_wrong_usage_is_told_before_anything_is_opened(folder: Path, arguments: tuple[str, ...]) -> None:
     assert run(folder, "import", *arguments).exit_code == 2
     assert not os.path.exists("nowhere")
+
+
+def test_a_report_that_cannot_be_written_leaves_no_doubt_about_the_import(
+    folder: Path, traps: ModuleType, tmp_path: Path
+) -> None:
+    files = options(write(traps.School(), tmp_path / "a"))
+    before = json.loads(run(folder, "check", "--json").output)["journal_records"]
+    other = run(folder, "import", *files, *TARGET, "--report", str(tmp_path / "report.doc"), "--json")
+    assert (other.exit_code, json.loads(other.output)["error"]) == (1, "file")
+    assert json.loads(run(folder, "check", "--json").output)["journal_records"] == before
+    nowhere = run(folder, "import", *files, *TARGET, "--report", str(tmp_path / "not there" / "report.html"))
+    assert nowhere.exit_code == 1
+    assert "imported" in nowhere.stdout
+    assert "cannot be written" in nowhere.stderr
