@@ -162,5 +162,5 @@ def test_a_report_that_cannot_be_written_leaves_no_doubt_about_the_import(
     assert json.loads(run(folder, "check", "--json").output)["journal_records"] == before
     nowhere = run(folder, "import", *files, *TARGET, "--report", str(tmp_path / "not there" / "report.html"))
     assert nowhere.exit_code == 1
-    assert "imported" in nowhere.stdout
+    assert "records stored" in nowhere.stdout
     assert "cannot be written" in nowhere.stderr
