@@ -35,10 +35,12 @@ from node.hand_over_secret import (
     wrap_secret,
 )
 from node.unwrap import read_passphrase_file
+from node.vault.hand_over_fields import FIELDS, MORE
 from plan.words import word
 
 MAX_FILE_BYTES = PLAIN_BYTES + 4096
 SHORT = 8
+FIELD_ORDER = tuple(dict.fromkeys((*FIELDS["transfer"], *FIELDS["consultation"], *MORE)))
 
 hand_over: click.Group = click.Group(
     "hand-over", help=_("Sealed files about one pupil, to one named person; never through the county.")
@@ -312,8 +314,9 @@ def _recipient_lines(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _field_lines(values: dict[str, str]) -> Iterator[str]:
-    for name, text in values.items():
-        yield f"  {word(FIELD_WORDS, name, _)}: {_shown(name, text)}"
+    known = [name for name in FIELD_ORDER if name in values]
+    for name in (*known, *sorted(values.keys() - known)):
+        yield f"  {word(FIELD_WORDS, name, _)}: {_shown(name, values[name])}"
 
 
 def _shown(name: str, text: str) -> str:

@@ -271,6 +271,11 @@ def test_values_are_shown_with_their_labels() -> None:
     assert cli_hand_over._shown("name", NAMES[FIRST]) == NAMES[FIRST]
 
 
+def test_fields_come_in_the_order_of_the_table_and_unknown_ones_last() -> None:
+    lines = cli_hand_over._field_lines({"future": "x", "level1": "3 重点关注", "name": "郑远", "more": "y"})
+    assert list(lines) == ["  name: 郑远", "  level of the test: 3 重点关注", "  future: x", "  more: y"]
+
+
 @pytest.mark.parametrize("command", ["list", "set", "history", "withdraw", "fields"])
 def test_help_of_the_form_is_there(command: str) -> None:
     assert CliRunner().invoke(group, ["follow-up", command, "--help"]).exit_code == 0
