@@ -85,6 +85,11 @@ def test_what_is_no_code_is_refused(text: str) -> None:
     assert caught.value.code == "recovery-code"
 
 
+def test_a_group_beyond_its_bits_is_mistyped() -> None:
+    with pytest.raises(BackupError, match="group 1 "):
+        parse_code("-".join([f"{11 * (1 << 16) + 1}", *CODE.split("-")[1:]]))
+
+
 # -- the file ----------------------------------------------------------------------------------
 
 
