@@ -30,7 +30,9 @@ from crypto import canonical, derivation, field64, merkle, note, policy, sealing
 from crypto.checkpoint import Checkpoint
 from crypto.errors import CryptoError, DecodeError
 from crypto.note import KeyType, SigningKey, VerifierKey
-from node import frames
+from node import frames, hand_over_file
+from node.hand_over_key import key_pair
+from node.hand_over_receipt import make_receipt
 from node.vault.enrol import Floors
 from node.vault.enrol import parse_floors as parse_floor_values
 from node.vault.import_file import ImportContext, ImportResult, import_files
@@ -344,3 +346,40 @@ def parse_sealed_log_file(data: bytes) -> LogFile:
 def unseal_log_file(file: LogFile) -> bytes:
     """Write a log file without its digest."""
     return encode_log_file(file)[:-32]
+
+
+HAND_OVER_SCHOOL = key_pair(fake_bytes("fuzz school", sealing.ROUND_SECRET_BYTES), "第一中学", "李老师")
+HAND_OVER_HEAD = b"{}"
+
+
+def read_hand_over_body(data: bytes) -> hand_over_file.Body:
+    """Read the content of a hand-over box that its sender signed as it is."""
+    line = HAND_OVER_SCHOOL.signing.sign(hand_over_file._signed_text(HAND_OVER_HEAD, data))
+    return hand_over_file._parse_plain(HAND_OVER_HEAD, canonical.encode_parts(data, line, b""))
+
+
+def write_hand_over(parsed: tuple[hand_over_file.Header, bytes]) -> bytes:
+    """Write a hand-over file from its header and its box."""
+    header, box = parsed
+    return hand_over_file.MAGIC + canonical.encode_parts(hand_over_file._encode_header(header), box)
+
+
+def hand_over_samples() -> tuple[hand_over_file.Body, bytes, bytes]:
+    """Give a body, the file that it makes, and the receipt of that file."""
+    to = key_pair(fake_bytes("fuzz hospital", sealing.ROUND_SECRET_BYTES), "县人民医院", "王医生")
+    created = NOW.replace(microsecond=0)
+    header = hand_over_file.Header("0a" * 16, to.public.key_id, created, created + dt.timedelta(days=14))
+    body = hand_over_file.Body(
+        kind="referral",
+        sender=HAND_OVER_SCHOOL.public,
+        node="school-1",
+        by="李老师",
+        to=to.public.who,
+        reason=hand_over_file.Reason("consent", created.date(), "同意"),
+        fields={"name": "某某", "level1": "3 重点关注"},
+        note="附言",
+        token="1b" * 32,
+    )
+    file = hand_over_file.make_file(header, body, HAND_OVER_SCHOOL, to.public)
+    opened = hand_over_file.open_file(file, to, created)
+    return body, file, make_receipt(opened, to, "王医生", created)

@@ -23,7 +23,7 @@ import node.config
 from auditor.policy import default_policy
 from crypto import canonical, derivation, merkle, note, sealing, tiles, tlog_proof
 from crypto.checkpoint import Checkpoint, cosign, encode_checkpoint
-from node import confine, frames
+from node import confine, frames, hand_over_file
 from plan.codebook import encode_codebook
 from plan.errors import encode_phrase, phrase
 from protos import bodies, bundle, convert, enrolment
@@ -334,6 +334,16 @@ def _frames() -> dict[str, list[bytes]]:
     }
 
 
+def _hand_over() -> dict[str, list[bytes]]:
+    body, file, receipt = composed.hand_over_samples()
+    return {
+        "node.hand-over-key": [composed.HAND_OVER_SCHOOL.public.text.encode()],
+        "node.hand-over-file": [file],
+        "node.hand-over-body": [hand_over_file._encode_body(body)],
+        "node.hand-over-receipt": [receipt],
+    }
+
+
 def _node() -> dict[str, list[bytes]]:
     profiles = sorted((composed.EXAMPLES / "profiles").glob("*.toml"))
     return _frames() | {
@@ -343,6 +353,7 @@ def _node() -> dict[str, list[bytes]]:
         "node.xlsx": [workbook()],
         "node.xls": [table_files.xls([ROSTER_HEADER, [_student(1), "男", 4, None, True, 2.5]])],
         "node.sheet": [SHEET + BODY_MARK + STRINGS],
+        **_hand_over(),
         "node.import": [screening_csv(), screening_csv() + BODY_MARK + roster_csv()],
     }
 

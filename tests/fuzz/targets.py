@@ -35,9 +35,11 @@ from crypto import (
     tiles,
     tlog_proof,
 )
-from node import confine, frames
+from node import confine, frames, hand_over_file
 from node.errors import ConfigError as NodeConfigError
 from node.errors import ConfinementError, FrameError
+from node.hand_over_key import HandOverError, parse_key
+from node.hand_over_receipt import parse_receipt
 from node.vault.errors import CommandError
 from node.vault.importing.errors import ImportingError
 from node.vault.importing.profile import parse_profile
@@ -279,6 +281,22 @@ NODE = [
     Target("node.xlsx", composed.read_xlsx, (ImportingError,), max_bytes=16 * KIB, memory_bytes=512 * MIB),
     Target("node.xls", composed.read_xlsx, (ImportingError,), max_bytes=16 * KIB, memory_bytes=512 * MIB),
     Target("node.sheet", composed.read_sheet, (ImportingError,), grammar="text"),
+    Target("node.hand-over-key", parse_key, (HandOverError,), lambda key: bytes_of(key.text), grammar="text"),
+    Target(
+        "node.hand-over-file",
+        hand_over_file.parse_header,
+        (HandOverError,),
+        composed.write_hand_over,
+        max_bytes=24 * KIB,
+    ),
+    Target(
+        "node.hand-over-body",
+        composed.read_hand_over_body,
+        (HandOverError,),
+        hand_over_file._encode_body,
+        grammar="json",
+    ),
+    Target("node.hand-over-receipt", parse_receipt, (HandOverError,), grammar="text"),
     Target("node.import", composed.import_screening, (), grammar="text"),
 ]
 
