@@ -95,11 +95,13 @@ class ConsoleHouse:
         keeper: as the product makes it.
         now_s: the hand-moved clock of sessions.
         num_opened: how often the vault was opened.
+        round_id: for a test's use.
     """
 
     def __init__(self, root: Path, *, node: str = "school-1", is_enrolled: bool = True) -> None:
         self.root, self.node, self.is_enrolled = root, node, is_enrolled
         self.now_s = 1000.0
+        self.round_id = ""
         self.num_opened = 0
         self._entropy = iter(range(1_000_000))
         self.keeper = VaultKeeper(self._open)

@@ -20,12 +20,12 @@ HOSTS = [
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_another_host_is_refused_before_anything_is_looked_at(house: ConsoleHouse, host: str) -> None:
-    browser = house.browser().enter()
-    before = len(house.vault.seen)
+def test_another_host_is_refused_before_anything_is_looked_at(shared: ConsoleHouse, host: str) -> None:
+    browser = shared.browser().enter()
+    before = len(shared.vault.seen)
     answer = browser.get("/", host=host)
     assert answer.status_code == 421
-    assert len(house.vault.seen) == before
+    assert len(shared.vault.seen) == before
     assert "set-cookie" not in answer.headers
 
 
@@ -42,8 +42,8 @@ def test_another_host_is_refused_before_anything_is_looked_at(house: ConsoleHous
         ("", ""),
     ],
 )
-def test_a_form_from_elsewhere_is_refused(house: ConsoleHouse, origin: str, site: str) -> None:
-    browser = house.browser().enter()
+def test_a_form_from_elsewhere_is_refused(shared: ConsoleHouse, origin: str, site: str) -> None:
+    browser = shared.browser().enter()
     headers = {"origin": origin} | ({"sec-fetch-site": site} if site else {})
     assert browser.post("/logout", None, **headers).status_code == 403
     assert browser.get("/").url.path == "/"  # still there
@@ -54,27 +54,25 @@ def test_a_form_of_this_page_is_taken(origin: str, site: str) -> None:
     assert is_own_origin({"origin": origin, "sec-fetch-site": site}, "127.0.0.1:8620")
 
 
-def test_a_form_without_the_sessions_token_is_refused(house: ConsoleHouse) -> None:
-    house.start_round()
-    house.give_roles()
-    mine, other = house.browser().enter(), house.browser().enter()
+def test_a_form_without_the_sessions_token_is_refused(shared: ConsoleHouse) -> None:
+    mine, other = shared.browser().enter(), shared.browser().enter()
     other.get("/")
     mine.get("/")
     stolen = mine.post("/status/check", {"form_token": other.text[:10]})
     assert stolen.status_code == 403
-    assert not any(row["command"] == "check_store" for row in house.vault.seen)
+    assert not any(row["command"] == "check_store" for row in shared.vault.seen)
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
-def test_other_methods_are_refused(house: ConsoleHouse, method: str) -> None:
-    assert house.browser().client.request(method, "/").status_code == 405
+def test_other_methods_are_refused(shared: ConsoleHouse, method: str) -> None:
+    assert shared.browser().client.request(method, "/").status_code == 405
 
 
 @pytest.mark.parametrize(
     "path", ["/login", "/", "/nothing", "/static/app.css", "/static/nothing", "/enter/x"]
 )
-def test_every_answer_carries_the_headers(house: ConsoleHouse, path: str) -> None:
-    answer = house.browser().client.get(path, follow_redirects=False)
+def test_every_answer_carries_the_headers(shared: ConsoleHouse, path: str) -> None:
+    answer = shared.browser().client.get(path, follow_redirects=False)
     for name, value in HEADERS.items():
         assert answer.headers.get_list(name) == [value]
     assert "server" not in answer.headers
@@ -88,36 +86,36 @@ def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
     assert "frame-ancestors 'none'" in policy
 
 
-def test_the_cookie_is_out_of_reach(house: ConsoleHouse) -> None:
-    cookie = house.browser().get("/login").headers["set-cookie"].lower()
+def test_the_cookie_is_out_of_reach(shared: ConsoleHouse) -> None:
+    cookie = shared.browser().get("/login").headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert "domain" not in cookie
 
 
 @pytest.mark.parametrize("place", [row for row in PLACES if "" not in row.who], ids=lambda row: row.path)
-def test_nobody_sees_a_page_without_having_come_in(house: ConsoleHouse, place: object) -> None:
+def test_nobody_sees_a_page_without_having_come_in(shared: ConsoleHouse, place: object) -> None:
     path = place.path.replace("{round:str}", "ab" * 32).replace("{ending:str}", "csv")  # type: ignore[attr-defined]
-    browser = house.browser()
+    browser = shared.browser()
     browser.get("/login")
-    before = len(house.vault.seen)
+    before = len(shared.vault.seen)
     if place.method == "GET":  # type: ignore[attr-defined]
         answer = browser.get(path)
     else:
         answer = browser.post(path)
     assert answer.url.path == "/login"
-    assert len(house.vault.seen) == before
+    assert len(shared.vault.seen) == before
 
 
 def test_what_nobody_foresaw_shows_its_kind_and_not_its_text(
-    house: ConsoleHouse, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    shared: ConsoleHouse, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    browser = house.browser().enter()
+    browser = shared.browser().enter()
 
     def crash(*_arguments: object, **_fields: object) -> None:
         raise ValueError("13812345678 must not be shown")
 
-    monkeypatch.setattr(house.keeper, "ask", crash)
+    monkeypatch.setattr(shared.keeper, "ask", crash)
     answer = browser.get("/budget")
     assert answer.status_code == 500
     assert "ValueError" in answer.text

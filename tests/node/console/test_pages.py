@@ -29,6 +29,16 @@ def people(house: ConsoleHouse) -> dict[str, Browser]:
     }
 
 
+@pytest.fixture(scope="module")
+def visitors(shared: ConsoleHouse) -> dict[str, Browser]:
+    """As `people`, for tests that change nothing."""
+    return {
+        "it": shared.browser().enter(),
+        "psychologist": shared.browser().log_in("psychologist"),
+        "principal": shared.browser().log_in("principal"),
+    }
+
+
 # ------------------------------------------------------------ coming in
 
 
@@ -153,16 +163,16 @@ def test_a_session_ends_by_itself(house: ConsoleHouse, people: dict[str, Browser
 
 
 def test_numbers_are_for_psychologist_and_principal(
-    house: ConsoleHouse, round_id: str, people: dict[str, Browser]
+    shared: ConsoleHouse, visitors: dict[str, Browser]
 ) -> None:
     numbers = {}
-    for role, browser in people.items():
-        assert browser.get(f"/round/{round_id}/check").status_code == 200
+    for role, browser in visitors.items():
+        assert browser.get(f"/round/{shared.round_id}/check").status_code == 200
         numbers[role] = COUNT.findall(browser.text)
     assert numbers["it"] == []
     assert len(numbers["psychologist"]) == 46
     assert numbers["principal"] == numbers["psychologist"]
-    assert "±22" in people["it"].text
+    assert "±22" in visitors["it"].text
 
 
 def test_it_sees_no_number_on_a_node_without_roles_either(house: ConsoleHouse, round_id: str) -> None:
@@ -175,12 +185,12 @@ def test_it_sees_no_number_on_a_node_without_roles_either(house: ConsoleHouse, r
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("page", ["sheet", "sign"])
 def test_neither_sheet_nor_decision_holds_a_count(
-    house: ConsoleHouse, round_id: str, people: dict[str, Browser], role: str, page: str
+    shared: ConsoleHouse, visitors: dict[str, Browser], role: str, page: str
 ) -> None:
-    tables = house.keeper.ask("preview", round=round_id, actor=house_actor(house))["tables"]
+    tables = shared.keeper.ask("preview", round=shared.round_id, actor=house_actor(shared))["tables"]
     assert any(cell["count"] for table in tables for cell in table["cells"])
-    browser = people[role]
-    assert browser.get(f"/round/{round_id}/{page}").status_code == 200
+    browser = visitors[role]
+    assert browser.get(f"/round/{shared.round_id}/{page}").status_code == 200
     numbers = set(COUNT.findall(browser.text))
     assert numbers <= {"16", "30"}  # how many numbers each table has
 
@@ -222,38 +232,38 @@ def test_the_principal_approves_and_the_report_waits(
 
 
 @pytest.mark.parametrize("role", ["it", "psychologist"])
-def test_nobody_else_decides(
-    house: ConsoleHouse, round_id: str, people: dict[str, Browser], role: str
-) -> None:
-    browser = people[role]
-    decide(browser, round_id, "approve")
+def test_nobody_else_decides(shared: ConsoleHouse, visitors: dict[str, Browser], role: str) -> None:
+    browser = visitors[role]
+    decide(browser, shared.round_id, "approve")
     assert browser.page.status_code == 403
-    assert house.keeper.ask("rounds")["rounds"][0]["report"]["state"] == "none"
+    assert shared.keeper.ask("rounds")["rounds"][0]["report"]["state"] == "none"
 
 
 @pytest.mark.parametrize(
-    ("decision", "changes"),
+    ("decision", "changes", "said"),
     [
-        ("approve", {"passphrase": "wrong wrong wrong"}),
-        ("approve", {"passphrase": ""}),
-        ("approve", {"records": "ab" * 32}),
-        ("hold", {}),
-        ("decline", {"reason": "  "}),
-        ("release", {"reason": "x"}),
+        ("approve", {"passphrase": "wrong wrong wrong"}, "wrong for the role"),
+        ("approve", {"passphrase": ""}, "12 to"),
+        ("approve", {"records": "ab" * 32}, "records have changed"),
+        ("hold", {}, "needs a reason"),
+        ("decline", {"reason": "  "}, "needs a reason"),
+        ("release", {"reason": "x"}, "no decision was chosen"),
     ],
 )
 def test_a_decision_is_refused(
-    house: ConsoleHouse,
-    round_id: str,
-    people: dict[str, Browser],
+    shared: ConsoleHouse,
+    visitors: dict[str, Browser],
     decision: str,
     changes: dict[str, str],
+    said: str,
 ) -> None:
-    browser = people["principal"]
-    decide(browser, round_id, decision, **changes)
-    assert browser.page.url.path == f"/round/{round_id}/sign"
+    shared.console.brake.succeed()
+    browser = visitors["principal"]
+    decide(browser, shared.round_id, decision, **changes)
+    assert browser.page.url.path == f"/round/{shared.round_id}/sign"
     assert 'class="notice bad"' in browser.text
-    row = house.keeper.ask("rounds")["rounds"][0]
+    assert said in browser.text
+    row = shared.keeper.ask("rounds")["rounds"][0]
     assert (row["report"]["state"], row["decision"]) == ("none", {})
 
 
@@ -295,9 +305,9 @@ def test_holding_is_for_it_and_principal(
     assert "Sending is held" in people["principal"].get("/").text
 
 
-def test_a_round_that_is_not_there_is_refused(house: ConsoleHouse, people: dict[str, Browser]) -> None:
+def test_a_round_that_is_not_there_is_refused(shared: ConsoleHouse, visitors: dict[str, Browser]) -> None:
     for page in ("check", "sheet", "sign", "send", "receipt"):
-        answer = people["principal"].get(f"/round/{'ab' * 32}/{page}")
+        answer = visitors["principal"].get(f"/round/{'ab' * 32}/{page}")
         assert answer.status_code == 409
         assert "no such round" in answer.text
 
@@ -307,9 +317,9 @@ def test_a_round_that_is_not_there_is_refused(house: ConsoleHouse, people: dict[
 
 @pytest.mark.parametrize("path", ["/", "/budget", "/status", "/people", "/import"])
 def test_every_page_is_there_in_both_languages(
-    house: ConsoleHouse, round_id: str, people: dict[str, Browser], path: str
+    shared: ConsoleHouse, visitors: dict[str, Browser], path: str
 ) -> None:
-    browser = people["it"]
+    browser = visitors["it"]
     for code, tag in (("zh_CN", "zh-CN"), ("en", "en")):
         browser.get("/")
         browser.post("/language", {"language": code, "back": path})
@@ -320,8 +330,8 @@ def test_every_page_is_there_in_both_languages(
 
 
 @pytest.mark.parametrize("back", ["//evil.example", "http://evil.example", "/\\evil.example", "", "x"])
-def test_the_language_form_leads_nowhere_else(house: ConsoleHouse, back: str) -> None:
-    browser = house.browser().enter()
+def test_the_language_form_leads_nowhere_else(shared: ConsoleHouse, back: str) -> None:
+    browser = shared.browser().enter()
     answer = browser.client.post(
         "/language",
         data={
