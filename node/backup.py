@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from node.backup_file import SALT_BYTES, BackupHeader, OpenBackup, open_backup, split, write_backup
-from node.config import NodeConfig, NodeFolder, file_error, parse_config, write_config
+from node.config import NodeConfig, NodeFolder, file_error, parse_config, sync_folder, write_config
 from node.errors import BackupError, ConfigError, _
 from node.new_folder import FILES, fit_users, new_folder, sync_files
 from node.session import VaultSession, open_vault
@@ -122,6 +122,7 @@ def _write(out: Path, header: BackupHeader, key: bytes, contents: Iterator[bytes
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(beside, out)
+        sync_folder(out.parent)
     except OSError as err:
         raise file_error(err, str(out)) from err
     finally:

@@ -16,7 +16,7 @@ import click
 
 from node.cli_context import NEW_FILE, Context, command
 from node.cli_roles import PSYCHOLOGIST, actor_options, ask_actor
-from node.config import replace_file
+from node.config import file_error, replace_file
 from node.errors import ConfigError
 from node.errors import _ as N_  # translated where it is shown
 from node.local_report.compose import make_document
@@ -117,12 +117,7 @@ def write_report(path: Path, data: bytes, *, is_secret: bool) -> None:
     try:
         replace_file(path, data, SECRET_MODE if is_secret else SHARED_MODE)
     except OSError as err:
-        raise ConfigError(
-            N_("%(file)s cannot be written (%(reason)s)"),
-            N_("Choose another file with --out."),
-            code="file",
-            details={"file": str(path), "reason": err.strerror or ""},
-        ) from err
+        raise file_error(err, str(path)) from err
 
 
 def _lines(answer: Mapping[str, Any], out: Path) -> Iterator[str]:

@@ -295,12 +295,17 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name in a folder survive a power cut, where the system offers it."""
     if hasattr(os, "O_DIRECTORY"):  # Windows has no folder to open, and writes the rename itself
-        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(parent)
+            os.fsync(descriptor)
         finally:
-            os.close(parent)
+            os.close(descriptor)
 
 
 def _put_in_place(beside: Path, path: Path) -> None:

@@ -235,6 +235,7 @@ def commands(stage: Stage, disk: Disk) -> dict[str, tuple[str, list[str], str]]:
     passphrase.chmod(0o600)
     recovery = ["--with-passphrase", "--code-file", str(passphrase), "--out", f"{out}/r.recovery"]
     return {
+        "report": ("imported", ["--out", f"{out}/hand-in.html"], "hand-in.html"),
         "request": ("enrolled", ["--out", f"{out}/request.json"], "request.json"),
         "import": ("enrolled", [*options, *target, "--report", f"{out}/report.html"], "report.html"),
         "profile guess": ("enrolled", [options[1], "--out", f"{out}/profile.toml"], "profile.toml"),

@@ -45,10 +45,21 @@ def keep_copy(path: Path, version: int) -> Path:
             copy.flush()
             os.fsync(copy.fileno())
         os.replace(beside, target)
+        _sync(target.parent)
     except OSError:
         beside.unlink(missing_ok=True)
         raise
     return target
+
+
+def _sync(folder: Path) -> None:
+    """Make the copy's name survive a power cut, as the migration that follows does."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _private(path: str, flags: int) -> int:

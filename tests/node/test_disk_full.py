@@ -19,7 +19,8 @@ TESTS = Path(__file__).resolve().parents[1]
 STRIDE = "18"
 VAULT = ("open", "migrate", "import", "undo import", "release", "hold", "log page", "receipt", "backup")
 COMMANDS = (
-    *("request", "import", "profile guess", "backup", "recovery make", "receipt write", "outbox export"),
+    *("request", "import", "profile guess", "report", "backup"),
+    *("recovery make", "receipt write", "outbox export"),
 )
 
 pytestmark = [
