@@ -133,7 +133,7 @@ class School:
 
     def run(self, *arguments: str) -> dict[str, Any]:
         command = [*arguments, "--json"]
-        at = 2 if arguments[0] == "audit" else 1
+        at = 2 if arguments[0] in ("audit", "recovery") else 1
         found = CliRunner().invoke(group, [*command[:at], "--dir", str(self.folder.root), *command[at:]])
         assert found.exit_code == 0, found.output
         return dict(json.loads(found.stdout))

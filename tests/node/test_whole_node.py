@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,9 @@ def use(school: School, whole: Whole) -> None:
     school.run("receipt", whole.round_id[:8])
     whole.status[school.node] = school.run("status")
     whole.replays[school.node] = school.run("audit", "replay", whole.round_id[:8])
+    if school is whole.schools[0]:  # while it runs; both lie in its folder, where canaries are looked for
+        school.run("backup", "--out", str(school.folder.root / "school.backup"))
+        school.run("recovery", "make", "--out", str(school.folder.root / "school.recovery"))
     school.stop()
 
 
@@ -108,6 +111,15 @@ def test_replay_in_the_vault_gives_the_same_bytes(whole: Whole) -> None:
     for school in whole.schools:
         assert whole.replays[school.node]["outcome"] == "PASS"
         assert {row["result"] for row in whole.replays[school.node]["checks"]} == {"PASS"}
+
+
+def test_backup_of_a_running_node_becomes_the_same_node(whole: Whole, tmp_path: Path) -> None:
+    school = whole.schools[0]
+    new = replace(school, folder=NodeFolder(tmp_path / "new"))
+    assert new.run("restore", str(school.folder.root / "school.backup"))["newer"] == []
+    report = new.run("rounds")["rounds"][0]["report"]
+    assert report == whole.status[school.node]["rounds"][0]["report"]
+    assert new.run("audit", "replay", whole.round_id[:8])["outcome"] == "PASS"
 
 
 def test_receipt_is_checked_by_anyone(whole: Whole) -> None:
