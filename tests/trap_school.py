@@ -6,7 +6,6 @@ without it, perhaps with warnings, or a refusal by file, row, column and code.
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -167,13 +166,16 @@ class TrapSet:
 
         return lay
 
+    def lay(self, name: str) -> School:
+        """Give the good school, spoilt by a trap."""
+        school = School()
+        self.traps[name].spoil(school)
+        return school
+
     def schools(self) -> Iterator[tuple[str, School, Trap]]:
         """Give every trap with its spoilt school."""
-        good = School()
         for name, trap in self.traps.items():
-            school = copy.deepcopy(good)
-            trap.spoil(school)
-            yield name, school, trap
+            yield name, self.lay(name), trap
 
 
 def swap(part: str, write: Callable[[Table], bytes]) -> Callable[[School], None]:

@@ -11,12 +11,18 @@ from node.vault.importing.errors import CellError
 
 Cell: TypeAlias = str | int | float | bool | dt.date | dt.datetime | dt.time | dt.timedelta
 
-ERROR_TEXTS: Final = frozenset(
-    ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!")
-)
-"""What a cell shows whose formula failed; every reader gives it as this text."""
+NOT_COMPUTED: Final = "#CALC?"
+"""What a reader gives for a formula that has no value yet: the program that wrote it computes nothing."""
 
-_ZERO_WIDTH = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD, 0x200E, 0x200F, 0x202A, 0x202C))
+_ERROR = re.compile(r"#(?:N/A|GETTING_DATA|[\w/]{2,16}[!?])\Z")
+
+_INVISIBLE = dict.fromkeys(
+    (
+        *(0x00AD, 0x061C, 0x180E, 0x3164, 0xFEFF, 0xFFA0),
+        *(*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)),  # marks of direction too
+        *(*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),  # which shape of a character is meant
+    )
+)
 _NOTHING = re.compile(r"(?:[-‐-―—_]+|/|\\|NULL|null|None|N/A|n/a|#)\Z")
 
 
@@ -26,7 +32,7 @@ def clean_text(text: str) -> str:
     Inner runs of white space become one space; the ends are trimmed.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_ZERO_WIDTH))
+        text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
     return " ".join(text.split())
 
 
@@ -57,7 +63,9 @@ def text_of(cell: Cell) -> str:
         CellError: a date, a truth value, or the text of a failed formula.
     """
     if isinstance(cell, str):
-        if cell in ERROR_TEXTS:
+        if cell == NOT_COMPUTED:
+            raise CellError("formula-not-computed")
+        if cell.startswith("#") and _ERROR.match(cell):
             raise CellError("formula-error")
         return cell
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):

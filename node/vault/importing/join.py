@@ -30,7 +30,8 @@ PERSON: Final = ("sex", "grade", "class_no", "birth_ym")
 FATAL: Final = frozenset({"name", "birth_ym"})
 
 _DIGITS: Final = {char: str(n) for n, char in enumerate("〇一二三四五六七八九")} | {"零": "0"}
-_ENTRY_YEAR = re.compile(r"(?:20)?[0-9]{2}级")
+_ENTRY_YEAR = re.compile(r"(?:\A[小初高])?(?:20)?[0-9]{2}级")
+_MASK: Final = "*"
 _NUMBERED = re.compile(r"\(|[0-9]")
 _TENS = re.compile(r"([1-9]?)十([1-9]?)\Z")
 _STAGES: Final = ("小学", "初中", "高中", "中职", "职高")
@@ -118,6 +119,9 @@ class Finder:
         if not row.text("name"):
             issues.add(row.issue("empty-cell", "name" if "name" in row.columns else "student_no"))
             return None
+        if _MASK in row.text("name"):
+            issues.add(row.issue("name-masked", "name"))
+            return None
         places = self._by_name.get(row.text("name"), [])
         fitting = [place for place in places if not self._differing(row, self.enrolled[place], PERSON)]
         if len(fitting) == 1:
@@ -156,7 +160,7 @@ class Finder:
 
     def _value(self, row: PupilRow, name: str) -> str:
         if name not in ("grade", "class_no"):
-            return row.known(name)
+            return "" if name == "name" and _MASK in row.text(name) else row.known(name)
         grade, in_grade = row.text("grade"), row.text("class_no")
         if not in_grade:
             return grade if name == "grade" else ""
@@ -193,6 +197,8 @@ def class_key(text: str, grade: str, labels: Mapping[str, str]) -> str:
     tens = _TENS.match("".join(_DIGITS.get(char, char) for char in key))
     key = f"{tens[1] or 1}{tens[2] or 0}" if tens else "".join(_DIGITS.get(char, char) for char in key)
     number = grade if grade.isdigit() else ""
+    if key.isascii() and key.isdigit() and len(key.lstrip("0")) >= len(number) + 2:
+        key = key.lstrip("0")  # 0701 is 701
     if key.isascii() and key.isdigit() and len(key) >= len(number) + 2 and number and key.startswith(number):
         key = key[len(number) :]
     return key.lstrip("0") if key.isascii() and key.isdigit() else key

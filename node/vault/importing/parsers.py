@@ -32,6 +32,7 @@ MONTH_CHARS: Final = 6
 OLDEST_PUPIL_YEARS: Final = 30
 
 _STUDENT_NO = re.compile(r"[GLJ][0-9]{17}[0-9X]\Z", re.ASCII)
+_LETTERLESS = re.compile(r"[0-9]{17}[0-9X]\Z", re.ASCII)
 _EXPONENT = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+\Z", re.ASCII)
 _ROUNDED = re.compile(r"[0-9]{13,15}0{3}\Z", re.ASCII)
 _DATE = re.compile(
@@ -51,9 +52,13 @@ _DURATION = re.compile(
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]+)?\Z", re.ASCII)
 _LONG_SCORE = re.compile(r"-?[0-9]{1,6}\.[0-9]{5,20}\Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?\Z", re.ASCII)
+_SPACED = re.compile(r" ?([年月]) ?| (日)")
 _SEPARATORS = re.compile(r"[,、;/|+和]|\s及\s")
 _EPOCH = dt.date(1899, 12, 30)
-_DOTS = str.maketrans(dict.fromkeys("•・‧∙．.●", "·"))
+_DOTS = str.maketrans(dict.fromkeys("·•・‧∙⋅．.●ꞏ⸱", ""))
+_QUOTES: Final = "'`\"’‘′“”"
+_ZONE = re.compile(r"(?:(Z)|([+-])([0-9]{2}):?([0-9]{2}))\Z", re.IGNORECASE | re.ASCII)
+_CHINA = dt.timezone(dt.timedelta(hours=8))
 _JUNIOR_ORDER = {"初一": 1, "初二": 2, "初三": 3, "初四": 4}
 _FIRST_JUNIOR = {"6-3": 7, "5-4": 6}
 
@@ -115,11 +120,11 @@ def parse_student_no(cell: Cell) -> str:
         raise CellError("empty-cell")
     if text.startswith('="') and text.endswith('"'):  # how exports keep a csv column from becoming numbers
         text = text[2:-1]
-    text = text.lstrip("'`’‘′")
+    text = text.strip(_QUOTES)
     if _EXPONENT.match(text) or _ROUNDED.match(text):
         raise CellError("student-no-damaged")
     if not _STUDENT_NO.match(text):
-        raise CellError("student-no-form")
+        raise CellError("student-no-letter" if _LETTERLESS.match(text) else "student-no-form")
     return text
 
 
@@ -153,10 +158,14 @@ def parse_any_date(cell: Cell) -> dt.date | None:
         return cell.date()
     if isinstance(cell, dt.date):
         return cell
+    if isinstance(cell, (bool, dt.time, dt.timedelta)):
+        raise CellError("date-form")
     text = clean_text(text_of(cell))
     if says_nothing(text):
         return None
-    text = text.replace(" 年", "年").replace("年 ", "年").replace(" 月", "月").replace("月 ", "月")
+    text = _SPACED.sub(r"\1\2", text)
+    if _ZONE.search(text):
+        text = _in_china(text)
     match = _DATE.match(text) or _COMPACT_DATE.match(text)
     if match is None and _SERIAL.match(text):
         return _EPOCH + dt.timedelta(days=int(float(text)))
@@ -165,6 +174,14 @@ def parse_any_date(cell: Cell) -> dt.date | None:
     try:
         return dt.date(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
+        raise CellError("date-form") from None  # its message would repeat the cell
+
+
+def _in_china(text: str) -> str:
+    """Give the day in China of a moment with its zone: a Chinese midnight is 16:00Z of the day before."""
+    try:
+        return dt.datetime.fromisoformat(text.replace(" ", "T", 1)).astimezone(_CHINA).date().isoformat()
+    except (ValueError, OverflowError):
         raise CellError("date-form") from None  # its message would repeat the cell
 
 
@@ -251,6 +268,8 @@ def _text_seconds(text: str, unit: str) -> int:
         raise CellError("duration-form")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     if _DIGITS.match(text):
+        if 0 < float(text) < 1:  # what a clock looks like that lost its format: a part of a day
+            raise CellError("duration-form")
         return int(float(text) * (60 if unit == "min" else 1))
     return hours * 3600 + minutes * 60 + seconds
 
@@ -271,8 +290,8 @@ class Memory:
 
 
 def _parse_name(cell: Cell) -> str | None:
-    """Read a name, only to find a pupil: without spaces and with one kind of middle dot."""
-    return _short(match_key(text_of(cell)).translate(_DOTS))
+    """Read a name, only to find a pupil: without spaces and the middle dot, which files often lose."""
+    return _short(match_key(clean_text(text_of(cell))).translate(_DOTS))
 
 
 def _parse_local_no(cell: Cell) -> str | None:
@@ -366,10 +385,10 @@ def _score_parser(allowed: ScoreRange) -> Parser:
         if isinstance(cell, float):
             cell = round(cell, 4)  # a formula's 12.299999999999999 is 12.3
         try:
-            text = clean_text(text_of(cell))
+            text = clean_text(text_of(cell)).removesuffix("分")
             score = None if says_nothing(text) else parse_score(_rounded(text))
         except CellError as err:
-            raise CellError(err.code if err.code == "formula-error" else "not-a-number") from None
+            raise CellError("not-a-number" if err.code == "not-text" else err.code) from None
         except (ValueError, OverflowError):
             raise CellError("not-a-number") from None
         if score is not None and not allowed.contains(score):

@@ -29,8 +29,8 @@ from dataclasses import dataclass, field
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from node.vault.importing import compound
-from node.vault.importing.cells import Cell, is_blank
-from node.vault.importing.errors import ImportingError, refuse_file
+from node.vault.importing.cells import NOT_COMPUTED, Cell, column_letters, is_blank
+from node.vault.importing.errors import ImportingError, RowIssue, refuse_file
 from node.vault.importing.text_table import MAX_COLUMNS, MAX_ROWS, read_text_table
 from node.vault.importing.xls import XlsError, read_xls
 
@@ -38,6 +38,8 @@ MAX_FILE_BYTES = 32 << 20
 MAX_UNPACKED_BYTES = 64 << 20
 MAX_PARTS = 500
 MAX_CELLS = 1_500_000
+MAX_TAGS = 8_000_000  # in one part; a table of MAX_CELLS has not so many
+MAX_CELL_CHARS = 32_767  # what a spreadsheet program lets a cell hold
 MAX_SHARED_TEXT_BYTES = 512 << 20  # longest shared text x text cells: each cell gets its own copy
 
 _NEEDED_CODECS = (encodings.cp437,)
@@ -60,6 +62,16 @@ _BLANK_CELL = re.compile(_PREFIX + rb"c\s[^<>]*/>")
 _BLANK_ROW = re.compile(_PREFIX + rb"row\s[^<>]*(?:/>|>\s*</[^<>]*>)")
 _PLACED_CELL = re.compile(_PREFIX + rb"c\s(?:[^<>]*\s)?r\s*=")
 _PLACED_ROW = re.compile(_PREFIX + rb"row\s(?:[^<>]*\s)?r\s*=")
+_DIMENSION = re.compile(_PREFIX + rb"dimension(?:\s[^<>]*)?(?:/>|>\s*</[^<>]*>)")
+_HEAD_BYTES = 4096
+_FORMULA = re.compile(_PREFIX + rb"f[\s/>]")
+_FORMULA_CELL = re.compile(
+    rb"<((?:[^\s<>/=:\"']+:)?)c((?:\s[^<>]*)?)>\s*"
+    + (_PREFIX + rb"f(?:\s[^<>]*)?(?:/>|>[^<]*</[^<>]*>)\s*")
+    + (rb"(?:" + _PREFIX + rb"v\s*(?:/>|>\s*(0?(?:\.0+)?)\s*</[^<>]*>)\s*)?</[^<>]*>")
+)
+_TYPE = re.compile(rb"\st\s*=\s*[\"']([^\"']*)[\"']")
+_NEVER_SAVED = re.compile(rb"fullCalcOnLoad\s*=\s*[\"'](?:1|true)[\"']")
 _PAGE = re.compile(
     rb"\s*<(?:!doctype|html|head|meta|table|style|body|div|\?xml)|\s*mime-version:", re.IGNORECASE
 )
@@ -143,9 +155,22 @@ def _read_xls(file: str, data: bytes) -> list[Sheet]:
         rows: list[list[Cell]] = [[""] * width for _ in range(last_row)]
         for (row, column), cell in sheet.cells.items():
             rows[row][column] = cell
+        _bound_texts(file, 0 if len(found) == 1 else number, rows)
         _fill_merged(rows, sheet.merged)
         sheets.append(Sheet(number, sheet.title, sheet.is_hidden, rows))
     return sheets
+
+
+def _bound_texts(file: str, number: int, rows: list[list[Cell]]) -> None:
+    """Refuse a text that no program lets a cell hold, before anything normalises it."""
+    for place, row in enumerate(rows, start=1):
+        for index, cell in enumerate(row):
+            if isinstance(cell, str) and len(cell) > MAX_CELL_CHARS:
+                values = (("allowed", str(MAX_CELL_CHARS)),)
+                letters = column_letters(index)
+                raise ImportingError(
+                    RowIssue(file, place, letters, "text-too-long", values=values, sheet=number)
+                )
 
 
 def _fill_merged(rows: list[list[Cell]], merged: list[tuple[int, int, int, int]]) -> None:
@@ -165,7 +190,7 @@ def _read_xlsx(file: str, data: bytes) -> list[Sheet]:
     _bound_sheets(file, parts)
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(_pack(parts))) as workbook:
-            return _sheets_of(workbook)
+            return _sheets_of(file, workbook)
     except CalamineError as err:
         raise refuse_file(file, "xlsx-damaged") from err
     except ImportingError:
@@ -177,13 +202,14 @@ def _read_xlsx(file: str, data: bytes) -> list[Sheet]:
         raise refuse_file(file, "xlsx-damaged") from None
 
 
-def _sheets_of(workbook: CalamineWorkbook) -> list[Sheet]:
-    sheets = []
+def _sheets_of(file: str, workbook: CalamineWorkbook) -> list[Sheet]:
+    sheets, is_one = [], len(workbook.sheets_metadata) == 1
     for number, found in enumerate(workbook.sheets_metadata, start=1):
         if found.typ != SheetTypeEnum.WorkSheet:
             continue
         sheet: CalamineSheet = workbook.get_sheet_by_name(found.name)
         rows: list[list[Cell]] = sheet.to_python(skip_empty_area=False)
+        _bound_texts(file, 0 if is_one else number, rows)
         merged = [
             (top, left, bottom, right) for (top, left), (bottom, right) in sheet.merged_cell_ranges or ()
         ]
@@ -207,6 +233,8 @@ def _unpack(file: str, data: bytes) -> dict[str, bytes]:
             if sum(info.file_size for info in wanted.values()) > MAX_UNPACKED_BYTES:
                 raise refuse_file(file, "xlsx-bomb", allowed=f"{MAX_UNPACKED_BYTES >> 20} MiB")
             for info in wanted.values():
+                if info.flag_bits & 1:
+                    raise refuse_file(file, "password")
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise refuse_file(file, "xlsx-damaged")
                 with archive.open(info) as part:  # read() would unpack all that a lying size hides
@@ -216,13 +244,39 @@ def _unpack(file: str, data: bytes) -> dict[str, bytes]:
     if "xl/workbook.xml" not in {name.lower() for name in parts}:
         kinds = {"xl/workbook.bin": "other-workbook", "content.xml": "other-workbook"}
         raise refuse_file(file, next((code for name, code in kinds.items() if name in names), "not-xlsx"))
-    return {name: _values_only(name, xml) for name, xml in parts.items()}
+    if any(xml.count(b"<") > MAX_TAGS for xml in parts.values()):
+        raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
+    is_saved = not any(
+        _NEVER_SAVED.search(xml) for name, xml in parts.items() if name.lower() == "xl/workbook.xml"
+    )
+    return {name: _values_only(name, xml, is_saved=is_saved) for name, xml in parts.items()}
 
 
-def _values_only(name: str, xml: bytes) -> bytes:
-    """Take out of a sheet what only has a format; let a failed formula's cell show its text."""
+def _values_only(name: str, xml: bytes, *, is_saved: bool) -> bytes:
+    """Take out of a sheet what only has a format; let a cell show a formula's failure, or lack of a value.
+
+    Args:
+        name: of the part.
+        xml: its content.
+        is_saved: False if no spreadsheet program has saved the workbook since a library wrote it: a library
+            that computes nothing may write 0 as the value of each formula.
+    """
     if not _SHEET_PART.match(name.lower()):
         return xml
+    # Libraries write the dimension wrongly, and nothing needs it.
+    xml = _DIMENSION.sub(b"", xml[:_HEAD_BYTES], count=1) + xml[_HEAD_BYTES:]
+
+    def shown(cell: re.Match[bytes]) -> bytes:
+        prefix, attributes, value = cell[1], cell[2], cell[3]
+        kind = _TYPE.search(attributes)
+        if (kind is not None and kind[1] == b"str") or (value and is_saved):
+            return cell[0]  # an empty text is a value, and so is a zero that somebody has seen
+        attributes = _TYPE.sub(b"", attributes)
+        text = NOT_COMPUTED.encode()
+        return b'<%bc%b t="str"><%bv>%b</%bv></%bc>' % (prefix, attributes, prefix, text, prefix, prefix)
+
+    if _FORMULA.search(xml):
+        xml = _FORMULA_CELL.sub(shown, xml)
     has_blanks = _BLANK_CELL.search(xml) or _BLANK_ROW.search(xml)
     if has_blanks and len(_CELL_TAG.findall(xml)) == len(_PLACED_CELL.findall(xml)):
         # Without a place in each cell, the place of one depends on those before it.
@@ -271,7 +325,9 @@ def _bound_grid(file: str, xml: bytes) -> int:
     """Give the number of cells of a sheet's grid, if it is in bounds."""
     if _FAR_REF.search(xml):
         raise refuse_file(file, "xlsx-damaged")
-    spans = _ROW_TAG.split(xml)
+    spans = _ROW_TAG.split(xml, MAX_ROWS + 1)
+    if len(spans) > MAX_ROWS + 1:
+        raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
     last_row = max(len(spans) - 1, max(map(int, set(_ROW_REF.findall(xml))), default=0))
     widest = max(len(_CELL_TAG.findall(span)) for span in spans)
     last_column = max(widest, max(map(_column_number, set(_COLUMN_REF.findall(xml))), default=0))

@@ -17,7 +17,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from node.vault.importing.cells import Cell, clean_text, column_letters, is_blank, says_nothing
+from node.vault.importing.cells import (
+    NOT_COMPUTED,
+    Cell,
+    clean_text,
+    column_letters,
+    is_blank,
+    says_nothing,
+)
 from node.vault.importing.errors import CellError, IssueList, RowIssue, Severity, refuse_file
 from node.vault.importing.headers import Column, FoundTable, header_key
 from node.vault.importing.parsers import FACTOR_PREFIX, Value
@@ -128,6 +135,8 @@ def _tells_of_no_pupil(cells: list[Cell], table: FoundTable, keys: Mapping[int, 
     identity = [_cell_of(cells, table.columns[name]) for name in IDENTITY if name in table.columns]
     if not all(map(_names_nobody, identity)):
         return ""
+    if all(is_blank(cell) or cell == 0 for cell in cells):
+        return "total-line"  # sums that were filled down below the last pupil
     filled = [clean_text(cell) for cell in cells if isinstance(cell, str) and not is_blank(cell)]
     if any(_TOTAL.match(text) for text in filled):
         return "total-line"
@@ -150,12 +159,12 @@ def _is_header(cells: list[Cell], keys: Mapping[int, str]) -> bool:
 
 
 def _is_only_numbered(cells: list[Cell], keys: Mapping[int, str]) -> bool:
-    """Say whether a row has nothing but a number in a column of its own: 序号 goes on below the pupils."""
+    """Say whether a row has only a number in a column of its own: 序号, formulas go on below the pupils."""
     if any(index < len(cells) and not is_blank(cells[index]) for index in keys):
         return False
-    filled = [cell for cell in cells if not is_blank(cell)]
+    filled = [cell for cell in cells if not is_blank(cell) and cell != NOT_COMPUTED]
     if len(filled) != 1:
-        return False
+        return not filled
     return isinstance(filled[0], float) or (isinstance(filled[0], str) and clean_text(filled[0]).isdecimal())
 
 
