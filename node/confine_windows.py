@@ -24,7 +24,7 @@ import socket
 from dataclasses import dataclass
 
 from node.errors import ConfinementError, _
-from node.windows_calls import NOT_ENOUGH_QUOTA, WSAEACCES, WindowsSystem
+from node.windows_calls import NOT_ENOUGH_QUOTA, QUOTA_EXCEEDED, WSAEACCES, WindowsSystem
 
 _NOWHERE = "192.0.2.1"  # RFC 5737: for documentation, nobody's machine
 _STREAM, _DATAGRAM = int(socket.SOCK_STREAM), int(socket.SOCK_DGRAM)
@@ -53,9 +53,7 @@ def lock_down(system: WindowsSystem, account: str, address: str = "") -> Windows
     """
     if not account:
         return WindowsWall()
-    is_limited = system.limit() == 0
-    if is_limited:
-        _require_no_program(system.start_program())
+    is_limited = system.limit() == 0 and _is_refused(system.start_program())
     is_own = system.account().casefold() == account.casefold() and not system.is_administrator()
     probes = (*_PROBES, *([(_STREAM, address, 9)] if address else []))
     # `all` stops at the first probe that is not blocked: each of those may take a second.
@@ -63,13 +61,11 @@ def lock_down(system: WindowsSystem, account: str, address: str = "") -> Windows
     return WindowsWall(is_limited, is_own, is_blocked)
 
 
-def _require_no_program(found: int) -> None:
-    if found != NOT_ENOUGH_QUOTA:
+def _is_refused(found: int) -> bool:
+    """Judge how the start of a program went; a failure that is not the job's own proves nothing."""
+    if found == 0:
         raise ConfinementError(
             _("self-test: '%(probe)s' gave %(found)s, expected %(expected)s"),
-            details={
-                "probe": "start a program",
-                "found": str(found) if found else "success",
-                "expected": str(NOT_ENOUGH_QUOTA),
-            },
+            details={"probe": "start a program", "found": "success", "expected": str(NOT_ENOUGH_QUOTA)},
         )
+    return found in (NOT_ENOUGH_QUOTA, QUOTA_EXCEEDED)

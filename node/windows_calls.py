@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 ACCESS_DENIED, NOT_ENOUGH_QUOTA = 5, 1816  # winerror.h
+QUOTA_EXCEEDED = 0xC0000044  # ntstatus.h: what a process ends with that was one too many
 WSAEACCES, WSAETIMEDOUT = 10013, 10060  # winsock2.h
 CONNECT_TIMEOUT_S = 1.0
 
@@ -104,14 +105,14 @@ class Windows:
         return 0 if is_done else (_last_error() or ACCESS_DENIED)
 
     def start_program(self) -> int:
-        """Try to start a program that does nothing; give Windows' error, 0 where it ran."""
+        """Try to start a program that does nothing; give the error, or what it ended with (0: it ran)."""
         import subprocess  # not on Linux, where a vault stays small
 
         try:
-            subprocess.run([sys.executable, "-I", "-c", ""], check=False, stdin=subprocess.DEVNULL)
+            command = [sys.executable, "-I", "-c", ""]
+            return subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode
         except OSError as err:
             return getattr(err, "winerror", None) or err.errno or ACCESS_DENIED
-        return 0
 
     def account(self) -> str:
         """Name the account that this process runs under; empty where Windows does not say."""

@@ -20,6 +20,7 @@ from node.errors import ConfinementError
 from node.windows_calls import (
     ACCESS_DENIED,
     NOT_ENOUGH_QUOTA,
+    QUOTA_EXCEEDED,
     WSAEACCES,
     WSAETIMEDOUT,
     JobLimits,
@@ -105,10 +106,18 @@ def test_what_is_missing_is_missing(machine: Machine, expected: WindowsWall) -> 
     assert state.level == "L0"
 
 
-@pytest.mark.parametrize("found", [0, 5, 2], ids=["it ran", "denied", "not found"])
-def test_a_job_that_does_not_hold_ends_the_process(found: int) -> None:
+def test_a_job_that_does_not_hold_ends_the_process() -> None:
     with pytest.raises(ConfinementError, match="start a program"):
-        lock_down(Machine(program_error=found), ACCOUNT)
+        lock_down(Machine(program_error=0), ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [(NOT_ENOUGH_QUOTA, True), (QUOTA_EXCEEDED, True), (5, False), (2, False), (1, False)],
+    ids=["refused", "one too many", "denied", "not found", "an error of its own"],
+)
+def test_only_the_jobs_own_refusal_proves_the_job(found: int, expected: bool) -> None:
+    assert lock_down(Machine(program_error=found), ACCOUNT).limited is expected
 
 
 def test_without_an_account_nothing_is_tried() -> None:

@@ -363,6 +363,15 @@ def test_without_a_word_of_the_school_there_is_no_l0(tmp_path: Path) -> None:
     assert refused["error"] == "confinement"
 
 
+def test_with_account_and_rules_a_node_reaches_l1(tmp_path: Path) -> None:
+    school = WindowsNode(tmp_path)
+    (tmp_path / "l1").touch()
+    words = ["--federation", "county-1", "--id", "school-1", "--operator", "x", "--confinement-floor", "L1"]
+    made = school.run("setup", *words, "--service-account", "fedscreen-node")
+    assert made["confinement"] == "L1"
+    assert school.folder.key_file.read_bytes().startswith(dpapi.MAGIC + b"M")
+
+
 def test_run_keeps_both_sides_and_ends_with_ctrl_c(node: Made) -> None:
     """`node run` is a parent there, not replaced; the report goes out; SIGINT ends all three."""
     school, federation, _round_id = node
