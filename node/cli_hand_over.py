@@ -24,7 +24,7 @@ from node.errors import ConfigError
 from node.errors import _ as N_  # translated where it is shown
 from node.follow_up_words import FIELD_WORDS, KIND_WORDS, REASON_WORDS
 from node.hand_over_file import KINDS, MAX_DAYS, PLAIN_BYTES, Opened, open_file
-from node.hand_over_key import MAX_KEY_BYTES, key_pair
+from node.hand_over_key import MAX_KEY_BYTES, check_fingerprint, key_pair
 from node.hand_over_receipt import MAX_RECEIPT_BYTES, make_receipt
 from node.hand_over_secret import (
     NONCE_BYTES,
@@ -40,6 +40,9 @@ from plan.words import word
 
 MAX_FILE_BYTES = PLAIN_BYTES + 4096
 SHORT = 8
+SENDER = click.option(
+    "--sender", help=_("The sender's fingerprint, told by another way; another is refused.")
+)
 FIELD_ORDER = tuple(dict.fromkeys((*FIELDS["transfer"], *FIELDS["consultation"], *MORE)))
 
 hand_over: click.Group = click.Group(
@@ -131,12 +134,14 @@ def _content(options: dict[str, Any]) -> dict[str, Any]:
 @command(hand_over, "receive", _("Open a file that another school sealed to this school's key, and keep it."))
 @click.argument("file", type=FILE)
 @click.option("--receipt", type=NEW_FILE, required=True, help=_("Receipt to write, for the sender."))
+@SENDER
 @click.option("--text", type=NEW_FILE, help=_("Also write the content, to be printed."))
 @actor_options()
 def receive(
     context: Context,
     file: Path,
     receipt: Path,
+    sender: str | None,
     text: Path | None,
     holder: str | None,
     role_passphrase_file: Path | None,
@@ -145,7 +150,8 @@ def receive(
     _check_size(file, MAX_FILE_BYTES)
     with context.vault() as vault:
         actor = ask_psychologist(vault, holder, role_passphrase_file)
-        answer, blobs = vault.call({"command": "hand_over_receive", "actor": actor}, {"file": file})
+        asks = {"command": "hand_over_receive", "actor": actor, "sender": sender or ""}
+        answer, blobs = vault.call(asks, {"file": file})
     write_file(receipt, blobs["receipt"])
     _write_text(text, answer)
     values = {**answer, "receipt": str(receipt)}
@@ -227,10 +233,17 @@ def recipient_init(context: Context, institution: str, person: str, secret_file:
 @click.argument("file", type=FILE)
 @click.option("--key", "secret_file", type=FILE, required=True, help=_("The private key."))
 @click.option("--receipt", type=NEW_FILE, required=True, help=_("Receipt to write, for the sender."))
+@SENDER
 @click.option("--by", help=_("Who opens it; default: the person whom the file names."))
 @click.option("--text", type=NEW_FILE, help=_("Also write the content, to be printed."))
 def open_here(
-    context: Context, file: Path, secret_file: Path, receipt: Path, by: str | None, text: Path | None
+    context: Context,
+    file: Path,
+    secret_file: Path,
+    receipt: Path,
+    sender: str | None,
+    by: str | None,
+    text: Path | None,
 ) -> None:
     """Open a file with a private key of one's own, without node and network."""
     _check_size(file, MAX_FILE_BYTES)
@@ -239,6 +252,8 @@ def open_here(
     secret = open_secret(secret_file.read_bytes(), _ask(context, is_new=False))
     own = key_pair(secret, "-", "-")  # names are in the public key only; the file is checked by the keys
     opened = open_file(file.read_bytes(), own, now)
+    if sender:
+        check_fingerprint(opened.body.sender, sender)
     write_file(receipt, make_receipt(opened, own, by or opened.body.to[1], now))
     answer = {**_values_of(opened), "receipt": str(receipt)}
     _write_text(text, answer)

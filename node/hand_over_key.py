@@ -138,7 +138,7 @@ def check_fingerprint(key: HandOverKey, told: str) -> None:
     if not hmac.compare_digest(digits, key.fingerprint.replace("-", "")):
         raise HandOverError(
             _("the key's fingerprint is %(found)s, and another one was told"),
-            _("Ask the recipient by telephone, on a number that you know; use no key that does not fit."),
+            _("Ask its owner by telephone, on a number that you know; use no key that does not fit."),
             code="hand-over-fingerprint",
             details={"found": key.fingerprint},
         )

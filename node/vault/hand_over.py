@@ -36,7 +36,7 @@ from node.hand_over_file import (
     make_file,
     open_file,
 )
-from node.hand_over_key import HandOverError, HandOverKey, KeyPair, key_pair
+from node.hand_over_key import HandOverError, HandOverKey, KeyPair, check_fingerprint, key_pair
 from node.hand_over_receipt import Receipt, make_receipt, parse_receipt, verify_receipt
 from node.vault.enrol import Identity
 from node.vault.errors import HandOverRefusedError, _
@@ -160,19 +160,26 @@ def receive(
     now: datetime,
     recipient: tuple[Identity, Unlocked],
     data: bytes,
+    sender: str = "",
 ) -> tuple[HandOver, Opened, bytes]:
     """Open a file that was sent to this school, keep it sealed, and sign its receipt.
+
+    Args:
+        sender: the fingerprint that the sender told by another way; empty if nobody did.
 
     Returns:
         The note of it, its content, and the receipt for the sender.
 
     Raises:
-        HandOverRefusedError: it is not for this school, altered, expired, or was received before.
+        HandOverRefusedError: it is not for this school, not of this sender, altered, expired, or was received
+            before.
     """
     identity, unlocked = recipient
     own = own_key(identity, unlocked)
     try:
         opened = open_file(data, own, now)
+        if sender:
+            check_fingerprint(opened.body.sender, sender)
         receipt = make_receipt(opened, own, unlocked.name, now)
     except HandOverError as err:
         raise as_refusal(err) from None

@@ -160,12 +160,17 @@ def test_a_referral_goes_to_a_hospital_and_its_receipt_comes_back(root: Path, ho
     assert made["fields"]["name"] == NAMES[FIRST]
     sealed = (hospital / "sealed").read_bytes()
     assert NAMES[FIRST].encode() not in sealed
-    shown = ran(root / "nowhere", *opening(hospital, "--text", str(hospital / "content.txt")))
+    key = answer_of(root, "hand-over", "key", "--out", str(root / "k"))["fingerprint"]
+    stranger = answer_of(root / "nowhere", *opening(hospital, "--sender", "0" * 32), code=1)
+    assert stranger["error"] == "hand-over-fingerprint"
+    assert not (hospital / "receipt").exists()
+    written = ("--text", str(hospital / "content.txt"), "--sender", key)
+    shown = ran(root / "nowhere", *opening(hospital, *written))
     for text in (shown, (hospital / "content.txt").read_text("utf-8")):
         assert NAMES[FIRST] in text
         assert "level of the test: 3 重点关注" in text
         assert "请尽快面谈。" in text
-        assert answer_of(root, "hand-over", "key", "--out", str(root / "k"))["fingerprint"] in text
+        assert key in text
     assert (hospital / "content.txt").stat().st_mode & 0o077 == 0
     assert "was opened by 王医生" in ran(root, "hand-over", "receipt", str(hospital / "receipt"))
     again = answer_of(root, "hand-over", "receipt", str(hospital / "receipt"), code=1)
@@ -251,6 +256,7 @@ def test_a_school_receives_what_was_sealed_to_its_key(root: Path) -> None:
     body = Body("transfer", sender.public, "s2", "周老师", own.who, reason, {"name": "郑远"}, "", "1b" * 32)
     (root / "transfer").write_bytes(make_file(header, body, sender, own))
     files_of = ("--receipt", str(root / "receipt"), "--text", str(root / "text"))
+    files_of += ("--sender", sender.public.fingerprint)
     shown = ran(root, "hand-over", "receive", str(root / "transfer"), *files_of)
     assert "name: 郑远" in shown
     assert sender.public.fingerprint in (root / "text").read_text("utf-8")

@@ -80,11 +80,12 @@ def _hand_over_make(desk: OpenVault, fields: Fields, files: Files) -> Answer:
 
 
 def _hand_over_receive(desk: OpenVault, fields: Fields, files: Files) -> Answer:
-    fields.allow("actor")
+    fields.allow("actor", "sender")
     identity, unlocked = _unlock(desk, fields)
     journal, now = desk.journal(identity), desk.clock.now()
+    sender = fields.text("sender", 60) if fields.has("sender") else ""
     row, opened, receipt = hand_over.receive(
-        desk.store, journal, now, (identity, unlocked), files.get("file", b"")
+        desk.store, journal, now, (identity, unlocked), files.get("file", b""), sender
     )
     return _opened_values(row, opened), {"receipt": receipt}
 

@@ -415,7 +415,11 @@ def test_a_file_is_received_once_in_time_by_its_recipient(
             as_next(next_school, "hand_over_receive", {"file": file})
         assert caught.value.code == code
     assert as_next(next_school, "hand_over_list", {})[0]["files"] == []
-    as_next(next_school, "hand_over_receive", {"file": data})
+    with pytest.raises(HandOverRefusedError) as caught:
+        as_next(next_school, "hand_over_receive", {"file": data}, sender=OTHER.public.fingerprint)
+    assert caught.value.code == "hand-over-fingerprint"
+    told = ask(school, "hand_over_key")["fingerprint"]
+    as_next(next_school, "hand_over_receive", {"file": data}, sender=told)
     with pytest.raises(HandOverRefusedError) as caught:
         as_next(next_school, "hand_over_receive", {"file": data})
     assert caught.value.code == "hand-over-received"
