@@ -49,7 +49,7 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``template`` | levels, sheet | what a workbook to fill in is made from; takes ``codebook``, ``roster`` |
 | ``hand_over_key`` | actor | fingerprint; blob ``key``: this school's key for hand-over files |
 | ``hand_over_make`` | actor, pupil, wave …, kind, fingerprint, reason … | what the blob ``file`` hands over |
-| ``hand_over_receive`` | actor | the content of the file ``file``; blob ``receipt`` |
+| ``hand_over_receive`` | actor, sender | the content of the file ``file``; blob ``receipt`` |
 | ``hand_over_receipt`` | actor | which file the file ``receipt`` is for |
 | ``hand_over_list`` | actor | the files sent and received |
 | ``hand_over_show`` | actor, id | the content of a received file |
