@@ -25,6 +25,8 @@ from typing import Any
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+import pytest
+from canary_school import use_desks_here
 from click.testing import CliRunner
 from fakes_vault import KEY
 from kills.scenes import Stage
@@ -247,7 +249,7 @@ def commands(stage: Stage, disk: Disk) -> dict[str, tuple[str, list[str], str]]:
 
 
 def invoke(stage: Stage, name: str, folder: Path, rest: list[str]) -> dict[str, Any]:
-    """Run a command in this process (its vault is one of its own); give what it said as JSON."""
+    """Run a command in this process; give what it said as JSON."""
     os.environ |= {"CREDENTIALS_DIRECTORY": str(stage.root), "LANGUAGE": "en"}
     found = CliRunner().invoke(node_group, [*name.split(), "--dir", str(folder), *rest, "--json"])
     try:
@@ -340,6 +342,7 @@ def main() -> int:
     small.mkdir()
     mount_small(small)
     disk = Disk(small)
+    use_desks_here(pytest.MonkeyPatch())  # what is written outside is written by the command's own process
     found: dict[str, Any] = {"vault": {}, "commands": {}}
     for name, (start, work) in operations(stage).items():
         found["vault"][name] = sweep(disk, stage, name, start, work, stride)

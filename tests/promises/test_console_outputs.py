@@ -48,21 +48,23 @@ def browsers(house: ConsoleHouse) -> dict[str, Browser]:
     }
 
 
-def path_of(place: Place, house: ConsoleHouse, psychologist: Browser) -> str:
-    """Fill in a round, a pupil's key, a file's id."""
-    psychologist.get("/follow-up")
-    keys = re.findall(r'href="/follow-up/([0-9a-f]{32})\\?', psychologist.text)
+@pytest.fixture(scope="module")
+def names(house: ConsoleHouse, browsers: dict[str, Browser]) -> dict[str, str]:
+    """A round, a pupil's key, a file's id, for addresses."""
+    browsers["psychologist"].get("/follow-up")
+    keys = re.findall(r'href="/follow-up/([0-9a-f]{32})\?', browsers["psychologist"].text)
     round_id = house.do(lambda school: school.call("rounds")["rounds"][0]["round"])
-    path = place.path.replace("{round:str}", round_id).replace("{rec_key:str}", keys[0])
-    return path.replace("{ending:str}", "html").replace("{id:str}", "ab" * 16)
+    return {"{round:str}": round_id, "{rec_key:str}": keys[0], "{ending:str}": "html", "{id:str}": "ab" * 16}
 
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("place", PAGES, ids=lambda place: place.path)
 def test_pupils_are_on_the_psychologists_pages_alone(
-    house: ConsoleHouse, browsers: dict[str, Browser], place: Place, who: str
+    names: dict[str, str], browsers: dict[str, Browser], place: Place, who: str
 ) -> None:
-    path = path_of(place, house, browsers["psychologist"])
+    path = place.path
+    for name, value in names.items():
+        path = path.replace(name, value)
     answer = browsers[who].get(path)
     parts = [("page", part) for part in contents(answer.content)]
     parts += [("page", unescaped(answer.text).encode()), ("headers", repr(answer.headers).encode())]
