@@ -72,12 +72,18 @@ _FORMULA_CELL = re.compile(
 )
 _TYPE = re.compile(rb"\st\s*=\s*[\"']([^\"']*)[\"']")
 _NEVER_SAVED = re.compile(rb"fullCalcOnLoad\s*=\s*[\"'](?:1|true)[\"']")
-_PAGE = re.compile(
-    rb"\s*<(?:!doctype|html|head|meta|table|style|body|div|\?xml)|\s*mime-version:", re.IGNORECASE
+_PAGE = re.compile(rb"\s*(?:<[!?a-z]|mime-version:|from: <saved by|x-document-type:)", re.IGNORECASE)
+_ANSWER = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\]])")
+_OLD_MAGIC = (
+    b"\x09\x00\x04\x00",
+    b"\x09\x02\x06\x00",
+    b"\x09\x04\x06\x00",
+    b"\x09\x08\x08\x00",
+    b"\x09\x08\x10\x00",
 )
 _OTHER_MAGIC = (
     *(b"%PDF", b"{\\rtf", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"\x89PNG", b"\xff\xd8\xff", b"GIF8"),
-    *(b"\x7fELF", b"SQLite format 3", b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00"),
+    *(b"\x7fELF", b"SQLite format 3"),
 )
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -120,6 +126,10 @@ def read_sheets(file: str, data: bytes, encoding: str = "auto") -> list[Sheet]:
         sheets = _read_xls(file, data)
     elif data.startswith(_OTHER_MAGIC):
         raise refuse_file(file, "not-a-table")
+    elif data.startswith(_OLD_MAGIC):
+        raise refuse_file(file, "xls-too-old")
+    elif _ANSWER.match(_plain(data)):
+        raise refuse_file(file, "server-answer")
     elif _PAGE.match(_plain(data)):
         raise refuse_file(file, "web-page")
     else:

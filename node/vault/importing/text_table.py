@@ -35,7 +35,12 @@ _SAMPLE_CHARS: Final = 20_000
 _SURE_CHARS: Final = 6  # so many characters of two and more bytes are not UTF-8 by chance
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 _EXCEL_TEXT = re.compile(r'="([^"]*)"\Z')
-_LOST = ("\ufffd", "锟斤拷")
+# What 姓 and 学 become when UTF-8 is read as GBK or as Latin-1, beside what lost characters leave behind.
+_LOST = ("\ufffd", "锟斤拷", "濮撳悕", "瀛︾睄", "å§", "å\xad¦")
+_QUESTIONS = re.compile(r"(?:\A|[,;\t|])\"?\?{2,}\"?(?=[,;\t|\r\n])")
+_LEAST_QUESTIONS: Final = 3
+_MAX_LINES: Final = 2_000_000  # a sheet has no more; most of them are empty
+_MAX_SEPARATORS: Final = 10_000  # of a line; most of them have nothing behind them
 
 
 def read_text_table(file: str, data: bytes, encoding: str = "auto") -> list[list[Cell]]:
@@ -48,20 +53,35 @@ def read_text_table(file: str, data: bytes, encoding: str = "auto") -> list[list
     _refuse_lost(file, text)
     found = _SEPARATOR_LINE.match(text)
     separator = found[1] if found else _find_separator(text)
+    _bound_lines(file, text, separator)
     source = io.StringIO(text[found.end() :] if found else text, newline="")
     rows: list[list[Cell]] = []
+    num_empty = 0  # rows that may be the tail: they count only when a filled one follows
     try:
-        for row in csv.reader(source, delimiter=separator, strict=True):
-            if len(rows) == MAX_ROWS:
-                raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
+        for row in csv.reader(source, delimiter=separator, strict=True, skipinitialspace=separator != "\t"):
             while row and not row[-1]:
                 row.pop()
+            if not row:
+                num_empty += 1
+                continue
+            if len(rows) + num_empty >= MAX_ROWS:
+                raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
             if len(row) > MAX_COLUMNS:
                 raise refuse_file(file, "too-many-columns", allowed=str(MAX_COLUMNS))
+            rows += [[] for _ in range(num_empty)]
             rows.append([_unwrap(cell) for cell in row])
+            num_empty = 0
     except csv.Error as err:
-        raise refuse_file(file, "csv-damaged", row=len(rows) + 1) from err
+        raise refuse_file(file, "csv-damaged", row=len(rows) + num_empty + 1) from err
     return rows
+
+
+def _bound_lines(file: str, text: str, separator: str) -> None:
+    """Refuse what would take much time and memory to be taken apart into nothing."""
+    if text.count("\n") > _MAX_LINES or text.count("\r") > _MAX_LINES:
+        raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
+    if any(line.count(separator) > _MAX_SEPARATORS for line in io.StringIO(text)):
+        raise refuse_file(file, "too-many-columns", allowed=str(MAX_COLUMNS))
 
 
 def _unwrap(cell: str) -> str:
@@ -82,11 +102,12 @@ def decode_text(file: str, data: bytes, encoding: str = "auto") -> str:
     if encoding != "auto":
         name = _declared(file, encoding, name)
     elif not name:
-        name = _detect(file, data)
+        name = _detect(file, data.rstrip(b"\0"))
     try:
         text = data[len(mark) :].decode(name)
     except UnicodeDecodeError as err:
-        code = "file-not-text" if name == "gb18030" and encoding == "auto" else "text-damaged"
+        is_guess = encoding == "auto" and not mark and name != "utf-8"
+        code = "file-not-text" if is_guess else "text-damaged"
         raise refuse_file(file, code) from err
     text = text.rstrip("\x1a\0")  # DOS ended files so, and some exports pad them
     if "\0" in text:
@@ -121,6 +142,9 @@ def _refuse_lost(file: str, text: str) -> None:
     places = [text.find(lost) for lost in _LOST if lost in text]
     if places:
         raise refuse_file(file, "text-damaged", row=text.count("\n", 0, min(places)) + 1)
+    questions = _QUESTIONS.findall(text[:_SAMPLE_CHARS]) if text.isascii() else []
+    if len(questions) >= _LEAST_QUESTIONS:  # a program that has no Chinese wrote ?? for each 姓名
+        raise refuse_file(file, "text-damaged", row=1)
 
 
 def _find_separator(text: str) -> str:

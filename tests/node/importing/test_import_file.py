@@ -373,7 +373,10 @@ def test_one_wrong_thing_refuses_everything_by_its_place(files, case, ending):
     files.ending = ending
     result = files.run()
     # csv has no types and no empty sheet: the same things are refused, three of them under another name.
-    untyped = {"number stored as a number": "student-no-letter", "attribute as a truth value": "unmapped-label"}
+    untyped = {
+        "number stored as a number": "student-no-letter",
+        "attribute as a truth value": "unmapped-label",
+    }
     if ending == "csv":
         name = next(name for name, other in SPOILT.items() if other is case)
         place = (*place[:3], {**untyped, "no header": "file-empty"}.get(name, place[3]))
