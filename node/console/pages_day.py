@@ -116,6 +116,10 @@ def _alerts(status: Values, running: Values, days: int | None) -> Iterator[Alert
     if status.get("held"):
         advice = N_("It goes on when the principal approves, or when the hold is lifted here.")
         yield "warn", N_("Sending is held; nothing leaves."), advice, {}
+    safety = status.get("safety") or {}
+    if safety and not safety["recovery"]:
+        advice = N_("Run 'fedscreen node recovery make' and put file and code into the safe.")
+        yield "warn", N_("No recovery file was made: a lost computer would lose this node."), advice, {}
     yield from _trouble(running)
 
 

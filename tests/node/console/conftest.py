@@ -13,7 +13,7 @@ pytest.importorskip("jinja2", reason="the console needs fedscreen[web]")
 from fakes_console import ConsoleHouse, quick_kdf
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
     """Passphrases are stretched in no time."""
     patch = pytest.MonkeyPatch()

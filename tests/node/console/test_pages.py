@@ -353,6 +353,14 @@ def test_what_people_type_is_text(house: ConsoleHouse) -> None:
     assert "&lt;script&gt;alert" in browser.text
 
 
+def test_what_needs_an_eye_is_told_with_what_to_do(house: ConsoleHouse) -> None:
+    browser = house.browser().enter()
+    for sentence in ("not running", "fedscreen node run", "No recovery file", "recovery make"):
+        assert sentence in browser.get("/").text
+    house.do(lambda school: school.call("hold", on=1))
+    assert "Sending is held" in browser.get("/").text
+
+
 def test_a_dead_vault_is_opened_anew(house: ConsoleHouse, round_id: str) -> None:
     browser = house.browser().enter()
     house.vault.dies = 1

@@ -42,6 +42,7 @@ CASES = {
         "",
     ),
     "in-the-sum": (row("released", report=report("released")), [], False, "done done done done", ""),
+    "lost-with-the-computer": (row(report=report("lost")), [], False, "done done done done", ""),
     "round-died": (row("aborted", report=report("dead")), [], False, "done done done missed", ""),
     "over": (row("released"), [], False, "missed missed missed missed", ""),
     "over-with-records": (row("checking"), RECORDS, False, "done missed missed missed", ""),
