@@ -176,6 +176,7 @@ def refused(call: str, only: int | None = None) -> Callable[[], None]:
 
 FAULTS: dict[str, Callable[[], None]] = {
     "nothing": lambda: None,
+    "few descriptors allowed": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
     "second thread": second_thread,
     "open socket": open_socket,
     "open file": open_file,
