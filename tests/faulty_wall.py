@@ -92,7 +92,7 @@ def pretend_os(name: str) -> None:
 
 def limit(which: int, answer: Callable[..., Any]) -> None:
     real = resource.setrlimit
-    resource.setrlimit = lambda kind, pair: answer() if kind == which else real(kind, pair)  # type: ignore[assignment]
+    resource.setrlimit = lambda kind, pair: answer() if kind == which else real(kind, pair)
 
 
 # ---------------------------------------------------------------- the faults
@@ -113,7 +113,7 @@ def open_file() -> None:
 
 
 def no_proc() -> None:
-    os.listdir = raising(FileNotFoundError(errno.ENOENT, "no /proc"))  # type: ignore[assignment]
+    os.listdir = raising(FileNotFoundError(errno.ENOENT, "no /proc"))
 
 
 def keep_capabilities() -> None:
@@ -144,22 +144,22 @@ def without(call: str) -> None:
 
 def allow_file(place: str) -> None:
     real = landlock.restrict
-    confine.restrict = lambda folders, *rest: real([*folders, Path(place)], *rest)  # type: ignore[assignment]
+    confine.restrict = lambda folders, *rest: real([*folders, Path(place)], *rest)  # type: ignore[attr-defined]
 
 
 def allow_port() -> None:
     real = landlock.restrict
-    confine.restrict = lambda folders, ports, *rest: real(folders, (*ports, 9), *rest)  # type: ignore[assignment]
+    confine.restrict = lambda folders, ports, *rest: real(folders, (*ports, 9), *rest)  # type: ignore[attr-defined]
 
 
 def no_landlock_network() -> None:
     """An old kernel: Landlock for files only."""
     real = landlock.restrict
-    confine.restrict = lambda *rest: replace(real(*rest), network=False)  # type: ignore[assignment]
+    confine.restrict = lambda *rest: replace(real(*rest), network=False)  # type: ignore[attr-defined]
 
 
 def nothing_to_try() -> None:
-    selftest._errno_of = lambda _action: errno.ENOENT
+    selftest._errno_of = lambda action: errno.ENOENT
 
 
 def both(*faults: Callable[[], None]) -> Callable[[], None]:
@@ -239,7 +239,7 @@ def vault() -> Callable[[list[str]], int]:
     from node.vault import worker
     from node.vault.errors import StoreError
 
-    worker.LATE_MODULES = ()
+    worker.LATE_MODULES = ()  # type: ignore[assignment]
     worker.software_digest = lambda: bytes(32)
     refuse = raising(StoreError("the key came", code="key-came"))
     return lambda arguments: worker.main(arguments, load=lambda: refuse)
@@ -254,7 +254,7 @@ def egress() -> Callable[[list[str]], int]:
     sys.modules[client.__name__] = client
     from node.egress import worker
 
-    worker.LATE_MODULES = ()
+    worker.LATE_MODULES = ()  # type: ignore[assignment]
     return worker.main
 
 
