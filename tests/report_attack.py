@@ -42,6 +42,20 @@ class Reader:
         """Mark the atoms that something holds for."""
         return np.array([1.0 if holds(atom) else 0.0 for atom in self.atoms])
 
+    def computable(self, cells: Sequence[Holds]) -> list[bool]:
+        """Say for each cell whether sums and differences of the printed counts give it.
+
+        Where a printed count is zero, so is every atom in it; the others are only known by their sums.
+        """
+        rows = np.array([row for row, _count in self.equations])
+        zeros = [row for row, count in self.equations if count == 0]
+        is_free = ~np.any([np.zeros(len(self.atoms)), *zeros], axis=0)
+        known, wanted = rows[:, is_free], np.array([self.row(holds) for holds in cells])[:, is_free]
+        _left, sizes, basis = np.linalg.svd(known, full_matrices=False)
+        basis = basis[sizes > 1e-9 * max(sizes.max(initial=0), 1)]
+        rest = wanted - wanted @ basis.T @ basis
+        return [bool(norm < 1e-6) for norm in np.linalg.norm(rest, axis=1)]
+
     def range_of(self, holds: Holds) -> tuple[float, float]:
         """Give the fewest and the most pupils that something may hold for."""
         found = []
