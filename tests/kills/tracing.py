@@ -14,8 +14,9 @@ import os
 import platform
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _OPTIONS = (
     1 | 2 | 4 | 8 | 0x10 | 0x100000
 )  # marked system calls; fork, vfork, clone, exec; end with the tracer
 _WALL = 0x40000000
+_MINE = 0x20000000  # __WNOTHREAD: only what this thread started, not the children of other tests
 _SYSTEM_CALL = signal.SIGTRAP | 0x80
 _ENTRY, _EXIT = 1, 2
 _OPEN_CREATES = os.O_CREAT
@@ -93,7 +95,7 @@ def run(
     *,
     stdin: bytes = b"",
     out: Path | None = None,
-    stop_when: object = None,
+    stop_when: Callable[[], bool] | None = None,
     timeout_s: float = 60.0,
 ) -> Traced:
     """Run a command to its end, or kill it and all its children at point `kill_at`.
@@ -107,6 +109,31 @@ def run(
         stop_when: a function without arguments; as soon as it is true, the command gets SIGTERM.
         timeout_s: after this everything is killed.
     """
+    found: list[Traced | BaseException] = []
+
+    def work() -> None:
+        try:
+            found.append(_run(line, kill_at, environment, stdin, out, stop_when, timeout_s))
+        except BaseException as err:
+            found.append(err)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
+
+
+def _run(
+    line: Sequence[str],
+    kill_at: int | None,
+    environment: Mapping[str, str],
+    stdin: bytes,
+    out: Path | None,
+    stop_when: Callable[[], bool] | None,
+    timeout_s: float,
+) -> Traced:
     with open(out or os.devnull, "wb") as kept:
         process = subprocess.Popen(
             list(line),
@@ -114,11 +141,11 @@ def run(
             stdout=kept,
             stderr=kept,
             env=dict(environment),
-            preexec_fn=lambda: _ptrace(_TRACEME, 0),  # noqa: PLW1509  (no threads of ours hold a lock here)
+            preexec_fn=lambda: _ptrace(_TRACEME, 0),  # noqa: PLW1509  (it takes no lock)
         )
-        assert process.stdin is not None
-        process.stdin.write(stdin)
-        process.stdin.close()
+        if process.stdin is not None:
+            process.stdin.write(stdin)
+            process.stdin.close()
         found = Tracer(process.pid, kill_at, stop_when, timeout_s).follow()
         process.returncode = found.exit_code  # it was reaped by the tracer
     return found
@@ -127,7 +154,9 @@ def run(
 class Tracer:
     """Follows a process and its children from call to call."""
 
-    def __init__(self, pid: int, kill_at: int | None, stop_when: object, timeout_s: float) -> None:
+    def __init__(
+        self, pid: int, kill_at: int | None, stop_when: Callable[[], bool] | None, timeout_s: float
+    ) -> None:
         self.pid, self.kill_at, self.stop_when = pid, kill_at, stop_when
         self.found = Traced(family={pid})
         self.known: set[int] = set()
@@ -140,7 +169,7 @@ class Tracer:
         """Go on until the last process has ended."""
         while True:
             try:
-                pid, status = os.waitpid(-1, _WALL)
+                pid, status = os.waitpid(-1, _WALL | _MINE)
             except ChildProcessError:
                 return self.found
             self._take(pid, status)
@@ -198,6 +227,6 @@ class Tracer:
         if now_s > self.until_s:
             self.found.killed_at = self.found.killed_at or "too long"
             self._kill()
-        elif callable(self.stop_when) and self.stop_when():
+        elif self.stop_when is not None and self.stop_when():
             self.stop_when = None
             os.kill(self.pid, signal.SIGTERM)
