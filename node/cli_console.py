@@ -96,7 +96,7 @@ def _say_where(context: Context, authority: str, sessions: Sessions) -> None:
     link = f"http://{authority}/enter/{sessions.make_link()}"
     context.say({"url": f"http://{authority}/", "link": link}, _lines(authority, link))
     sys.stdout.flush()
-    if not context.as_json and sys.stdin.isatty():
+    if not context.as_json and _has_terminal():
         threading.Thread(target=_more_links, args=(authority, sessions), daemon=True).start()
 
 
@@ -104,8 +104,12 @@ def _lines(authority: str, link: str) -> Iterator[str]:
     yield _("the page of this node is open on this computer, until you press Ctrl-C here")
     yield _("  you (IT), once, within ten minutes:  %(link)s") % {"link": link}
     yield _("  psychologist and principal log in:   %(link)s") % {"link": f"http://{authority}/login"}
-    if sys.stdin.isatty():
+    if _has_terminal():
         yield _("press Enter for a new link")
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _more_links(authority: str, sessions: Sessions) -> None:

@@ -179,13 +179,15 @@ class Answerer:
                 token=_token_field(visit.session.form_token),
                 navigation=[(href, name) for href, name, who in NAVIGATION if visit.role in who],
                 idle_min=int(IDLE_S // 60),
+                leave_s=int(IDLE_S) + 2,
                 **page.values,
             )
         return text, page.status
 
     def _visit(self, request: Request) -> Visit:
         sessions, token = self._console.sessions, request.cookies.get(self._cookie, "")
-        session = sessions.find(token) if token else None
+        is_use = request.query_params.get("auto") != "1"
+        session = sessions.find(token, is_use=is_use) if token else None
         if session is None:
             token, session = sessions.begin()
         chosen = request.cookies.get(LANGUAGE_COOKIE, "")

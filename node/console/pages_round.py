@@ -63,7 +63,10 @@ class Grid:
 def check(visit: Visit) -> Reply:
     """Show every number that would leave, and what is added to it."""
     found = find(visit)
-    answer = _preview(visit, found)
+    try:
+        answer = _preview(visit, found)
+    except NodeError as err:
+        return _refused(found, "check", err)
     grids = [lay_out(table) for table in answer["tables"]]
     return Page("check.html", {"row": found, "answer": answer, "grids": grids})
 
@@ -71,7 +74,10 @@ def check(visit: Visit) -> Reply:
 def sheet(visit: Visit) -> Reply:
     """Show the sheet for signature: one page of A4, without any count."""
     found = find(visit)
-    answer = _without_counts(visit.ask("preview", round=found.round["round"], **visit.session.actor))
+    try:
+        answer = _without_counts(_preview(visit, found))
+    except NodeError as err:
+        return _refused(found, "sheet", err)
     school = visit.ask("identity")
     now = datetime.now(UTC).isoformat()
     values = {"row": found, "answer": answer, "school": school, "share": _shares(answer), "now": now}
@@ -81,7 +87,10 @@ def sheet(visit: Visit) -> Reply:
 def sign_form(visit: Visit) -> Reply:
     """Show what the principal decides about; others see who has to come."""
     found = find(visit)
-    answer = _without_counts(visit.ask("preview", round=found.round["round"], **visit.session.actor))
+    try:
+        answer = _without_counts(_preview(visit, found))
+    except NodeError as err:
+        return _refused(found, "sign", err)
     values = {"row": found, "answer": answer, "decisions": DECISIONS, "share": _shares(answer)}
     return Page("sign.html", values)
 
@@ -114,8 +123,19 @@ def send(visit: Visit) -> Reply:
 
 
 def hold(visit: Visit) -> Reply:
-    """Hold sending back, or let it go on."""
+    """Hold sending back, or let it go on; what the principal held back, only the principal's approval does.
+
+    Raises:
+        VaultRefusal: somebody else would lift the principal's hold.
+    """
     is_on = visit.text("on") == "1"
+    rows = [] if is_on or visit.role == PRINCIPAL else visit.ask("rounds")["rounds"]
+    if any((row.get("decision") or {}).get("decision") == HOLD for row in rows):
+        raise VaultRefusal(
+            N_("the principal has held this back"),
+            N_("It goes on when the principal approves."),
+            code="held-by-principal",
+        )
     visit.ask("hold", on=int(is_on))
     visit.say("good", N_("Sending is held; nothing leaves.") if is_on else N_("Sending goes on."))
     return Redirect(f"/round/{visit.path['round']}/send")
@@ -186,6 +206,18 @@ def _preview(visit: Visit, found: Progress) -> dict[str, Any]:
     """Ask for what would leave; exact counts for nobody but the two roles, whatever the vault says."""
     answer = visit.ask("preview", round=found.round["round"], **visit.session.actor)
     return answer if visit.role in SEES_COUNTS and not answer.get("hidden") else _without_counts(answer)
+
+
+def _refused(found: Progress, step: str, err: NodeError) -> Page:
+    """Show a round whose numbers the vault does not show now, with the reason and what was decided."""
+    values = {
+        "row": found,
+        "step": step,
+        "message": err.message,
+        "advice": err.advice,
+        "details": err.details,
+    }
+    return Page("round_refused.html", {**values, "code": err.code}, 409)
 
 
 def _without_counts(answer: Values) -> dict[str, Any]:

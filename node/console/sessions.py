@@ -137,8 +137,13 @@ class Sessions:
             self._sessions[_digest(token)] = session
         return token, session
 
-    def find(self, token: str) -> Session | None:
-        """Find a session that has not ended, and note that it was used."""
+    def find(self, token: str, *, is_use: bool = True) -> Session | None:
+        """Find a session that has not ended, and note that somebody used it.
+
+        Args:
+            token: its id.
+            is_use: False for what a page does by itself, which keeps nobody's session open.
+        """
         now_s, name = self._now_s(), _digest(token)
         with self._lock:
             session = self._sessions.get(name)
@@ -147,7 +152,8 @@ class Sessions:
             if _is_ended(session, now_s):
                 del self._sessions[name]
                 return None
-            session.seen_s = now_s
+            if is_use:
+                session.seen_s = now_s
             return session
 
     def change(self, token: str, person: Person | None) -> tuple[str, Session]:

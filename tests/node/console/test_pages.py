@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from fakes_console import PASSPHRASE, PRINCIPAL, PSYCHOLOGIST, Browser, ConsoleHouse
+from fakes_federation import CLOSES
+from fakes_vault import SchoolHouse
 
 from node.console.pages_round import lay_out
 
@@ -284,10 +287,10 @@ def test_sending_is_followed_to_the_receipt(
     decide(people["principal"], round_id, "approve")
     browser = people["it"]
     browser.get(f"/round/{round_id}/send")
-    assert 'http-equiv="refresh"' in browser.text
+    assert 'content="20;' in browser.text
     house.do(lambda school: (school.desk.on_receipt(school.submit()), school.sync()))
     browser.get(f"/round/{round_id}/send")
-    assert 'http-equiv="refresh"' not in browser.text
+    assert 'content="20;' not in browser.text
     proof = browser.get(f"/round/{round_id}/receipt")
     assert proof.text.startswith("c2sp.org/tlog-proof@v1")
     assert proof.headers["content-disposition"].startswith("attachment")
@@ -303,6 +306,54 @@ def test_holding_is_for_it_and_principal(
     people["it"].post(f"/round/{round_id}/hold", {"on": "1"})
     assert house.keeper.ask("status")["held"] == 1
     assert "Sending is held" in people["principal"].get("/").text
+
+
+def test_it_does_not_lift_what_the_principal_held(
+    house: ConsoleHouse, round_id: str, people: dict[str, Browser]
+) -> None:
+    decide(people["principal"], round_id, "hold", reason="再核对一遍")
+    people["it"].get(f"/round/{round_id}/send")
+    answer = people["it"].post(f"/round/{round_id}/hold", {"on": "0"})
+    assert (answer.status_code, house.keeper.ask("status")["held"]) == (409, 1)
+    house.console.brake.succeed()
+    decide(people["principal"], round_id, "approve")
+    assert house.keeper.ask("status")["held"] == 0
+
+
+@pytest.mark.parametrize("page", ["check", "sign", "sheet"])
+def test_what_cannot_be_shown_any_more_is_told_with_the_round(
+    house: ConsoleHouse, round_id: str, people: dict[str, Browser], page: str
+) -> None:
+    decide(people["principal"], round_id, "approve", reason="同意")
+
+    def end(school: SchoolHouse) -> None:
+        school.desk.on_receipt(school.submit())
+        school.now = CLOSES + timedelta(days=1)
+        school.sync()
+
+    house.do(end)
+    answer = people["principal"].get(f"/round/{round_id}/{page}")
+    assert answer.status_code == 409
+    assert "小型计划" in answer.text
+    assert "同意" in answer.text
+    assert f"/round/{round_id}/send" in answer.text
+
+
+def test_a_page_that_looks_again_by_itself_keeps_no_session_open(
+    house: ConsoleHouse, round_id: str, people: dict[str, Browser]
+) -> None:
+    browser = people["principal"]
+    decide(browser, round_id, "approve")
+    path = re.findall(r'http-equiv="refresh" content="20;url=(.*?)"', browser.text)[0]
+    for _number in range(3):
+        assert browser.get(path).status_code == 200
+        house.now_s += 6 * 60
+    assert browser.get(path).url.path == "/login"
+
+
+def test_a_page_leaves_the_screen_when_the_session_is_over(visitors: dict[str, Browser]) -> None:
+    for browser in visitors.values():
+        assert 'http-equiv="refresh" content="902;url=/login?auto=1"' in browser.get("/").text
 
 
 def test_a_round_that_is_not_there_is_refused(shared: ConsoleHouse, visitors: dict[str, Browser]) -> None:
