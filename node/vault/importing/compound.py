@@ -115,6 +115,8 @@ def _read_fat(data: bytes, size: int, first_difat: int, num_difats: int) -> Iter
         sector, seen = numbers[-1], seen + 1
         if seen > len(data) // size:
             raise _damaged()
+    if len(places) > max(_NUM_HEADER_FATS, len(data) // size):
+        raise _damaged()  # one table would be read over and over
     for place in places:
         if place < _FREE:
             yield from struct.unpack(f"<{size // 4}I", _sector(data, place, size))

@@ -208,7 +208,7 @@ def _find_all(
             problems += err.issues
     found: dict[str, list[FoundTable]] = {}
     for plan in plans if not problems else []:
-        wanted = {name: headers[name] for name in headers if name in plan.fields}
+        wanted = {name: _with_unit(name, headers[name]) for name in headers if name in plan.fields}
         read_by = _parsers_for(plan.part, parsers, profile)
         try:
             found[plan.part] = find_tables(
@@ -221,6 +221,12 @@ def _find_all(
     if problems:
         raise ImportingError(*problems)
     return found
+
+
+def _with_unit(name: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
+    """Let the header of a score have its unit behind it; of a duration (分) would mean minutes."""
+    is_score = name in ("total", "validity_score") or name.startswith(FACTOR_PREFIX)
+    return (*aliases, *(f"{alias}(分)" for alias in aliases)) if is_score else aliases
 
 
 def _parsers_for(part: str, parsers: Mapping[str, Parser], profile: ImportProfile) -> Mapping[str, Parser]:

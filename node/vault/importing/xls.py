@@ -21,6 +21,7 @@ from node.vault.importing.compound import CompoundError, open_compound
 
 MAX_SHEETS: Final = 100
 MAX_COLUMNS: Final = 256
+MAX_TEXTS: Final = 1_500_000
 FAILED_FORMULA: Final = "#N/A"
 
 _BOF, _EOF, _CONTINUE, _FILEPASS, _DATEMODE = 0x0809, 0x000A, 0x003C, 0x002F, 0x0022
@@ -86,12 +87,21 @@ def _read(data: bytes) -> list[XlsSheet]:
         raise XlsError("no workbook of Excel 97 or later", code=code)
     stream = container.read("Workbook")
     shared = _read_globals(stream)
+    ends = _ends([start for start, _title, _is_hidden in shared.sheets], len(stream))
     sheets = []
     for start, title, is_hidden in shared.sheets[:MAX_SHEETS]:
         sheet = XlsSheet(title, is_hidden)
-        _read_sheet(stream, start, sheet, shared)
+        _read_sheet(stream[: ends[start]], start, sheet, shared)
         sheets.append(sheet)
     return sheets
+
+
+def _ends(starts: list[int], size: int) -> dict[int, int]:
+    """Give where each sheet must end at the latest, so that no byte is read as part of two sheets."""
+    ordered = sorted(starts)
+    if len(set(ordered)) != len(ordered):
+        raise XlsError("two sheets begin at the same place")
+    return dict(zip(ordered, [*ordered[1:], size], strict=True))
 
 
 def _records(stream: bytes, start: int) -> Iterator[_Record]:
@@ -191,6 +201,8 @@ def _read_texts(bodies: list[bytes]) -> Iterator[str]:
     reader = _Pieces(bodies)
     (num_unique,) = struct.unpack_from("<I", bodies[0], 4)
     reader.at = 8
+    if num_unique > MAX_TEXTS:
+        raise XlsError("more shared texts than cells")
     for _ in range(num_unique):
         size, flags = struct.unpack("<HB", reader.take(3))
         num_runs = struct.unpack("<H", reader.take(2))[0] if flags & 8 else 0
@@ -247,8 +259,12 @@ class _Pieces:
 
 def _read_sheet(stream: bytes, start: int, sheet: XlsSheet, shared: _Globals) -> None:
     waiting: tuple[int, int] | None = None  # a formula whose text comes in the next record
+    depth = 0
     for place, (kind, bodies) in enumerate(_records(stream, start)):
         body = bodies[0]
+        depth += (kind == _BOF) - (kind == _EOF)
+        if depth > 1:
+            continue  # a chart within the sheet, which has cells of its own
         if place == 0:
             if kind != _BOF:
                 raise XlsError("a sheet does not begin where the workbook says")
@@ -333,7 +349,7 @@ def _number(value: float, style: int, shared: _Globals) -> Cell:
     if style not in shared.date_xfs or not 0 <= value < _MAX_SERIAL:
         return value
     moment = shared.epoch + dt.timedelta(days=value)
-    if value < 1 and shared.epoch is _EPOCH_1900:
+    if value < 1:
         return (moment + dt.timedelta(microseconds=500)).time().replace(microsecond=0)
     rounded = moment + dt.timedelta(microseconds=500_000)
     return rounded.date() if rounded.time() < dt.time(0, 0, 1) else rounded.replace(microsecond=0)

@@ -189,7 +189,7 @@ refused("SYLK", ("screening", 0, "", "header-not-found"))(
     swap("screening", lambda _: b'ID;PWXL;N;E\r\nC;Y1;X1;K"G9"\r\nE\r\n')
 )
 refused("dBase", ("screening", 0, "", "file-not-text"))(
-    swap("screening", lambda _: b"\x03\x7a\x09\x14" + bytes(28) + "XM".encode() + bytes(30) + b"\x0d")
+    swap("screening", lambda _: b"\x03\x7a\x09\x14" + bytes(28) + b"XM" + bytes(30) + b"\x0d")
 )
 
 
