@@ -53,13 +53,14 @@ table.data td.small,.note{color:var(--soft)}
 align-items:center;pointer-events:none;overflow:hidden;z-index:2}
 .watermark span{transform:rotate(-24deg);font-size:1.5rem;white-space:nowrap;color:rgba(120,30,30,.09);
 font-weight:700}
-.running{position:fixed;left:0;right:0;bottom:0;display:none;justify-content:space-between;font-size:8pt;
-color:var(--soft);border-top:.5pt solid var(--line);padding-top:1mm;background:#fff}
+.running{position:fixed;z-index:3;left:0;right:0;bottom:0;display:none;justify-content:space-between;
+font-size:8pt;color:var(--soft);border-top:.5pt solid var(--line);padding-top:1mm;background:#fff}
 .frame,.frame>tbody>tr>td,.frame>tfoot>tr>td{width:100%;border:0;border-collapse:collapse;padding:0}
-@media (max-width:50rem){.sheet{padding:1.2rem}.figures{grid-template-columns:repeat(2,1fr)}
+@media screen and (max-width:50rem){.sheet{padding:1.2rem}.figures{grid-template-columns:repeat(2,1fr)}
 dl.facts,.sign{grid-template-columns:repeat(2,1fr)}}
-@media print{@page{size:A4;margin:14mm 13mm 12mm}
-body{background:#fff;font-size:9.5pt}.sheet{border:0;margin:0;padding:0;max-width:none}
+@media print{html{font-size:11.5px}@page{size:A4;margin:13mm 13mm 11mm}
+body{background:#fff;font-size:1rem}table.data th,table.data td{padding:.22rem .45rem}
+.sheet{border:0;margin:0;padding:0;max-width:none}figcaption{break-after:avoid}
 .running{display:flex}.frame tfoot .space{height:9mm}
 table.data tr{break-inside:avoid}table.data thead{display:table-header-group}figure{overflow:visible}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

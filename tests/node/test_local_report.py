@@ -191,6 +191,16 @@ def test_the_hand_in_version_has_no_number_of_one_to_nine_pupils() -> None:
     assert "10" in document.notes[0]
 
 
+def test_a_school_of_six_pupils_gets_a_report_that_says_why_it_is_empty() -> None:
+    tables = report_tables(Wave(tuple(pupils(6))), HAND_IN)
+    document = make_document({**counts_of(HAND_IN), "tables": tables})
+    assert tables == []
+    assert document.figures == ()
+    assert [section.tables for section in document.sections] == [()]
+    for encode in (encode_html, encode_workbook, encode_pdf):
+        assert encode(document)
+
+
 def test_the_secret_versions_say_so_and_the_list_tells_of_emergencies_first() -> None:
     hand_in, exact, names = (make_document(answer()) for answer in ANSWERS)
     assert [d.is_secret for d in (hand_in, exact, names)] == [False, True, True]
