@@ -63,8 +63,9 @@ class Operation:
 
 
 def _delivered(stage: Stage) -> Callable[[], bool]:
-    """True a little after the node has read the log up to its own report."""
+    """True a little after the node, from now on, has read the log up to its own report."""
     since: list[float] = []
+    stage.county.starts.clear()
 
     def is_delivered() -> bool:
         county = stage.county
@@ -301,6 +302,6 @@ def said(stage: Stage) -> str:
     return (stage.root / "last.out").read_text("utf-8", "replace")[-400:]
 
 
-def choose(points: int, num: int, random: Random) -> list[int]:
-    """Draw points, each at most once while there are enough."""
-    return sorted(random.sample(range(points), min(num, points)))
+def choose(points: int, random: Random) -> list[int]:
+    """Put all points in a random order."""
+    return random.sample(range(points), points)

@@ -66,7 +66,9 @@ def kill_all(stage: Stage, num_points: int, seed: int, only: Sequence[str] = ())
         started_s = time.monotonic()
         reference = undisturbed(stage, operation)
         row = Row(operation.name, reference.points)
-        for point in choose(reference.points, share, Random(f"{seed} {operation.name}")):
+        for point in choose(reference.points, Random(f"{seed} {operation.name}")):
+            if row.kills == share:
+                break
             row.add(kill_once(stage, operation, reference, point))
         row.seconds = time.monotonic() - started_s
         rows.append(row)
