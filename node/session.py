@@ -10,6 +10,7 @@ Spec: docs/architecture.md "How commands reach the vault".
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -124,17 +125,46 @@ def _chunks(content: Content) -> Iterator[bytes]:
         yield from (content[at : at + CHUNK_BYTES] for at in range(0, max(1, len(content)), CHUNK_BYTES))
         return
     try:
+        size = _ordinary_size(content)
         with content.open("rb") as stream:
-            yield stream.read(CHUNK_BYTES)
-            while chunk := stream.read(CHUNK_BYTES):
+            chunk = stream.read(CHUNK_BYTES)
+            yield chunk
+            num_read = len(chunk)
+            while num_read <= size and (chunk := stream.read(CHUNK_BYTES)):
+                num_read += len(chunk)
                 yield chunk
     except OSError as err:
         raise SessionError(
             _("%(file)s cannot be read (%(reason)s)"),
             _("Check the file's name and close it in other programs."),
             code="file",
-            details={"file": str(content), "reason": err.strerror or ""},
+            details={"file": _shown(content), "reason": err.strerror or ""},
         ) from err
+    if num_read != size:
+        raise SessionError(
+            _("%(file)s changed while it was read"),
+            _("Close it in other programs and give the command again; nothing was changed."),
+            code="file",
+            details={"file": _shown(content)},
+        )
+
+
+def _ordinary_size(path: Path) -> int:
+    """Give a file's size before it is opened: to open a pipe would wait for somebody to write into it."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise SessionError(
+            _("%(file)s is not an ordinary file"),
+            _("Give the file itself, not a folder, pipe or device."),
+            code="file",
+            details={"file": _shown(path)},
+        )
+    return found.st_size
+
+
+def _shown(path: Path) -> str:
+    """Give a path that can be printed on any screen, in one line, whatever its name is made of."""
+    return "".join(char if char.isprintable() else "?" for char in str(path))
 
 
 def _refusal(error: object) -> VaultRefusal:

@@ -113,6 +113,35 @@ def test_file_that_cannot_be_read_is_named(folder: NodeFolder, tmp_path: Path) -
         vault.call({"command": "echo"}, {"roster": tmp_path / "missing.xlsx"})
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_ordinary_file_is_refused_and_never_waited_for(
+    folder: NodeFolder, tmp_path: Path, kind: str
+) -> None:
+    path = {"pipe": tmp_path / "pipe\n\x1b[31m\udcff", "device": Path("/dev/zero"), "folder": tmp_path}[kind]
+    if kind == "pipe":
+        os.mkfifo(path)
+    with (
+        open_vault(folder, make_config(), KEY, command=COMMAND) as vault,
+        pytest.raises(SessionError, match="is not an ordinary file") as caught,
+    ):
+        vault.call({"command": "echo"}, {"roster": path})
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("change", [1, -1])
+def test_a_file_that_grows_or_shrinks_while_it_is_read_is_refused(
+    folder: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: int
+) -> None:
+    path = tmp_path / "roster.xlsx"
+    path.write_bytes(bytes(2_000_000))
+    monkeypatch.setattr("node.session._ordinary_size", lambda found: found.stat().st_size - change)
+    with (
+        open_vault(folder, make_config(), KEY, command=COMMAND) as vault,
+        pytest.raises(SessionError, match="changed while it was read"),
+    ):
+        vault.call({"command": "echo"}, {"roster": path})
+
+
 def test_killed_vault_is_an_error_with_advice(folder: NodeFolder) -> None:
     with open_vault(folder, make_config(), KEY, command=COMMAND) as vault:
         vault._side.process.kill()
