@@ -144,6 +144,18 @@ def test_the_floor_decides(monkeypatch: pytest.MonkeyPatch, floor: str, refused:
         assert confine._confine_elsewhere(ACCOUNT, floor).level == "L1"
 
 
+def test_the_egress_tries_other_ports_of_the_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine()
+    monkeypatch.setattr(confine, "find_windows", lambda: machine)
+    monkeypatch.setattr(confine.sys, "platform", "win32")
+    confine.confine_egress(Path("unused"), None, "L1", 50080, account=ACCOUNT, address="10.1.2.3")
+    assert (socket.SOCK_STREAM, "10.1.2.3", 9) in machine.tried
+    machine.tried.clear()
+    confine.confine_vault(Path("unused"), None, "L1", ACCOUNT)
+    assert machine.tried
+    assert {address for _kind, address, _port in machine.tried} == {"192.0.2.1"}
+
+
 def test_a_system_without_a_wall_is_l0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confine, "find_windows", lambda: None)
     assert confine._confine_elsewhere(ACCOUNT, "L0") == Confinement()

@@ -18,7 +18,7 @@ from fakes_log_server import SERVER_NAME, LogServer
 from fakes_proxy import ConnectProxy
 from wall_support import EGRESS_UID, make_config, make_folder, running, supervised, wait_until
 
-from node import doctor_link
+from node import doctor_link, tunnel
 from node.cli import node as group
 from node.config import NodeConfig, parse_config, write_config
 from node.doctor import FAIL, OK, WARN
@@ -26,7 +26,7 @@ from node.errors import ConfigError, SuperviseError
 from node.launch import child_environment, egress_command
 from node.setup import change_proxy
 from node.supervise import resolve
-from node.tunnel import TunnelError, open_way
+from node.tunnel import TunnelError
 
 COUNTY = "county.invalid:50080"
 UNAVAILABLE = 14
@@ -261,8 +261,24 @@ def test_through_a_good_proxy_the_handshake_is_with_the_county(
 
 
 def test_an_endless_answer_is_cut_off() -> None:
-    with ConnectProxy({}, b"HTTP/1.1 500 " + b"x" * 20_000).serve() as proxy, pytest.raises(TunnelError):
-        open_way(behind(proxy), "127.0.0.1", 5.0)
+    class Endless:
+        taken = 0
+
+        def recv(self, size: int) -> bytes:
+            self.taken += size
+            assert self.taken < 100_000
+            return b"x" * size
+
+    with pytest.raises(TunnelError):
+        tunnel._read_status(Endless())  # type: ignore[arg-type]
+
+
+def test_nothing_behind_the_answer_is_taken(county: tuple[LogServer, int]) -> None:
+    """What the county says first may come in one packet with the proxy's answer."""
+    with ConnectProxy({}, b"HTTP/1.1 299 fine\r\nA: b\r\n\r\nfirst words").serve() as proxy:
+        way = tunnel.open_way(behind(proxy), "127.0.0.1", 5.0)
+        with way:
+            assert way.recv(100) == b"first words"
 
 
 def test_a_proxy_of_the_environment_is_named_and_the_right_way_to_set_it() -> None:
