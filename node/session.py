@@ -34,6 +34,8 @@ from node.launch import Side, close_pipe, start_side, stderr_line, stop_process,
 Answer = tuple[dict[str, Any], dict[str, bytes]]
 Content = bytes | Path
 
+MAX_FILE_BYTES = 120 << 20  # a vault takes a little more, all files of a command together
+
 
 class VaultSession:
     """An open conversation with one command-mode vault. Used by one thread."""
@@ -150,7 +152,7 @@ def _chunks(content: Content) -> Iterator[bytes]:
 
 
 def _ordinary_size(path: Path) -> int:
-    """Give a file's size before it is opened: to open a pipe would wait for somebody to write into it."""
+    """Give a file's size before it is opened; to open a pipe would wait for somebody to write into it."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise SessionError(
@@ -158,6 +160,13 @@ def _ordinary_size(path: Path) -> int:
             _("Give the file itself, not a folder, pipe or device."),
             code="file",
             details={"file": _shown(path)},
+        )
+    if found.st_size > MAX_FILE_BYTES:
+        raise SessionError(
+            _("%(file)s has more than %(high)s MiB"),
+            _("Check that this is the right file."),
+            code="file",
+            details={"file": _shown(path), "high": MAX_FILE_BYTES >> 20},
         )
     return found.st_size
 

@@ -113,16 +113,21 @@ def test_file_that_cannot_be_read_is_named(folder: NodeFolder, tmp_path: Path) -
         vault.call({"command": "echo"}, {"roster": tmp_path / "missing.xlsx"})
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "giant"])
 def test_what_is_no_ordinary_file_is_refused_and_never_waited_for(
     folder: NodeFolder, tmp_path: Path, kind: str
 ) -> None:
-    path = {"pipe": tmp_path / "pipe\n\x1b[31m\udcff", "device": Path("/dev/zero"), "folder": tmp_path}[kind]
+    path = {"pipe": tmp_path / "pipe\n\x1b[31m\udcff", "device": Path("/dev/zero"), "folder": tmp_path}.get(
+        kind, tmp_path / kind
+    )
     if kind == "pipe":
         os.mkfifo(path)
+    if kind == "giant":
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
     with (
         open_vault(folder, make_config(), KEY, command=COMMAND) as vault,
-        pytest.raises(SessionError, match="is not an ordinary file") as caught,
+        pytest.raises(SessionError, match=r"is not an ordinary file|has more than 120 MiB") as caught,
     ):
         vault.call({"command": "echo"}, {"roster": path})
     assert str(caught.value).isprintable()

@@ -74,7 +74,7 @@ MESSAGES: dict[str, str] = {
     "birth-form": _("The cell is not a month of birth such as 2015-09."),
     "text-too-long": _("The cell holds more than %(allowed)s characters."),
     "which-ledger": _("It is not clear which ledger of the profile this file is."),
-    "file-too-large": _("The file has more than %(allowed)s bytes."),
+    "file-too-large": _("The file has more than %(allowed)s."),
     "csv-damaged": _("The csv file cannot be taken apart into rows and columns."),
     "not-xlsx": _("The file is a zip archive or another document, not an xlsx workbook."),
     "xlsx-damaged": _("The workbook is damaged or uses something that a plain table never has."),
@@ -88,6 +88,7 @@ MESSAGES: dict[str, str] = {
     "no-rows": _("There is no pupil below the header."),
     "profile-invalid": _("The import profile is not valid at %(place)s: %(expected)s."),
     "codebook-invalid": _("The codebook is not valid at %(place)s: %(expected)s."),
+    "wrong-file": _("Not one column of results is in this file."),
     "missing-column": _("No column is called any of: %(expected)s."),
     "double-column": _(
         "Two columns have a name that means the same field: columns %(first)s and %(second)s."
@@ -135,7 +136,8 @@ ADVICE: dict[str, str] = {
     "xls-damaged": _("Open it and save it as an Excel workbook (.xlsx), or export it again."),
     "other-workbook": _("Open it and save it as an Excel workbook (.xlsx)."),
     "header-not-found": _(
-        "Check that this is the right file; 'fedscreen node profile guess' proposes a profile for it."
+        "Check that this is the right file. If its header stands further down, give `header_row` in the"
+        " profile; 'fedscreen node profile guess' proposes a profile for other headers."
     ),
     "which-sheet": _("Give --sheet with the sheet's name or number; * takes all of them together."),
     "sheet-left-out": _("If pupils stand in them, mend their headers and give --sheet with *."),
@@ -172,6 +174,9 @@ ADVICE: dict[str, str] = {
     "no-rows": _("Export the file again."),
     "profile-invalid": _("Correct the profile, or use one of the ready profiles."),
     "codebook-invalid": _("Use the codebook that the county has published."),
+    "wrong-file": _(
+        "Check which file is the roster and which one is the platform's; add its headers to the profile."
+    ),
     "missing-column": _("Export the file with this column, or add the platform's own header to the profile."),
     "double-column": _("Delete one of the two columns."),
     "cell-past-header": _("Remove the stray cell or give its column a header."),

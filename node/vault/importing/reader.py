@@ -119,7 +119,7 @@ def read_sheets(file: str, data: bytes, encoding: str = "auto") -> list[Sheet]:
     if not data:
         raise refuse_file(file, "file-empty")
     if len(data) > MAX_FILE_BYTES:
-        raise refuse_file(file, "file-too-large", allowed=str(MAX_FILE_BYTES))
+        raise refuse_file(file, "file-too-large", allowed=f"{MAX_FILE_BYTES >> 20} MiB")
     if data.startswith(_ZIP_MAGIC):
         sheets = _read_xlsx(file, data)
     elif data.startswith(compound.MAGIC):

@@ -250,6 +250,10 @@ def _missing_columns(
     anywhere = set[str]().union(*has.values())
     for plan in plans:
         lacking = set(plan.needed - has[plan.part])
+        results = {name for name in headers if name in SCREENING_ONLY or name.startswith(FACTOR_PREFIX)}
+        if plan.part == SCREENING and not has[plan.part] & results:
+            problems.append(RowIssue(plan.part, 0, "", "wrong-file", sheet=found[plan.part][0].sheet))
+            lacking -= results  # one sentence instead of one for each column
         if plan.part == ROSTER:
             lacking |= shared - anywhere
         if profile.join == "auto" and plan.part not in (ROSTER, CONSENT):

@@ -118,12 +118,12 @@ def _(school: School) -> None:
         row += more if n == 0 else ["110101201509010028", "汉", "某某路1号", 13800000000, "无", "#N/A"]
 
 
-@refused("files given the wrong way round", ("screening", 1, "", "missing-column"))
+@refused("files given the wrong way round", ("screening", 0, "", "wrong-file"))
 def _(school: School) -> None:
     school.roster, school.screening = school.screening, school.roster
 
 
-@refused("the same file twice", ("screening", 1, "", "missing-column"))
+@refused("the same file twice", ("screening", 0, "", "wrong-file"))
 def _(school: School) -> None:
     school.screening = school.roster
 

@@ -116,7 +116,7 @@ refused("separators of full width", ("screening", 0, "", "header-not-found"))(
 refused("columns apart by blanks only", ("screening", 0, "", "header-not-found"))(
     swap("screening", lambda rows: make.text(rows, separator=" "))
 )
-refused("one column", ("screening", 1, "", "missing-column"))(
+refused("one column", ("screening", 0, "", "wrong-file"))(
     lambda school: (
         school.drop("screening", *[str(c) for c in school.screening[0] if c not in ("学籍号",)]),
         school.more.update(screening=make.text(school.screening)),
