@@ -155,7 +155,7 @@ class Answerer:
                 if not is_right_token(visit.text("form_token"), visit.session.form_token):
                     reply = _error(*_STALE, "form-token", 403)
         except NodeError as err:
-            reply = _refused(err, 413)
+            reply = _refused(err, 413 if err.code == "too-large" else 400)
         return self._respond(request, visit, await run_in_threadpool(self._run, place, visit, reply))
 
     def _run(self, place: Place, visit: Visit, reply: Reply | None) -> Reply | tuple[str, int]:

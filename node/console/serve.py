@@ -63,8 +63,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
-    """Make a server that logs no request, and tells nobody what it is."""
-    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+    """Make a server that tells nobody what it is."""
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -83,7 +82,8 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
 
 
 def serve(app: ASGIApp, listener: socket.socket, sessions: Sessions) -> None:
-    """Answer until the process is told to stop."""
+    """Answer until the process is told to stop. Nothing of this process is logged from here on."""
+    logging.disable(logging.CRITICAL)  # a parser's complaint repeats what it was given
     ended = threading.Event()
     threading.Thread(target=_forget, args=(sessions, ended), name="sessions", daemon=True).start()
     try:
