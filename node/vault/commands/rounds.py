@@ -25,6 +25,7 @@ from node.vault.enrol import (
     find_card,
     load_identity,
 )
+from node.vault.errors import VaultError, _
 from node.vault.fields import Answer, Fields, Files, Handler, bad_field, command_record
 from node.vault.open_vault import OpenVault
 from node.vault.parts import Parts
@@ -92,6 +93,12 @@ def _released(parts: Parts, released: Released) -> dict[str, Any]:
 def _hold(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
     fields.allow("on")
     identity, is_on = load_identity(desk.store), fields.flag("on", default=True)
+    if not is_on and desk.store.setting(HELD_BY_SETTING) == b"decision":
+        raise VaultError(
+            _("the principal holds reports back, and only the principal can let them go"),
+            _("The principal releases again, on the console or with 'fedscreen node release'."),
+            code="held-by-principal",
+        )
     with desk.store.transaction("hold"):
         desk.store.put_setting(HOLD_SETTING, b"1" if is_on else b"0")
         desk.store.put_setting(HELD_BY_SETTING, b"command" if is_on else b"")

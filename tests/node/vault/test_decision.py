@@ -11,7 +11,7 @@ from fakes_vault import Crash, SchoolHouse
 from crypto.errors import VerificationError
 from crypto.note import KeyType, VerifierKey, parse_signature_line, verify_signature
 from node.vault.decision import DECLINE, HOLD, latest_decision
-from node.vault.errors import AttemptError, CommandError, RecordsError, RoleError
+from node.vault.errors import AttemptError, CommandError, RecordsError, RoleError, VaultError
 from node.vault.roles import PRINCIPAL, PSYCHOLOGIST
 
 NAME = "张校长"
@@ -89,6 +89,16 @@ def test_a_hold_keeps_back_and_an_approval_lets_go(ready: tuple[SchoolHouse, str
     assert house.desk.outgoing() is None
     assert decide(house, round_id, "approve")["is_new"] == 0
     assert house.desk.outgoing() is not None
+
+
+def test_the_command_does_not_lift_the_principals_hold(ready: tuple[SchoolHouse, str]) -> None:
+    house, round_id = ready
+    decide(house, round_id, "approve")
+    decide(house, round_id, HOLD, "再核对一次")
+    with pytest.raises(VaultError) as caught:
+        house.call("hold", on=0)
+    assert caught.value.code == "held-by-principal"
+    assert house.desk.outgoing() is None
 
 
 def test_an_approval_does_not_lift_the_hold_of_the_command(ready: tuple[SchoolHouse, str]) -> None:
