@@ -42,7 +42,14 @@ from node.vault.importing.join import Pupil
 from node.vault.importing.parsers import make_parsers
 from node.vault.importing.profile import ImportProfile, parse_profile
 from node.vault.importing.pupils import check_pupil, join_pupils
-from node.vault.importing.records import Coding, check_enrolment, encode_record, is_follow_up_denied
+from node.vault.importing.records import (
+    Coding,
+    check_days,
+    check_enrolment,
+    encode_record,
+    is_follow_up_denied,
+)
+from node.vault.importing.rows import is_tested
 from node.vault.importing.tables import Tables, read_tables
 from node.vault.register import PupilCard
 from plan.codebook import Codebook, parse_codebook_toml
@@ -71,6 +78,7 @@ class ImportContext:
         school_system: `6-3` or `5-4`; the stage of a grade depends on it.
         consent_policy: the plan's, `require` or `record-only`.
         sheets: by part, the sheet that the person named for this import.
+        today: the day in China by this node's clock; None for unknown.
 
     Raises:
         CommandError: one of these is out of its range.
@@ -83,6 +91,7 @@ class ImportContext:
     school_system: str
     consent_policy: str = "require"
     sheets: Mapping[str, str] = field(default_factory=dict)
+    today: date | None = None
 
     def __post_init__(self) -> None:
         checks = (
@@ -198,11 +207,15 @@ def import_files(files: Mapping[str, bytes], context: ImportContext) -> ImportRe
     for pupil in pupils:
         check_pupil(pupil, codebook, issues)
     check_enrolment(pupils, context.census_date, issues)
+    if context.today is not None and context.today >= context.census_date:  # else the clock may be wrong
+        check_days(pupils, context.today, issues)
     if tables.consents is not None:
         check_classes(tables.consents, pupils, issues)
     if issues.has_errors:
         return ImportResult((), issues.listed(), {}, provenance, codebook)
     records = _encode(pupils, tables, codebook, context)
+    if not any(is_tested(row.values) for row in tables.screening.rows):
+        issues.add(RowIssue(SCREENING, 0, "", "no-results", severity="warning"))
     if context.consent_policy == "require" and not any(r.guardian_consent == "1" for r in records):
         issues.add(RowIssue(ROSTER, 0, "", "no-consent", severity="warning"))
     grades = profile.values.get("grade", {})

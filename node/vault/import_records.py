@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from crypto.canonical import JsonInput
@@ -31,6 +31,8 @@ from node.vault.store import VaultStore
 from plan.codes import UNKNOWN, WITHOUT_CONSENT
 from plan.published import Published
 from plan.record import Record, apply_consent
+
+_CHINA = timezone(timedelta(hours=8))
 
 CONSENT = "require"
 
@@ -108,6 +110,7 @@ def import_records(
         school_system=identity.system,
         consent_policy=target.consent,
         sheets=sheets,
+        today=now.astimezone(_CHINA).date(),
     )
     result = import_files(files, context)
     if result.is_refused:

@@ -61,6 +61,7 @@ MESSAGES: dict[str, str] = {
     "identity-incomplete": _("The name alone does not tell which pupil this row is about."),
     "tested-twice": _("The pupil has a valid result of the first test and one of a make-up test."),
     "day-before-test": _("This day lies before the day of the test."),
+    "day-to-come": _("This day is still to come."),
     "sources-differ": _("Another file says something else about this pupil."),
     "not-enrolled": _("The pupil was not enrolled here on the census date; the result is not counted here."),
     "school-code": _("The school code is none of those that the profile lists."),
@@ -117,6 +118,7 @@ MESSAGES: dict[str, str] = {
     "consents-differ": _("Roster and screening file differ on the guardian's consent."),
     "recheck-untested": _("The pupil has the result of a recheck, but no result of a test."),
     "no-consent": _("Not one pupil has a recorded consent; all of them count as 'consent not recorded'."),
+    "no-results": _("Not one row has a result; all of these pupils count as not tested."),
     "more-issues": _("There is more; only the first %(allowed)s are listed."),
 }
 
@@ -149,6 +151,7 @@ ADVICE: dict[str, str] = {
     "identity-incomplete": _("Fill in grade and class, or the month of birth, or the student number."),
     "tested-twice": _("Delete one of the two rows."),
     "day-before-test": _("Correct one of the two days."),
+    "day-to-come": _("Correct the day, or check this computer's clock."),
     "sources-differ": _("Correct one of the files."),
     "not-enrolled": _("There is nothing to do if the dates are right: a pupil counts where enrolled."),
     "school-code": _("Delete the rows of other schools, or have the code added to `school_codes`."),
@@ -203,6 +206,9 @@ ADVICE: dict[str, str] = {
     "consents-differ": _("Correct one of the two files."),
     "recheck-untested": _("Add the pupil's result, or delete the recheck."),
     "no-consent": _("Check the consent column before you release anything."),
+    "no-results": _(
+        "If they were tested, open the file in Excel or WPS, see whether it shows results, and save it."
+    ),
     "more-issues": _("Correct these first and import again."),
 }
 

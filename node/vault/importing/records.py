@@ -86,6 +86,15 @@ def check_enrolment(pupils: list[Pupil], census_date: date, issues: IssueList) -
             issues.add(pupil.enrolled.issue("not-enrolled", name, severity="warning"))
 
 
+def check_days(pupils: list[Pupil], today: date, issues: IssueList) -> None:
+    """Warn of every test that, by this node's clock, is still to come."""
+    for pupil in pupils:
+        for row in (pupil.result, pupil.retest):
+            day = row.values.get("administered_on") if row is not None else None
+            if row is not None and isinstance(day, date) and day > today:
+                issues.add(row.issue("day-to-come", "administered_on", severity="warning"))
+
+
 def encode_record(pupil: Pupil, coding: Coding) -> Record:
     """Code one pupil, before the consent rule.
 

@@ -16,6 +16,7 @@ from plan.record import Record
 
 MODULES = sorted(Path(__file__).parent.glob("traps_more_*.py"))
 MAX_S = 5
+TODAY = dt.date(2026, 10, 31)
 CANARIES = [
     *NAMES,
     "G990001201",
@@ -47,7 +48,7 @@ CASES = [(kind, name) for kind, traps in SETS.items() for name in traps.traps]
 
 def run(school: School) -> ImportResult:
     context = ImportContext(
-        b"\x07" * 32, "2026-2027", "A", dt.date(2026, 9, 30), "6-3", "require", school.sheets
+        b"\x07" * 32, "2026-2027", "A", dt.date(2026, 9, 30), "6-3", "require", school.sheets, TODAY
     )
     return import_files(school.files(), context)
 

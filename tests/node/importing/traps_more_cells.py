@@ -243,6 +243,19 @@ for _name, _day in {
     refused(f"day {_name}", ("screening", 3, "F", "date-form" if _day == 1 else "date-range"))(
         _second("screening", "测评日期", _day)
     )
+
+
+@right("a test that is still to come", ("screening", 3, "F", "day-to-come"), changes_records=True)
+def _(school: School) -> None:
+    school.set("screening", 2, "测评日期", "2026-11-20")
+
+
+@right("not one result", ("screening", 0, "", "no-results"), changes_records=True)
+def _(school: School) -> None:
+    for header in ("总分", *FACTORS, "预警等级", "效度", "用时"):
+        school.column("screening", header, lambda _: None)
+
+
 for _name, _day in {
     "in the future": "2030-01-03",
     "of a grandfather": "1950-01-03",

@@ -53,7 +53,7 @@ def house(tmp_path: Path) -> Iterator[SchoolHouse]:
 
 def start(house: SchoolHouse, plan: PlanDocument) -> bytes:
     """Log the plan, with the clock in its window."""
-    house.now = plan.opens + timedelta(days=1)
+    house.now = plan.opens + timedelta(days=7)
     round_id = house.publish(plan)
     house.federation.approve(round_id)
     house.sync()
