@@ -161,7 +161,8 @@ CASES: dict[str, list[Case]] = {
     ],
     "rounds": [Case(words())],
     "preview": [Case(round_and("--cells")), Case(joined(round_and("--cells"), principal()))],
-    "release": [
+    "decide": [Case(joined(round_and("hold", "--reason", "再看"), principal()))],
+    "release": [  # also lifts what the principal held
         Case(round_and("--by", PRINCIPAL), 1),
         Case(
             lambda school: [
@@ -170,7 +171,6 @@ CASES: dict[str, list[Case]] = {
             ]
         ),
     ],
-    "decide": [Case(joined(round_and("hold", "--reason", "再看"), principal()))],
     "hold": [Case(words("--off"))],
     "floors": [Case(words())],
     "status": [Case(words())],
