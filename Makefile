@@ -11,7 +11,7 @@ SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fed
 	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills protos locale lock clean help \
+.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills full-disk protos locale lock clean help \
 	wheel wheelhouse windows-bundle
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make audit   what the released numbers give away, and 30 faults that it must catch   (ARGS='--json')"
 	@echo "make replay-matrix    a report made by one Python, replayed by others   (ARGS='--python PATH --python PATH')"
 	@echo "make kills    a node killed at many durable steps: nothing lost, one charge, the same bytes   (ARGS='--points 200')"
+	@echo "make full-disk    a disk that runs full at every page of every write of a node   (needs root)"
 	@echo "make protos | locale | lock    regenerate what is generated"
 	@echo "make wheel | wheelhouse    the wheel of this commit, built twice and compared; with all that a machine offline needs"
 	@echo "make windows-bundle PYTHON_EMBED=python-3.13.5-embed-amd64.zip PYTHON_EMBED_SHA256=…    unpack and run on Windows"
@@ -80,6 +81,9 @@ replay-matrix: $(VENV)/dev.stamp
 
 kills: $(VENV)/dev.stamp
 	$(DEV) tests/kills/run.py $(ARGS)
+
+full-disk: $(VENV)/dev.stamp
+	PYTHONPATH=.:tests $(DEV) tests/full_disk.py $$(mktemp -d)
 
 protos: $(VENV)/dev.stamp
 	$(DEV) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. \
