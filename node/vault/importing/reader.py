@@ -213,12 +213,18 @@ def _read_xlsx(file: str, data: bytes) -> list[Sheet]:
 
 
 def _sheets_of(file: str, workbook: CalamineWorkbook) -> list[Sheet]:
-    sheets, is_one = [], len(workbook.sheets_metadata) == 1
+    sheets: list[Sheet] = []
+    num_cells, is_one = 0, len(workbook.sheets_metadata) == 1
+    if len(workbook.sheets_metadata) > MAX_PARTS:
+        raise refuse_file(file, "xlsx-damaged")
     for number, found in enumerate(workbook.sheets_metadata, start=1):
         if found.typ != SheetTypeEnum.WorkSheet:
             continue
         sheet: CalamineSheet = workbook.get_sheet_by_name(found.name)
         rows: list[list[Cell]] = sheet.to_python(skip_empty_area=False)
+        num_cells += len(rows) * len(rows[0]) if rows else 0
+        if num_cells > MAX_CELLS:  # each part has been measured, but a list of sheets may name it many times
+            raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
         _bound_texts(file, 0 if is_one else number, rows)
         merged = [
             (top, left, bottom, right) for (top, left), (bottom, right) in sheet.merged_cell_ranges or ()

@@ -85,7 +85,9 @@ def _bound_lines(file: str, text: str, separator: str) -> None:
 
 
 def _unwrap(cell: str) -> str:
-    """Take the text out of `="…"`, by which exports keep a spreadsheet from making it a number."""
+    """Take the text out of `="…"` or `'…`, by which exports keep a spreadsheet from making it a number."""
+    if cell.startswith("'"):
+        return cell[1:]
     if not cell.startswith("="):
         return cell
     found = _EXCEL_TEXT.match(cell)

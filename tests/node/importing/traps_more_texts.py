@@ -91,6 +91,9 @@ right("line ends of three systems in one file")(
     )
 )
 right("line ends that were doubled")(both(lambda rows: make.text(rows, end="\r\r\n")))
+right("an apostrophe in front of each cell")(
+    both(lambda rows: make.text([[f"'{'' if cell is None else cell}" for cell in row] for row in rows]))
+)
 right("no line end behind the last row")(both(lambda rows: make.text(rows).rstrip()))
 right("a separator behind each row")(both(lambda rows: make.text([[*row, None, None] for row in rows])))
 right("sep= with a mark in UTF-16")(

@@ -165,6 +165,20 @@ refused("a text that is longer than its cell may be", ("roster", 3, "B", "text-t
         )
     )
 )
+
+
+def _named_again(rows: Table, times: int) -> bytes:
+    """Name the only sheet's part many times more in the list of sheets."""
+    names = "".join(f'<sheet name="S{n}" sheetId="{n + 2}" r:id="r1"/>' for n in range(times))
+    return make.zipped(book.changed(of_table(rows), "xl/workbook.xml", ("</sheets>", names + "</sheets>")))
+
+
+refused("a large sheet that is named four hundred times", ("roster", 0, "", "too-many-rows"))(
+    swap("roster", lambda rows: _named_again([*rows, *([[1, *[None] * 190, 1]] * 7_000)], 400))
+)
+refused("a small sheet that is named a hundred thousand times", ("roster", 0, "", "xlsx-damaged"))(
+    swap("roster", lambda rows: _named_again(rows, 100_000))
+)
 refused("a sheet that is no XML", ("roster", 0, "", "xlsx-damaged"))(
     swap("roster", lambda rows: make.zipped({**of_table(rows), SHEET: b"\x89PNG" + bytes(range(1, 256))}))
 )
