@@ -7,6 +7,8 @@
 3. ``decline`` says that this school does not take part. It is refused once a report is in the log or on its
    way (hold it back first); a later approval replaces it.
 
+Once the county has closed the collection there is nothing to approve any more.
+
 The text that is signed holds round, records' digest and cost, so a decision is about exactly what was shown.
 It stays in this store and in the journal; nothing of it is sent.
 """
@@ -27,6 +29,7 @@ from node.vault.roles import Unlocked, signing_key
 from node.vault.run_desk import HOLD_SETTING
 from node.vault.store import VaultStore
 from node.vault.tabulate import count_round
+from protos.round_log import RoundLog
 
 APPROVE: Final = "approve"
 HOLD: Final = "hold"
@@ -86,6 +89,12 @@ def approve(
     """
     _check_reason(reason, is_needed=False)
     checked = check_round(parts, round_id)
+    if is_over(checked.round_log):
+        raise AttemptError(
+            _("the county has closed the collection of this round"),
+            _("Nothing can be added any more; it counts from the next round on."),
+            code="too-late",
+        )
     found = count_round(parts.store, checked.published, checked.attributes).record_set.digest.hex()
     if records and records != found:
         raise RecordsError(
@@ -98,6 +107,11 @@ def approve(
         _store(parts, round_id, APPROVE, principal, reason, found)
     _lift_own_hold(parts.store)
     return release_round(parts, round_id, principal.name, records=found)
+
+
+def is_over(round_log: RoundLog) -> bool:
+    """Say whether the county has closed a round's collection: then no decision changes anything."""
+    return round_log.candidates is not None or round_log.can_never_open
 
 
 def hold_back(parts: Parts, round_id: bytes, principal: Unlocked, reason: str) -> None:

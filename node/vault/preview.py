@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from node.vault.check_round import CheckedRound, check_round
-from node.vault.decision import describe
+from node.vault.decision import describe, is_over
 from node.vault.parts import Parts
+from node.vault.reports import ReportState, reports_of, state_of
 from node.vault.tabulate import ExactTables, count_round
 from plan.layout import TableLayout
 from privacy.accountant import epsilon
@@ -29,7 +30,9 @@ def preview_round(parts: Parts, round_id: bytes, *, with_counts: bool = True) ->
 
     Returns:
         JSON values: the round, `tables` with exact `cells`, the noise of each, rho, epsilon, the account, and
-        `records`, the digest to give to ``release`` so that nothing changes in between.
+        `records`, the digest to give to ``release`` so that nothing changes in between. `is_over` is 1 once
+        the county has closed the collection; `released` is about the newest report that stands: attempt,
+        digest of its records (empty once they are pruned), time, name, state; empty without one.
 
     Raises:
         VaultError: the same refusals as a release.
@@ -60,7 +63,26 @@ def preview_round(parts: Parts, round_id: bytes, *, with_counts: bool = True) ->
         "account": _account(checked, after),
         "hidden": int(not with_counts),
         "decision": describe(parts.store, round_id),
+        "is_over": int(is_over(checked.round_log)),
+        "released": _released(parts, round_id),
         "tables": [_table(checked, exact, table, with_counts) for table in checked.published.layout.tables],
+    }
+
+
+def _released(parts: Parts, round_id: bytes) -> dict[str, Any]:
+    node = parts.identity.node
+    rows = [(row, state_of(parts.mirror, row, node)) for row in reports_of(parts.store, round_id)]
+    alive = [(row, state) for row, state in rows if state is not ReportState.DEAD]
+    if not alive:
+        return {}
+    report, state = alive[-1]
+    found = parts.store.one("SELECT digest FROM record_set WHERE set_id = ?", (report.set_id,))
+    return {
+        "attempt": report.attempt,
+        "records": bytes(found[0]).hex() if found else "",
+        "time": report.released,
+        "by": report.released_by,
+        "state": state.value,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fakes_roles import actor, add
-from fakes_vault import Crash, SchoolHouse
+from fakes_vault import Crash, SchoolHouse, pupils
 
 from crypto.errors import VerificationError
 from crypto.note import KeyType, VerifierKey, parse_signature_line, verify_signature
@@ -150,3 +150,27 @@ def test_a_crash_anywhere_is_finished_by_approving_again(house: SchoolHouse) -> 
     assert len(payloads - {None}) == 1
     assert house.store.query("SELECT COUNT(*) FROM charge") == [(1,)]
     assert house.store.query("SELECT COUNT(*) FROM decision") == [(1,)]
+
+
+def test_nothing_is_decided_once_the_county_has_closed_the_collection(ready: tuple[SchoolHouse, str]) -> None:
+    house, round_id = ready
+    decide(house, round_id, "approve")
+    house.submit()
+    house.federation.fix_candidates(bytes.fromhex(round_id))
+    house.sync()
+    with pytest.raises(AttemptError) as caught:
+        decide(house, round_id, "approve", "再签一次")
+    assert caught.value.code == "too-late"
+    assert house.store.query("SELECT COUNT(*) FROM decision") == [(1,)]
+
+
+def test_a_preview_tells_what_was_released(ready: tuple[SchoolHouse, str]) -> None:
+    house, round_id = ready
+    assert house.call("preview", round=round_id)["released"] == {}
+    records = house.call("preview", round=round_id)["records"]
+    decide(house, round_id, "approve")
+    house.save(pupils()[:-3])
+    shown = house.call("preview", round=round_id)
+    assert (shown["released"]["records"], shown["released"]["by"]) == (records, NAME)
+    assert shown["records"] != records
+    assert shown["is_over"] == 0
