@@ -15,6 +15,7 @@ import click
 from node import cli_text
 from node.cli_context import ROUND, Context, command, find_round, list_rounds
 from node.cli_roles import PRINCIPAL, actor_options, ask_actor, has_role
+from node.preview_text import preview_lines
 from node.role_login import ROLES
 
 _HOLDER = click.Group("holder")  # `command` needs a group; `node.cli` takes the commands from here
@@ -31,7 +32,9 @@ def rounds(context: Context) -> None:
 
 @command(_HOLDER, "preview", _("Show exactly what a release would count, add and cost. Nothing leaves."))
 @ROUND
-@click.option("--cells", is_flag=True, help=_("Show every cell, not only the totals."))
+@click.option(
+    "--cells", is_flag=True, help=_("Show the cells in words, not only the totals; zeros are counted.")
+)
 @click.option(
     "--role", type=click.Choice(ROLES), default=PRINCIPAL, show_default=True, help=_("The holder's role.")
 )
@@ -50,7 +53,7 @@ def preview(
         if holder:
             asks["actor"] = ask_actor(vault, role, holder, role_passphrase_file)
         answer, _files = vault.call(asks)
-    context.say(answer, cli_text.preview_lines(answer, with_cells=cells))
+    context.say(answer, preview_lines(answer, with_cells=cells))
 
 
 @command(

@@ -199,50 +199,6 @@ def _report(report: Values) -> str:
     )
 
 
-def preview_lines(answer: Values, *, with_cells: bool) -> Iterator[str]:
-    """Show what would leave: exact tables of this school, noise, cost."""
-    yield _("%(title)s, %(wave)s of %(school_year)s, counted on %(census_date)s") % answer
-    yield (
-        _("  %(num_records)s records of this school; opened only with %(min_reports)s schools or more")
-        % answer
-    )
-    yield _("  auditors: %(auditors)s; %(threshold)s of them open it together") % {
-        "auditors": ", ".join(answer["auditors"]),
-        "threshold": answer["threshold"],
-    }
-    cost = {**answer, "rho": rational(answer["rho"]), "epsilon": f"{float(answer['epsilon']):.3g}"}
-    yield _("  cost: rho %(rho)s (epsilon %(epsilon)s at delta %(delta)s)") % cost
-    account = {name: rational(answer["account"][name]) for name in ("before", "after", "cap")}
-    yield _("  account of the school year: %(before)s now, %(after)s after, at most %(cap)s") % account
-    for table in answer["tables"]:
-        yield from _table_lines(table, with_cells=with_cells)
-    if answer["hidden"]:
-        yield _("exact counts are shown to the psychology teacher and the principal: --holder NAME")
-    yield _("the exact counts above stay here; release with: fedscreen node release %(round)s --by NAME") % {
-        "round": answer["round"][:SHORT]
-    }
-
-
-def _table_lines(table: Values, *, with_cells: bool) -> Iterator[str]:
-    is_hidden = any("count" not in cell for cell in table["cells"])
-    values = {
-        "id": table["id"],
-        "title": table["title"],
-        "cells": len(table["cells"]),
-        "total": "–" if is_hidden else sum(cell["count"] for cell in table["cells"]),
-        "school": f"{table['sigma_school']:.1f}",
-        "county": f"{table['sigma_county']:.1f}",
-    }
-    yield (
-        _("%(id)s  %(title)s: %(cells)s cells, sum %(total)s, noise ±%(school)s here, ±%(county)s in all")
-        % values
-    )
-    if with_cells:
-        for cell in table["cells"]:
-            keys = " ".join(f"{name}={code}" for name, code in cell["keys"].items())
-            yield f"    {keys}  {cell.get('count', '–')}"
-
-
 def release_lines(answer: Values) -> Iterator[str]:
     """Say what will be sent."""
     if answer["is_new"]:

@@ -21,12 +21,11 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from node import cli_budget, cli_text, follow_up_words
-from node.errors import _ as N_  # translated where it is shown
+from node.cell_words import ENGLISH, cell_word, title_of
 from node.local_report import words as report_words
 from node.vault.follow_up_form import LABELS
 from plan import words
 from plan.codes import GRADE, LEVEL, UNKNOWN
-from plan.dimensions import DIMENSIONS
 
 LANGUAGES: Final[Mapping[str, str]] = {"zh_CN": "中文", "en": "English"}
 TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
@@ -34,24 +33,6 @@ TEMPLATES: Final = Path(__file__).with_name("templates")
 STATIC: Final = Path(__file__).with_name("static")
 
 CODES: Final[Mapping[str, Mapping[str, str]]] = {**LABELS, "level": LEVEL, "grade": GRADE}
-ENGLISH: Final[Mapping[str, Mapping[str, str]]] = {
-    **report_words.AXES,
-    "groups": report_words.GROUPS,
-    "level": {**report_words.AXES["level2"], UNKNOWN: report_words.UNKNOWN},
-    "grade": report_words.GRADES,
-    "group": report_words.GROUPS,
-    "factor": report_words.FACTORS,
-    "disposition": {
-        "1": N_("valid test"),
-        **{name[1:]: text for name, text in report_words.STATUS.items() if name.startswith("d")},
-    },
-    "stage": {
-        "primary": N_("primary school"),
-        "junior": N_("junior school"),
-        "senior": N_("senior school"),
-        "vocational": N_("vocational school"),
-    },
-}
 
 _LOCK = threading.RLock()
 
@@ -128,13 +109,6 @@ def role_word(role: str) -> str:
     return words.word(words.ROLE_WORDS, role, gettext.gettext)
 
 
-def title_of(dimension: str) -> str:
-    """Say a plan's dimension: its title in Chinese, its name otherwise."""
-    known = DIMENSIONS.get(dimension)
-    is_chinese = os.environ.get("LANGUAGE") == "zh_CN"
-    return known.title if known is not None and is_chinese else dimension
-
-
 def code_word(field: str, code: str) -> str:
     """Say a code of a pupil's record: its label in Chinese; in other languages the report's words."""
     if os.environ.get("LANGUAGE") == "zh_CN":
@@ -142,14 +116,6 @@ def code_word(field: str, code: str) -> str:
     plain = {"0": report_words.NO, "1": report_words.YES, UNKNOWN: report_words.UNKNOWN}
     labels = CODES.get(field, {})
     return gettext.gettext(ENGLISH.get(field, plain).get(code, labels.get(code, code)))
-
-
-def cell_word(dimension: str, code: str, label: str) -> str:
-    """Say a code of a plan's table: the plan's label in Chinese, a word of ours in other languages."""
-    known = ENGLISH.get(dimension, {}).get(code)
-    if os.environ.get("LANGUAGE") == "zh_CN":
-        return label
-    return gettext.gettext(known) if known else (label if label == code else f"{label} ({code})")
 
 
 def _word(table: str, code: Any) -> str:
