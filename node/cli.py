@@ -63,6 +63,7 @@ from node.confine import LEVELS
 from node.errors import EXIT_REFUSED, LinkError
 from node.errors import _ as N_  # translated where it is shown
 from node.launch import side_program
+from node.run_lock import require_free
 from node.session import open_vault
 from node.supervise import require_enrolled
 
@@ -262,6 +263,7 @@ def run(context: Context, record_frames: Path | None) -> None:
     """Unwrap the key and become the supervisor, which loads none of what this command needs."""
     config = read_config(context.folder)
     require_enrolled(config)
+    require_free(context.folder)
     days = enrolment.certificate_days(context.folder)
     if days is None or days < 0:
         raise LinkError(

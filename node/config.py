@@ -8,6 +8,7 @@ Layout of a node's directory, which belongs to whoever runs `fedscreen node`:
     egress/        tls.key, tls.crt, ca.crt; belongs to the egress's user
     receipts/      what `fedscreen node receipt` wrote
     running.json   the processes and how the egress's last calls went, for `fedscreen node status`
+    running.lock   locked by the node that runs (`node.run_lock`)
 
 The supervisor stays small, so this is checked by hand and not with pydantic.
 """
@@ -186,6 +187,11 @@ class NodeFolder:
     def running(self) -> Path:
         """What the supervisor says of its two sides."""
         return self.root / "running.json"
+
+    @property
+    def run_lock(self) -> Path:
+        """What the supervisor keeps locked while it runs."""
+        return self.root / "running.lock"
 
 
 def open_folder(root: Path) -> NodeFolder:

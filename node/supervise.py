@@ -10,9 +10,10 @@ Rules:
    that first one.
 4. Exit code 70 of either side ends everything with 70. A record file that does not open ends
    everything with 1.
-5. SIGTERM or SIGINT stops both. If the supervisor dies, the kernel kills both; on Windows they end because
+5. One supervisor a folder (`node.run_lock`); a second one ends with 1 and touches nothing.
+6. SIGTERM or SIGINT stops both. If the supervisor dies, the kernel kills both; on Windows they end because
    their pipe closes.
-6. Names are resolved here, before each start of the egress, which has no DNS. With a proxy it is the
+7. Names are resolved here, before each start of the egress, which has no DNS. With a proxy it is the
    proxy's name; the coordinator's goes to the proxy as text.
 
 It loads neither numpy nor grpc nor click: an idle one takes about 12 MB.
@@ -67,6 +68,7 @@ from node.launch import (
     stop_process,
     vault_command,
 )
+from node.run_lock import hold_folder
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 60.0
@@ -170,8 +172,13 @@ class Supervisor:
 
         Raises:
             ConfinementError: a side could not lock itself down.
-            SuperviseError: a side did not even start once, or the record file does not open.
+            SuperviseError: a node runs in this folder already, a side did not even start once, or the
+                record file does not open.
         """
+        with hold_folder(self._folder):
+            return self._keep_running()
+
+    def _keep_running(self) -> int:
         try:
             while True:
                 self._start_what_is_due()
@@ -359,7 +366,7 @@ def require_enrolled(config: NodeConfig) -> None:
     if not config.address or not config.server_name:
         raise SuperviseError(
             _("this node does not know its coordinator yet"),
-            _("Run 'fedscreen node accept' with the file that the county sent."),
+            _("Run 'fedscreen node setup' with the file that the county sent."),
             code="not-accepted",
         )
 

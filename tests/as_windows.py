@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import importlib
 import json
 import os
@@ -125,6 +126,23 @@ class RealProcesses(set[int]):
         return os.path.exists(f"/proc/{pid}")
 
 
+class Msvcrt(ModuleType):
+    """msvcrt's locking of one byte, as far as this project uses it; whoever comes second gets EACCES."""
+
+    LK_NBLCK = 2
+
+    @staticmethod
+    def locking(descriptor: int, mode: int, num_bytes: int) -> None:
+        """Lock bytes from where the descriptor stands."""
+        if mode != Msvcrt.LK_NBLCK:
+            refuse()
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, num_bytes, place)
+        except OSError as err:
+            raise PermissionError(errno.EACCES, "Permission denied") from err
+
+
 def become_windows(module: str) -> None:
     """From here on, what is imported sees Windows.
 
@@ -162,6 +180,7 @@ def become_windows(module: str) -> None:
         sys.modules[name] = seen
     node.windows_calls.sys = sys.modules["sys"]  # type: ignore[attr-defined]
     node.windows_calls.os = sys.modules["os"]  # type: ignore[attr-defined]
+    sys.modules["msvcrt"] = Msvcrt("msvcrt")
     for name in posix_names.MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
 

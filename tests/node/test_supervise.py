@@ -243,6 +243,20 @@ def test_sides_end_with_the_supervisor(
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in found))
 
 
+def test_a_second_supervisor_is_refused_and_disturbs_nothing(
+    coordinator: tuple[LogServer, int], tmp_path: Path
+) -> None:
+    fake, port = coordinator
+    folder = make_folder(tmp_path / "node", fake)
+    with supervised(folder, port):
+        before = wait_until(lambda: pids(folder))
+        second = start_main(folder)
+        _out, err = second.communicate(timeout=20)
+        assert second.returncode == 1
+        assert f"already-running: a node runs in this folder already: process {os.getpid()}," in err.decode()
+        assert pids(folder) == before
+
+
 def test_supervisor_stays_small(coordinator: tuple[LogServer, int], tmp_path: Path) -> None:
     code = "import node.supervise, sys; print(sorted({name.split('.')[0] for name in sys.modules}))"
     environ = {"PYTHONPATH": str(TESTS.parent)}

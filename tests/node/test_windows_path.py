@@ -398,6 +398,8 @@ def test_run_keeps_both_sides_and_ends_with_ctrl_c(node: Made) -> None:
         served.wait_for(lambda: served.starts, 60.0)
         running = wait_until(lambda: school.run("status")["running"], 30.0)
         assert {running["vault"]["level"], running["egress"]["level"]} == {"L0"}
+        second = school.run("run", code=1)
+        assert (second["error"], second["details"]["pid"]) == ("already-running", running["supervisor"])
         os.kill(running["supervisor"], signal.SIGINT)
         process.send_signal(signal.SIGINT)
         out, _err = process.communicate(timeout=30)
