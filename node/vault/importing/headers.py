@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from node.vault.importing.cells import Cell, column_letters, is_blank
+from node.vault.importing.cells import MAX_TEXT_CHARS, Cell, column_letters, is_blank
 from node.vault.importing.errors import ImportingError, IssueList, RowIssue, refuse_file
 from node.vault.importing.parsers import Parser
 from node.vault.importing.profile import TablePlace, match_key
@@ -69,7 +69,7 @@ class FoundTable:
 
 def header_key(cell: Cell) -> str:
     """Normalise a header for comparing: as labels are, without the marks of columns that must be filled."""
-    if not isinstance(cell, str) or not cell:
+    if not isinstance(cell, str) or not cell or len(cell) > MAX_TEXT_CHARS:
         return ""
     key = match_key(cell)
     for word in _REQUIRED_WORDS:

@@ -21,6 +21,7 @@ from node.vault.importing.compound import CompoundError, open_compound
 
 MAX_SHEETS: Final = 100
 MAX_COLUMNS: Final = 256
+MAX_FORMAT_CHARS: Final = 255
 MAX_TEXTS: Final = 1_500_000
 FAILED_FORMULA: Final = "#N/A"
 
@@ -146,16 +147,15 @@ def _read_globals(stream: bytes) -> _Globals:
             shared.xf_formats.append(struct.unpack_from("<H", body, 2)[0])
         elif kind == _FORMAT:
             shared.formats[struct.unpack_from("<H", body)[0]] = _long_text(body[2:])
-    shared.date_xfs = frozenset(
-        place for place, number in enumerate(shared.xf_formats) if _is_date(number, shared.formats)
-    )
+    dates = {number for number in set(shared.xf_formats) if _is_date(number, shared.formats)}
+    shared.date_xfs = frozenset(place for place, number in enumerate(shared.xf_formats) if number in dates)
     return shared
 
 
 def _is_date(number: int, formats: dict[int, str]) -> bool:
     if number not in formats:
         return number in _DATE_FORMATS
-    return is_date_format(formats[number])
+    return is_date_format(formats[number][:MAX_FORMAT_CHARS])
 
 
 def is_date_format(text: str) -> bool:

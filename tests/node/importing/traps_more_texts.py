@@ -160,6 +160,22 @@ refused("thirty million separators", ("screening", 0, "", "too-many-columns"))(
 refused("a cell of thirty million characters", ("screening", 8, "", "csv-damaged"))(
     swap("screening", lambda rows: make.text(rows) + b"x" * 30_000_000)
 )
+refused(
+    "cells of characters that grow when they are normalised",
+    ("screening", 2, "A", "text-too-long"),
+    *(("screening", row, "C", "text-too-long") for row in (2, 3)),
+)(
+    lambda school: (
+        school.set("screening", 1, "学籍号", "ﷺ" * 1300),
+        school.set("screening", 1, "性别", "ﷺ" * 30_000),
+        school.set("screening", 2, "性别", "男" + " " * 2000 + "女"),
+        school.more.update(
+            screening=make.text(
+                [[*row, "备注" if n == 0 else "ﷺ" * 30_000] for n, row in enumerate(school.screening)]
+            )
+        ),
+    )
+)
 refused("a file over the bound", ("screening", 0, "", "file-too-large"))(
     swap("screening", lambda rows: bytes(33 << 20))
 )
