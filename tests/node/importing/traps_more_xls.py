@@ -284,3 +284,15 @@ refused("merged ranges without end", ("roster", 0, "", "xls-damaged"))(
 def _(school: School) -> None:
     ranges = struct.pack("<H", 1000) + struct.pack("<HHHH", 9, 65535, 0, 255) * 1000
     school.more["roster"] = biff.workbook([biff.sheet(school.roster, after=biff.record(0xE5, ranges))])
+
+
+right("a format of eight thousand quotes behind a hundred thousand styles")(
+    swap(
+        "roster",
+        lambda rows: biff.workbook(
+            [biff.sheet(rows)],
+            formats=[0, 14, *([200] * 100_000)],
+            more=biff.record(0x041E, struct.pack("<H", 200) + biff.text('"' * 8000)),
+        ),
+    )
+)
