@@ -21,6 +21,7 @@ import click
 from node import cli_text, recovery, unwrap
 from node.backup import make_backup, read_header, restore_backup
 from node.backup_file import BackupHeader
+from node.cli_ask import ask_passphrase
 from node.cli_context import FILE, NEW_FILE, Context, command
 from node.config import NodeFolder, read_config
 from node.errors import BackupError
@@ -88,8 +89,9 @@ def ask_secret(seal: str, code_file: Path | None) -> str:
     """Give the code or passphrase of a recovery file, from its file or from a person."""
     if code_file is not None:
         return unwrap.read_passphrase_file(code_file)
-    label = _("Recovery code") if seal == recovery.CODE else _("Passphrase of the recovery file")
-    return str(click.prompt(label, hide_input=seal != recovery.CODE, err=True))
+    if seal == recovery.CODE:
+        return str(click.prompt(_("Recovery code"), err=True))
+    return ask_passphrase(_("Passphrase of the recovery file"), "--code-file")
 
 
 def _backup_lines(values: dict[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from node import cli_text, unwrap
+from node.cli_ask import ask_new_passphrase, ask_passphrase
 from node.config import NodeFolder, file_error, open_folder, read_config, replace_file
 from node.errors import ConfigError, NodeError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
@@ -39,7 +40,7 @@ class Context:
         """Give the passphrase, from its file or from a person."""
         if self.passphrase_file is not None:
             return unwrap.read_passphrase_file(self.passphrase_file)
-        return str(click.prompt(_("Passphrase of this node"), hide_input=True, err=True))
+        return ask_passphrase(_("Passphrase of this node"))
 
     def ask_twice(self) -> str:
         """Give a new passphrase."""
@@ -48,7 +49,7 @@ class Context:
         click.echo(
             _("Choose a passphrase (12 characters or more). Without it the records are lost."), err=True
         )
-        return str(click.prompt(_("Passphrase"), hide_input=True, confirmation_prompt=True, err=True))
+        return ask_new_passphrase(_("Passphrase"))
 
     @contextmanager
     def vault(self) -> Iterator[VaultSession]:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from node import doctor_link, doctor_machine, doctor_vault
+from node.cli_ask import NO_TERMINAL
 from node.cli_context import Context, read_running
 from node.cli_text import fill
 from node.config import NodeConfig, read_config
@@ -100,7 +101,8 @@ def _look_into_vault(context: Context, *, no_vault: bool) -> Iterator[Finding]:
                 status, _files = vault.call({"command": "status"})
             yield good("vault", N_("it opens"))
         except NodeError as err:
-            yield refused("vault", err)
+            no_words = N_("no passphrase was given: there is no terminal, and no --passphrase-file")
+            yield skipped("vault", no_words) if err.code == NO_TERMINAL else refused("vault", err)
         except click.Abort:
             yield skipped("vault", N_("no passphrase was given"))
     now = datetime.now(UTC)

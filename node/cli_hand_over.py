@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from node.cli_ask import ask_new_passphrase, ask_passphrase
 from node.cli_context import FILE, NEW_FILE, Context, command, write_file
 from node.cli_follow_up import SCHOOL_YEAR, WAVE, ask_psychologist, value_words, wave_fields
 from node.cli_roles import actor_options
@@ -264,7 +265,7 @@ def _ask(context: Context, *, is_new: bool) -> str:
     if context.passphrase_file is not None:
         return read_passphrase_file(context.passphrase_file)
     label = _("Passphrase of the private key (12 characters or more)")
-    return str(click.prompt(label, hide_input=True, confirmation_prompt=is_new, err=True))
+    return (ask_new_passphrase if is_new else ask_passphrase)(label)
 
 
 def _values_of(opened: Opened) -> dict[str, Any]:

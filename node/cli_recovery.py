@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from node import recovery, unwrap
+from node.cli_ask import ask_new_passphrase
 from node.cli_backup import CODE_FILE, LOG, ask_secret, restored_lines
 from node.cli_context import FILE, NEW_FILE, Context, command, write_file
 from node.cli_roles import PRINCIPAL, actor_options, ask_actor, has_role
@@ -91,7 +92,7 @@ def _passphrase(code_file: Path | None) -> str:
     if code_file is not None:
         return unwrap.read_passphrase_file(code_file)
     label = _("New passphrase of the recovery file (12 characters or more)")
-    return str(click.prompt(label, hide_input=True, confirmation_prompt=True, err=True))
+    return ask_new_passphrase(label, "--code-file")
 
 
 @command(group, "check", _("Say whether code and FILE belong together. Changes nothing."))

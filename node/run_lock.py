@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from node.config import NodeFolder
-from node.errors import SuperviseError, _
+from node.errors import Detail, SuperviseError, _
 
 _MAX_BYTES = 400
 _LOCKED_BYTE = 1 << 20  # Windows keeps others from reading a locked byte, so it lies behind what is written
@@ -77,12 +77,12 @@ def _refusal(data: bytes) -> SuperviseError:
     advice = _("One is enough: see 'fedscreen node status'. To start it anew, end that one first.")
     try:
         values: dict[str, Any] = dict(json.loads(data))
-        details = {"pid": int(values["supervisor"]), "since": str(values["since"])}
+        details: dict[str, Detail] = {"pid": int(values["supervisor"]), "since": str(values["since"])}
     except (ValueError, TypeError, KeyError):
         return SuperviseError(_("a node runs in this folder already"), advice, code="already-running")
     return SuperviseError(
         _("a node runs in this folder already: process %(pid)d, since %(since)s"),
         advice,
         code="already-running",
-        details={**details},
+        details=details,
     )

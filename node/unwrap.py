@@ -293,15 +293,13 @@ def open_wrapped(data: bytes, passphrase: str) -> bytes:
         ) from err
 
 
-def stretch(passphrase: str, salt: bytes) -> bytes:
-    """Stretch a passphrase to 32 bytes: Argon2id, PyNaCl's MODERATE (256 MiB, 3 passes), of its NFC form.
+def verify_length(passphrase: str) -> bytes:
+    """Check that a text can be a passphrase; give its NFC form as UTF-8.
 
     Raises:
         UnlockError: shorter than 12 or longer than 1024 characters.
     """
     import unicodedata
-
-    from nacl.pwhash import argon2id
 
     text = unicodedata.normalize("NFC", passphrase)
     if not MIN_PASSPHRASE <= len(text) <= MAX_PASSPHRASE:
@@ -311,10 +309,22 @@ def stretch(passphrase: str, salt: bytes) -> bytes:
             code="passphrase-length",
             details={"low": MIN_PASSPHRASE, "high": MAX_PASSPHRASE},
         )
+    return text.encode("utf-8")
+
+
+def stretch(passphrase: str, salt: bytes) -> bytes:
+    """Stretch a passphrase to 32 bytes: Argon2id, PyNaCl's MODERATE (256 MiB, 3 passes), of its NFC form.
+
+    Raises:
+        UnlockError: shorter than 12 or longer than 1024 characters.
+    """
+    from nacl.pwhash import argon2id
+
+    text = verify_length(passphrase)
     return bytes(
         argon2id.kdf(
             KEY_BYTES,
-            text.encode("utf-8"),
+            text,
             salt,
             opslimit=argon2id.OPSLIMIT_MODERATE,
             memlimit=argon2id.MEMLIMIT_MODERATE,
