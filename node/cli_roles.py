@@ -64,10 +64,20 @@ def _passphrase(label: str, passphrase_file: Path | None, *, is_new: bool = Fals
     return str(click.prompt(label, hide_input=True, confirmation_prompt=is_new, err=True))
 
 
+def read_role(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Read a role by its code or by its words: psychologist, 心理教师."""
+    found = role_login.role_named(value.strip())
+    if found is None:
+        known = [f"{code} / {word(ROLE_WORDS, code, _)}" for code in role_login.ROLES]
+        shown = _("expected one of %(names)s") % {"names": _(", ").join(known)}
+        raise click.BadParameter(shown, context, parameter)
+    return found
+
+
 role: click.Group = click.Group(
     "role", help=_("Who is psychologist and who is principal at this school; each with a passphrase.")
 )
-ROLE = click.argument("name", metavar="ROLE", type=click.Choice(role_login.ROLES))
+ROLE = click.argument("name", metavar="ROLE", callback=read_role)
 
 
 @command(role, "list", _("Show who holds which role."))

@@ -1,11 +1,12 @@
 """`fedscreen node rounds`, `preview`, `release`, `decide` and `hold`: what becomes of a round at this school.
 
-Who releases: on a node without roles whoever may unlock it, by name; once somebody is the principal, only
-with the principal's passphrase.
+Who releases: on a node without roles whoever may unlock it, by name, and at a terminal only after a question,
+because nothing proves that name; once somebody is the principal, only with the principal's passphrase.
 """
 
 from __future__ import annotations
 
+import sys
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +15,9 @@ import click
 
 from node import cli_text
 from node.cli_context import ROUND, Context, command, find_round, list_rounds
-from node.cli_roles import PRINCIPAL, actor_options, ask_actor, has_role
+from node.cli_roles import PRINCIPAL, actor_options, ask_actor, has_role, read_role
+from node.errors import EXIT_REFUSED
 from node.preview_text import preview_lines
-from node.role_login import ROLES
 
 _HOLDER = click.Group("holder")  # `command` needs a group; `node.cli` takes the commands from here
 REASON = click.option("--reason", default="", help=_("Why, in one line; stays in the journal."))
@@ -36,7 +37,12 @@ def rounds(context: Context) -> None:
     "--cells", is_flag=True, help=_("Show the cells in words, not only the totals; zeros are counted.")
 )
 @click.option(
-    "--role", type=click.Choice(ROLES), default=PRINCIPAL, show_default=True, help=_("The holder's role.")
+    "--role",
+    metavar="ROLE",
+    callback=read_role,
+    default=PRINCIPAL,
+    show_default=True,
+    help=_("The holder's role."),
 )
 @actor_options()
 def preview(
@@ -63,6 +69,7 @@ def preview(
 @click.option("--by", required=True, help=_("Who releases it, as it will stand in the journal."))
 @click.option("--records", help=_("Only if the records are still those of the preview (its `records`)."))
 @REASON
+@click.option("--yes", "is_sure", is_flag=True, help=_("Do not ask where no principal signs."))
 @click.option(
     "--role-passphrase-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -75,6 +82,7 @@ def release(
     by: str,
     records: str | None,
     reason: str,
+    is_sure: bool,
     role_passphrase_file: Path | None,
 ) -> None:
     """Release; again with the same records changes nothing."""
@@ -84,8 +92,27 @@ def release(
             asks["records"] = records
         if has_role(vault, PRINCIPAL):
             asks |= {"actor": ask_actor(vault, PRINCIPAL, by, role_passphrase_file), "reason": reason}
+        elif not context.as_json:
+            _tell_unproven(by, must_ask=not is_sure and _has_terminal())
         answer, _files = vault.call(asks)
     context.say(answer, cli_text.release_lines(answer))
+
+
+def _tell_unproven(name: str, *, must_ask: bool) -> None:
+    """Say that nothing proves the name of a release where nobody is the principal; a person may stop here."""
+    click.echo(
+        _("nobody holds the principal's role on this node: nothing proves the name %(name)s")
+        % {"name": name},
+        err=True,
+    )
+    click.echo(_("  give the role with: fedscreen node role add principal --holder NAME"), err=True)
+    if must_ask and not click.confirm(_("Release under this name all the same?"), err=True):
+        click.echo(_("not released; nothing was charged"), err=True)
+        raise SystemExit(EXIT_REFUSED)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 @command(_HOLDER, "decide", _("Hold back or decline a round, as the principal, with a reason."))

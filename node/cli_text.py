@@ -185,18 +185,19 @@ def round_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
         values["state"] = word(ROUND_STATES, row["state"], _)
         yield _("%(round)s  %(state)s  %(title)s") % values
         yield _("  %(opens)s to %(closes)s, %(cells)s cells, rho %(rho)s") % values
-        yield "  " + _report(row["report"])
+        yield from _report_lines(row["report"])
 
 
-def _report(report: Values) -> str:
+def _report_lines(report: Values) -> Iterator[str]:
     if report["state"] == "none":
-        return _("this school has released nothing")
+        yield "  " + _("this school has released nothing")
+        return
     receipts = ", ".join(word(RECEIPTS, name, _) for name in report["receipts"])
     values = {**report, "receipts": receipts or _("none"), "state": word(REPORT_STATES, report["state"], _)}
-    return (
-        _("report: %(state)s, attempt %(attempt)s, released by %(released_by)s, receipts: %(receipts)s")
-        % values
-    )
+    text = _("report: %(state)s, attempt %(attempt)s, released by %(released_by)s, receipts: %(receipts)s")
+    yield "  " + text % values
+    if not report.get("is_signed", 1):
+        yield _("    not signed by a principal: that name stands there as it was typed")
 
 
 def release_lines(answer: Values) -> Iterator[str]:

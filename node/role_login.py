@@ -7,11 +7,27 @@ for this holder; the vault only ever sees the 32 bytes that come out. No passphr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from gettext import gettext as _
+from typing import Any, Final, Protocol
 
 from node.unwrap import stretch
+from plan.words import ROLE_WORDS, word
 
 ROLES = ("psychologist", "principal")
+CHINESE: Final[Mapping[str, str]] = {
+    "心理教师": "psychologist",
+    "心理老师": "psychologist",
+    "放行负责人": "principal",
+    "校长": "principal",
+}
+"""What people call the roles, in whichever language the commands speak."""
+
+
+def role_named(text: str) -> str | None:
+    """Give the role that somebody names by its code or by its words; None for no role."""
+    said = {ROLE_WORDS[role]: role for role in ROLES} | {word(ROLE_WORDS, role, _): role for role in ROLES}
+    found = CHINESE.get(text) or said.get(text, text)
+    return found if found in ROLES else None
 
 
 class TakesCommands(Protocol):

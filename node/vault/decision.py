@@ -24,7 +24,7 @@ from node.vault.errors import AttemptError, CommandError, RecordsError, _
 from node.vault.journal import TIME_FORMAT, JournalRecord
 from node.vault.parts import Parts
 from node.vault.release import Released, release_round
-from node.vault.reports import ReportState, reports_of, state_of
+from node.vault.reports import ReportState, StoredReport, reports_of, state_of
 from node.vault.roles import Unlocked, signing_key
 from node.vault.run_desk import HOLD_SETTING
 from node.vault.store import VaultStore
@@ -142,6 +142,19 @@ def decline(parts: Parts, round_id: bytes, principal: Unlocked, reason: str) -> 
             code="already-released",
         )
     _store(parts, round_id, DECLINE, principal, reason, "")
+
+
+def is_signed(store: VaultStore, report: StoredReport) -> bool:
+    """Say whether a principal signed a report's release; without the role its name is as it was typed.
+
+    Signed are the records of the report; where these are forgotten, an earlier approval of the same name.
+    """
+    found = store.one(
+        "SELECT 1 FROM decision WHERE round = ? AND decision = ? AND ((by = ? AND decided <= ?)"
+        " OR records = (SELECT lower(hex(digest)) FROM record_set WHERE set_id = ?)) LIMIT 1",
+        (report.round_id, APPROVE, report.released_by, report.released, report.set_id),
+    )
+    return found is not None
 
 
 def describe(store: VaultStore, round_id: bytes) -> dict[str, Any]:

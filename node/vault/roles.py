@@ -31,9 +31,11 @@ from nacl.exceptions import CryptoError as SodiumError
 from crypto.canonical import encode_parts
 from crypto.note import KeyType, SigningKey
 from crypto.sealing import ROUND_SECRET_BYTES, round_public_key
-from node.vault.errors import RoleError, _
+from node.vault.errors import RoleError, _, shown_as
 from node.vault.journal import TIME_FORMAT, Entropy
 from node.vault.store import VaultStore
+from plan.errors import Phrase
+from plan.words import ROLE_WORDS
 from protos.bodies import key_name
 
 PSYCHOLOGIST: Final = "psychologist"
@@ -131,7 +133,7 @@ def add_holder(
             _("the role %(role)s has a holder already; only a holder can add one or change the passphrase"),
             _("Let the holder enter the passphrase, or restore the recovery file on a new folder."),
             code="role-taken",
-            details={"role": role},
+            details=_named(role),
         )
     else:
         secret = by.secret
@@ -171,7 +173,7 @@ def unlock(store: VaultStore, actor: Mapping[str, Any]) -> Unlocked:
             _("name or passphrase is wrong for the role %(role)s"),
             _("Try again; nothing was changed."),
             code="wrong-role-passphrase",
-            details={"role": role if role in ROLES else "?"},
+            details=_named(role if role in ROLES else "?"),
         ) from None
 
 
@@ -184,16 +186,16 @@ def require(store: VaultStore, actor: Mapping[str, Any], *roles: str) -> Unlocke
     if not any(has_role(store, role) for role in roles):
         raise RoleError(
             _("nobody holds the role %(role)s on this node yet"),
-            _("Make it with 'fedscreen node role add %(role)s --holder NAME', or on the console."),
+            _("Make it with 'fedscreen node role add %(id)s --holder NAME', or on the console."),
             code="no-role",
-            details={"role": roles[0]},
+            details=_named(roles[0]),
         )
     if not actor or actor.get("role") not in roles:
         raise RoleError(
             _("this needs the role %(role)s"),
             _("Give the holder's name and passphrase."),
             code="role-needed",
-            details={"role": roles[0]},
+            details=_named(roles[0]),
         )
     return unlock(store, actor)
 
@@ -201,6 +203,11 @@ def require(store: VaultStore, actor: Mapping[str, Any], *roles: str) -> Unlocke
 def signing_key(federation: str, node: str, unlocked: Unlocked) -> SigningKey:
     """Give the principal's key as a note key, named for the node."""
     return SigningKey(key_name(federation, "principal", node), KeyType.ED25519, unlocked.secret)
+
+
+def _named(role: str) -> dict[str, str]:
+    """Name a role in a refusal: its words for people, and its code, `id`, for programs and commands."""
+    return {**shown_as("role", Phrase(ROLE_WORDS.get(role, role))), "id": role}
 
 
 def _check(role: str, name: str, salt: bytes, key: bytes) -> None:
