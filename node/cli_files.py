@@ -20,6 +20,8 @@ from node.config import file_error
 from node.errors import EXIT_REFUSED, ConfigError, NodeError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
 from node.frames import LIMITS, Kind, ReportSizes
+from node.receipt_page import SUFFIXES as PAGE_SUFFIXES
+from node.receipt_page import receipt_page
 from node.session import VaultSession
 
 MAX_LOG_BYTES = 120 * 1024 * 1024
@@ -38,6 +40,17 @@ class RoundGroup(click.Group):
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = [self.default_command, *args]
         return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the default command's options before the commands: they are what most people look for."""
+        default = self.commands[self.default_command]
+        with click.Context(default, info_name=self.default_command, parent=ctx) as inner:
+            options = (item for item in default.get_params(inner) if isinstance(item, click.Option))
+            records = [row for item in options if (row := item.get_help_record(inner))]
+        title = _("Options of '%(command)s ROUND', where ROUND is as in 'fedscreen node rounds'")
+        with formatter.section(title % {"command": ctx.command_path}):
+            formatter.write_dl(records)
+        self.format_commands(ctx, formatter)
 
 
 @click.group(name="log", help=_("The federation's log, as a file."))
@@ -110,17 +123,24 @@ def receipt() -> None:
     """Hold the commands about receipts."""
 
 
+_OUT_HELP = _("File to write: .html a page to read and print; default: the proof, in the receipts folder.")
+
+
 @command(receipt, "write", _("Write the proof that the report stands in the log."))
 @ROUND
-@click.option("--out", type=NEW_FILE, help=_("File to write; default: in the node's receipts folder."))
+@click.option("--out", type=NEW_FILE, help=_OUT_HELP)
 def write_receipt(context: Context, round_id: str, out: Path | None) -> None:
-    """Write a tlog-proof."""
+    """Write a tlog-proof, or a page that shows it."""
     with context.vault() as vault:
-        found = find_round(vault, round_id)["round"]
-        answer, files = vault.call({"command": "receipt", "round": found})
-    path = out or context.folder.receipts / f"{found[:16]}-{answer['attempt']}.tlog-proof"
-    write_file(path, files["receipt"])
-    values = {**answer, "round": found, "file": str(path)}
+        found = find_round(vault, round_id)
+        answer, files = vault.call({"command": "receipt", "round": found["round"]})
+        school, _files = vault.call({"command": "identity"})
+    path = out or context.folder.receipts / f"{found['round'][:16]}-{answer['attempt']}.tlog-proof"
+    data = files["receipt"]
+    if path.suffix.lower() in PAGE_SUFFIXES:
+        data = receipt_page(school, found, answer, data).encode()
+    write_file(path, data)
+    values = {**answer, "round": found["round"], "file": str(path)}
     context.say(values, cli_text.receipt_lines(values))
 
 
