@@ -42,6 +42,7 @@ from node import (
     cli_roles,
     cli_rounds,
     cli_setup,
+    cli_status,
     cli_template,
     cli_text,
     enrolment,
@@ -207,7 +208,7 @@ def floors(context: Context, floors: dict[str, Any]) -> None:
     """Tighten the floors; they never loosen."""
     with context.vault() as vault:
         answer, _files = vault.call({"command": "floors", "floors": floors})
-    context.say(answer, cli_text.floor_lines(answer))
+    context.say(answer, cli_status.floor_lines(answer))
 
 
 @command(node, "status", _("Show everything about this node: log, account, records, rounds, connection."))
@@ -216,13 +217,16 @@ def status(context: Context) -> None:
     config = read_config(context.folder)
     with context.vault() as vault:
         answer, _files = vault.call({"command": "status"})
+        holders = vault.call({"command": "roles"})[0]["holders"]
     values = {
         **answer,
+        "roles": [{"role": row["role"], "name": row["name"]} for row in holders],
+        "requested": int((context.folder.egress / "tls.key").exists()),
         "address": config.address,
         "certificate_days": enrolment.certificate_days(context.folder),
         "running": read_running(context.folder),
     }
-    context.say(values, cli_text.status_lines(values))
+    context.say(values, cli_status.status_lines(values))
 
 
 @command(

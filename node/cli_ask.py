@@ -50,4 +50,4 @@ def ask_new_passphrase(label: str, option: str = PASSPHRASE_FILE) -> str:
         verify_length(passphrase)
         if ask_passphrase(_("Repeat for confirmation"), option) == passphrase:
             return passphrase
-        click.echo(_("The two are not the same; once more."), err=True)
+        click.echo(_("the two passphrases differ"), err=True)

@@ -23,6 +23,7 @@ from node.backup import make_backup, read_header, restore_backup
 from node.backup_file import BackupHeader
 from node.cli_ask import ask_passphrase
 from node.cli_context import FILE, NEW_FILE, Context, command
+from node.cli_words import local_time
 from node.config import NodeFolder, read_config
 from node.errors import BackupError
 from node.errors import _ as N_  # translated where it is shown
@@ -104,7 +105,7 @@ def _backup_lines(values: dict[str, Any]) -> Iterator[str]:
 
 def restored_lines(values: dict[str, Any]) -> Iterator[str]:
     """Say what was made, what came later than it, and what to do next."""
-    shown = {**values, "made": values["made"].replace("T", " ").replace("Z", " UTC")}
+    shown = {**values, "made": local_time(values["made"])}
     yield _("node %(node)s of %(federation)s is in %(folder)s, as of %(made)s") % shown
     yield _("  %(log_size)s entries of the log, %(log_new)s of them new") % shown
     for row in values["newer"]:

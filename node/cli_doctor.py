@@ -19,9 +19,10 @@ from node import doctor_link, doctor_machine, doctor_vault
 from node.cli_ask import NO_TERMINAL
 from node.cli_context import Context, read_running
 from node.cli_text import fill
+from node.cli_words import local_time
 from node.config import NodeConfig, read_config
 from node.doctor import FAIL, LABELS, STATES, Finding, good, in_order, outcome, refused, skipped
-from node.errors import EXIT_REFUSED, ConfigError, NodeError
+from node.errors import EXIT_REFUSED, ConfigError, Detail, NodeError
 from node.errors import _ as N_
 
 _LINK = ("proxy", "name", "connection", "tls", "running")
@@ -115,14 +116,19 @@ def _look_into_vault(context: Context, *, no_vault: bool) -> Iterator[Finding]:
 
 def _lines(findings: list[Finding]) -> Iterator[str]:
     for finding in findings:
+        details = {name: _shown(value) for name, value in finding.details.items()}
         words = {"state": _(STATES[finding.state]), "name": _(LABELS[finding.name])}
-        yield _("[%(state)s] %(name)s: %(text)s") % {**words, "text": fill(finding.message, finding.details)}
+        yield _("[%(state)s] %(name)s: %(text)s") % {**words, "text": fill(finding.message, details)}
         if finding.advice:
-            yield "    " + fill(finding.advice, finding.details)
+            yield "    " + fill(finding.advice, details)
     if outcome(findings) == FAIL:
         yield _("something does not work: see what FAILED, and what to do about it")
     else:
         yield _("nothing has failed")
+
+
+def _shown(value: Detail) -> Detail:
+    return local_time(value) if isinstance(value, str) else value
 
 
 OFFLINE = click.option("--offline", is_flag=True, help=_("This machine has no network: do not try any."))

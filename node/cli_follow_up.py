@@ -15,6 +15,7 @@ import click
 
 from node.cli_context import Context, command
 from node.cli_roles import PSYCHOLOGIST, actor_options, ask_actor
+from node.cli_words import local_time
 from node.follow_up_words import FIELD_WORDS, OPEN_WORDS
 from node.session import VaultSession
 from node.vault.follow_up_form import FORM_FIELDS, LABELS, REVIEWED_ON
@@ -218,10 +219,10 @@ def _history_lines(answer: dict[str, Any]) -> Iterator[str]:
     if not answer["entries"]:
         yield _("  no entry in this wave")
     for entry in answer["entries"]:
-        yield _("  entry %(entry)s, %(time)s, %(by)s") % entry
+        yield _("  entry %(entry)s, %(time)s, %(by)s") % {**entry, "time": local_time(entry["time"])}
         if entry["withdrawn"]:
             names = ", ".join(word(FIELD_WORDS, name, _) for name in entry["fields"])
-            words = {**entry, "fields": names}
+            words = {**entry, "fields": names, "withdrawn": local_time(entry["withdrawn"])}
             yield _("    %(fields)s: withdrawn %(withdrawn)s by %(withdrawn_by)s") % words
         yield from _value_lines(entry["values"])
 

@@ -20,6 +20,7 @@ import click
 
 from node import cli_text, enrolment, setup, unwrap
 from node.cli_context import Context, write_file
+from node.cli_words import in_words
 from node.config import NodeConfig, read_config
 from node.errors import ConfigError
 from node.errors import _ as N_
@@ -170,7 +171,8 @@ def _ask_fingerprint(context: Context, card_text: str) -> str:
 
 def _request_lines(values: dict[str, Any]) -> Iterator[str]:
     yield _("node %(node)s of %(federation)s in %(folder)s") % values
-    yield _("  confinement %(confinement)s, database key kept by: %(key_source)s") % values
+    words = in_words(values, _)
+    yield _("  confinement %(confinement)s, database key kept by: %(key_source)s") % words
     yield _("1. send this file to the county: %(request)s") % values
     yield _("2. tell the county by telephone, so that it knows whose file it is: %(request_code)s") % values
     if values["compared"]:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from gettext import gettext as _
 from typing import Any
 
+from node.cli_words import in_words, local_time
 from node.errors import PHRASE_SUFFIX, NodeError
 from node.vault.importing.errors import ADVICE, MESSAGES
 from plan.errors import PlanError, parse_phrase
@@ -34,7 +35,7 @@ def fill(template: str, details: Values) -> str:
         for name, value in details.items()
         if name.endswith(PHRASE_SUFFIX)
     }
-    return _(template) % {**details, **phrases}
+    return _(template) % {**in_words(details, _), **phrases}
 
 
 def _phrase_in(text: str) -> str:
@@ -48,7 +49,8 @@ def _phrase_in(text: str) -> str:
 def init_lines(values: Values) -> Iterator[str]:
     """Show a new node."""
     yield _("node %(node)s of %(federation)s in %(folder)s") % values
-    yield _("  confinement %(confinement)s, database key kept by: %(key_source)s") % values
+    words = in_words(values, _)
+    yield _("  confinement %(confinement)s, database key kept by: %(key_source)s") % words
     yield _("next: fedscreen node request")
 
 
@@ -181,7 +183,7 @@ def round_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield _("no round yet")
     for row in rows:
         values = {**row, "round": row["round"][:SHORT], "rho": rational(row["rho"])}
-        values |= {"opens": row["opens"][:10], "closes": row["closes"][:10]}
+        values |= {name: local_time(row[name])[:10] for name in ("opens", "closes")}
         values["state"] = word(ROUND_STATES, row["state"], _)
         yield _("%(round)s  %(state)s  %(title)s") % values
         yield _("  %(opens)s to %(closes)s, %(cells)s cells, rho %(rho)s") % values
@@ -224,12 +226,6 @@ def hold_lines(answer: Values) -> Iterator[str]:
     yield _("sending is held; nothing leaves") if answer["held"] else _("sending is on")
 
 
-def floor_lines(answer: Values) -> Iterator[str]:
-    """List the floors."""
-    for name, value in answer.items():
-        yield f"  {name}  {value}"
-
-
 def receipt_lines(values: Values) -> Iterator[str]:
     """Say where the receipt is, and what it proves."""
     yield _("receipt written to %(file)s") % values
@@ -237,50 +233,6 @@ def receipt_lines(values: Values) -> Iterator[str]:
         yield _("  it carries the auditors' cosignatures; anyone can check it offline")
     else:
         yield _("  signed by the log only; ask again when the auditors have cosigned")
-
-
-def status_lines(values: Values) -> Iterator[str]:
-    """Show the whole status."""
-    yield _("node %(node)s of %(federation)s, operator %(operator)s") % values
-    if not values["fingerprint"]:
-        yield _("not joined yet: fedscreen node request, then fedscreen node accept")
-        return
-    yield _("  federation card %(fingerprint)s, confinement %(confinement)s") % values
-    yield from _running_lines(values["running"], values["certificate_days"])
-    log = values["log"]
-    yield _("  log: %(size)s entries, %(trusted_size)s of them cosigned") % log
-    if log["split"]:
-        yield _("  ATTENTION: the log showed two histories; nothing is released. Tell the auditors.")
-    if values["held"]:
-        yield _("  sending is held; nothing leaves")
-    for account in values["account"]:
-        row = {name: rational(account[name]) for name in ("spent", "cap")}
-        yield _("  account %(year)s: %(spent)s of %(cap)s spent") % {**row, "year": account["school_year"]}
-    for row in values["records"]:
-        yield _("  records %(school_year)s %(wave)s: %(num_records)s, imported %(imported)s") % row
-    yield from round_lines(values["rounds"])
-
-
-def _running_lines(running: Values, certificate_days: int | None) -> Iterator[str]:
-    if certificate_days is not None:
-        yield _("  certificate holds for %(days)s days") % {"days": certificate_days}
-    if not running:
-        yield _("  not running; reports are sent by 'fedscreen node run'")
-        return
-    for name in ("vault", "egress"):
-        side = running[name]
-        values = {"side": name, "level": side["level"] or _("stopped"), "starts": side["starts"]}
-        yield _("  %(side)s: %(level)s, started %(starts)s times") % values
-        if side["last_error"]:
-            yield f"    {side['last_error']}"
-    for call, link in running["link"].items():
-        words = {"call": call, "status": link["status"], "at": link["at"]}
-        if link["status"] == 0 and call == "report":
-            yield _("  last report delivered: %(at)s") % words
-        elif link["status"] == 0:
-            yield _("  the county answers since %(at)s") % words
-        else:
-            yield _("  the county does not answer or refuses (%(call)s): code %(status)s at %(at)s") % words
 
 
 def check_lines(answer: Values) -> Iterator[str]:

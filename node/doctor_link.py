@@ -51,7 +51,8 @@ def check_certificate(folder: NodeFolder, config: NodeConfig, now: datetime) -> 
     if now < start:
         text = N_("the certificate holds from %(start)s on, and it is %(now)s here")
         advice = N_("Set this computer's date and time.")
-        return bad("certificate", text, advice, start=f"{start:%Y-%m-%d %H:%M}", now=f"{now:%Y-%m-%d %H:%M}")
+        form = "%Y-%m-%d %H:%M UTC"
+        return bad("certificate", text, advice, start=start.strftime(form), now=now.strftime(form))
     if now >= end:
         text = N_("the certificate expired on %(until)s; files still go, the network does not")
         return bad("certificate", text, _RENEW, **values)
