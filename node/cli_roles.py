@@ -16,11 +16,14 @@ from typing import Any
 import click
 
 from node import role_login
+from node.cli_ask import ROLE_PASSPHRASE_FILE, ask_new_passphrase, ask_passphrase
 from node.cli_context import FILE, Context, command
-from node.errors import UnlockError
+from node.errors import Detail, UnlockError
 from node.errors import _ as N_  # translated where it is shown
 from node.session import VaultSession
 from node.unwrap import read_passphrase_file
+from node.vault.errors import shown_as
+from plan.errors import phrase
 from plan.words import ROLE_WORDS, word
 
 PSYCHOLOGIST, PRINCIPAL = role_login.ROLES
@@ -41,16 +44,44 @@ def actor_options(*, required: bool = False) -> Callable[[Callable[..., Any]], C
     return decorate
 
 
-def ask_actor(vault: VaultSession, role: str, holder: str, passphrase_file: Path | None) -> dict[str, str]:
-    """Ask a holder for the passphrase and check it.
+def ask_actor(
+    vault: VaultSession,
+    role: str,
+    holder: str,
+    passphrase_file: Path | None,
+    option: str = ROLE_PASSPHRASE_FILE,
+) -> dict[str, str]:
+    """Ask a holder for the passphrase and check it; who holds no such role is not even asked.
 
     Raises:
-        UnlockError, VaultRefusal: it cannot be one, or is another one.
+        UnlockError, VaultRefusal: this person does not hold the role, or it is another passphrase.
     """
+    _require_holder(vault, role, holder)
     label = _("Passphrase of %(name)s (%(role)s)") % {"name": holder, "role": word(ROLE_WORDS, role, _)}
-    actor = role_login.actor_of(vault, role, holder, _passphrase(label, passphrase_file))
+    actor = role_login.actor_of(vault, role, holder, _passphrase(label, passphrase_file, option=option))
     vault.call({"command": "role_check", "actor": actor})
     return actor
+
+
+def _require_holder(vault: VaultSession, role: str, holder: str) -> None:
+    names = [row["name"] for row in vault.call({"command": "roles"})[0]["holders"] if row["role"] == role]
+    if holder in names:
+        return
+    word_of = phrase(ROLE_WORDS[role])
+    words: dict[str, Detail] = {**shown_as("role", word_of), "id": role, "name": holder[:200]}
+    if not names:
+        raise UnlockError(
+            N_("nobody is %(role)s at this node yet"),
+            N_("Make it with 'fedscreen node role add %(id)s --holder NAME', or on the console."),
+            code="no-role",
+            details=words,
+        )
+    raise UnlockError(
+        N_("%(name)s is not %(role)s at this node"),
+        N_("Who is: 'fedscreen node role list'. Write the name as it stands there."),
+        code="wrong-role-passphrase",
+        details=words,
+    )
 
 
 def has_role(vault: VaultSession, role: str) -> bool:
@@ -58,10 +89,12 @@ def has_role(vault: VaultSession, role: str) -> bool:
     return any(row["role"] == role for row in vault.call({"command": "roles"})[0]["holders"])
 
 
-def _passphrase(label: str, passphrase_file: Path | None, *, is_new: bool = False) -> str:
+def _passphrase(
+    label: str, passphrase_file: Path | None, *, is_new: bool = False, option: str = ROLE_PASSPHRASE_FILE
+) -> str:
     if passphrase_file is not None:
         return read_passphrase_file(passphrase_file)
-    return str(click.prompt(label, hide_input=True, confirmation_prompt=is_new, err=True))
+    return (ask_new_passphrase if is_new else ask_passphrase)(label, option)
 
 
 def read_role(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -105,7 +138,7 @@ def add(
 ) -> None:
     """Add a holder, or change a holder's passphrase."""
     with context.vault() as vault:
-        actor = ask_actor(vault, name, by, by_passphrase_file) if by else None
+        actor = ask_actor(vault, name, by, by_passphrase_file, "--by-passphrase-file") if by else None
         if actor is None and has_role(vault, name):
             raise UnlockError(
                 N_("this role has a holder already, and only a holder can add one"),
