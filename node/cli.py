@@ -17,10 +17,10 @@ one JSON object on standard output, in English.
 from __future__ import annotations
 
 import contextlib
+import gettext
 import os
 import subprocess
 import sys
-from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ from node.launch import side_program
 from node.run_lock import require_free
 from node.session import open_vault
 from node.supervise import require_enrolled
+
+_ = gettext.gettext
 
 
 @click.group(name="node", help=_("One school: import, preview, release, run, prove."))
@@ -281,6 +283,13 @@ def run(context: Context, record_frames: Path | None) -> None:
     arguments = [*side_program("supervisor"), "-m", "node.supervise", "--dir", str(context.folder.root)]
     if record_frames is not None:
         arguments += ["--record-frames", str(record_frames.absolute())]
+    if not context.as_json:
+        domain = gettext.textdomain()
+        arguments += ["--catalogue", domain, str(gettext.bindtextdomain(domain))]
+        click.echo(_("This node now runs in this window, which stays busy; Ctrl-C ends it."), err=True)
+        click.echo(
+            _("Open a second window for other commands, or let it run as a service (docs/node.md)."), err=True
+        )
     become(arguments, key)
 
 

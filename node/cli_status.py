@@ -7,7 +7,8 @@ from gettext import gettext as _
 from typing import Any
 
 from node.cli_text import SHORT, Values, rational, round_lines
-from node.cli_words import CALLS, FLOORS, SIDES, local_time
+from node.cli_words import FLOORS, local_time
+from node.side_words import CALLS, SIDES
 from plan.words import ROLE_WORDS, word
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from node.side_words import SIDES
 from plan.words import word
 
 
@@ -18,18 +19,12 @@ def _(message: str) -> str:
     return message
 
 
-SIDES: Final[Mapping[str, str]] = {"vault": _("vault"), "egress": _("egress")}
-"""The two sides of the wall."""
-
 KEY_SOURCES: Final[Mapping[str, str]] = {
     "credential": _("a systemd credential"),
     "dpapi": _("Windows (DPAPI)"),
     "passphrase": _("a passphrase"),
 }
 """What keeps the database key."""
-
-CALLS: Final[Mapping[str, str]] = {"log": _("fetching the log"), "report": _("sending a report")}
-"""What the egress asks the county for."""
 
 FLOORS: Final[Mapping[str, str]] = {
     "threshold": _("auditors that must open together, at least"),

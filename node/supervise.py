@@ -17,13 +17,15 @@ Rules:
    proxy's name; the coordinator's goes to the proxy as text.
 
 It loads neither numpy nor grpc nor click: an idle one takes about 12 MB.
-What it prints is for a service's log: English, one line an event, never a value.
+What it prints is for whoever looks at its window or at a service's log: one line an event, never a value; in
+the language of 'fedscreen node run', which names the catalogue, else English.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gettext
 import json
 import os
 import queue
@@ -53,6 +55,7 @@ from node.frames import (
     RUN_VAULT_SENDS,
     Frame,
     Kind,
+    LinkState,
     ReportSizes,
     encode_frame,
     parse_link,
@@ -69,6 +72,7 @@ from node.launch import (
     vault_command,
 )
 from node.run_lock import hold_folder
+from node.side_words import CALLS, SIDES
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 60.0
@@ -76,6 +80,7 @@ CALM_S = 30.0
 TICK_S = 0.5
 STATUS_EVERY_S = 30.0
 STDIN = 0
+SHORT_ROUND = 16
 
 VaultCommand = Callable[[NodeFolder, NodeConfig, str], list[str]]
 EgressCommand = Callable[[NodeFolder, NodeConfig, str], list[str]]
@@ -161,6 +166,8 @@ class Supervisor:
         self._events: queue.SimpleQueue[tuple[Slot, Side] | None] = queue.SimpleQueue()
         self._is_waiting_for_first_page = True
         self._link: dict[str, dict[str, str | int]] = {}
+        self._rounds: dict[bytes, str] = {}
+        self._delivered: set[bytes] = set()
         self._status_due_s = 0.0
 
     def stop(self) -> None:
@@ -192,6 +199,7 @@ class Supervisor:
                 self._bury(*event)
         finally:
             self._stop_both()
+            _say(_("stopped"))
 
     # -------------------------------------------------------- starting and burying
 
@@ -209,7 +217,8 @@ class Supervisor:
                 raise
             slot.last_line = str(err)
             slot.due_s = time.monotonic() + slot.pause_s(time.monotonic())
-            _say(f"{slot.name}: {err}; next try in {slot.due_s - time.monotonic():.1f} s")
+            pause = {"seconds": f"{slot.due_s - time.monotonic():.1f}", "side": slot.name}
+            _say(_("%(side)s: %(reason)s; next try in %(seconds)s s"), reason=_translated(err), **pause)
             return
         slot.num_starts += 1
         slot.started_s = time.monotonic()
@@ -220,7 +229,7 @@ class Supervisor:
         if self._vault.side is not None and self._egress.side is not None:
             self._egress.deliver(Frame(Kind.START, b""))
         self._status_due_s = 0.0
-        _say(f"{slot.name}: running, confinement {side.confinement.level}")
+        _say(_("%(side)s: running, confinement %(level)s"), side=slot.name, level=side.confinement.level)
 
     def _start_vault(self) -> Side:
         command = self._commands[0](self._folder, self._config, "run")
@@ -236,7 +245,8 @@ class Supervisor:
             return
         exit_code = self._end(slot)
         slot.due_s = time.monotonic() + slot.pause_s(time.monotonic())
-        _say(f"{slot.name}: ended with exit code {exit_code}; {slot.last_line or 'no reason given'}")
+        why = slot.last_line or gettext.gettext(_("no reason given"))
+        _say(_("%(side)s: ended with exit code %(exit)s; %(line)s"), side=slot.name, exit=exit_code, line=why)
         if slot is self._vault and exit_code == EXIT_STORE:
             raise SuperviseError(
                 _("the vault cannot open its record file (%(line)s)"),
@@ -279,12 +289,12 @@ class Supervisor:
             while (frame := read_frame(side.stdout, kinds)) is not None:
                 self._recorder.keep(slot.name, frame)
                 if slot is self._vault:
-                    self._sizes.verify(frame.payload)
+                    self._rounds[_digest(frame.payload)] = self._sizes.verify(frame.payload).round_id
                     self._egress.deliver(frame)
                 else:
                     self._from_egress(frame)
         except FrameError as err:
-            _say(f"{slot.name}: {err}")
+            _say(_("%(side)s: %(reason)s"), side=slot.name, reason=_translated(err))
             side.process.kill()
         except (OSError, ValueError):
             side.process.kill()
@@ -311,6 +321,19 @@ class Supervisor:
         }
         if before.get("status") != state.status:
             self._status_due_s = 0.0
+        self._tell(state, is_change=before.get("status") != state.status)
+
+    def _tell(self, state: LinkState, *, is_change: bool) -> None:
+        """Print what a person waits for: the connection, its loss, a report that has arrived."""
+        round_id = self._rounds.get(state.digest, "")[:SHORT_ROUND]
+        if state.status and is_change:
+            text = _("the county does not answer or refuses (%(call)s): code %(status)s; it is tried again")
+            _say(text, call=gettext.gettext(CALLS[state.call]), status=state.status)
+        elif state.call == "log" and is_change:
+            _say(_("connected with the county"))
+        elif state.call == "report" and not state.status and state.digest not in self._delivered:
+            self._delivered.add(state.digest)
+            _say(_("report delivered, round %(round)s"), round=round_id)
 
     # -------------------------------------------------------- what `status` shows
 
@@ -375,10 +398,25 @@ def _of_windows(module: object, name: str) -> list[int]:
     return [getattr(module, name)] if hasattr(module, name) else []
 
 
-def _say(line: str) -> None:
+def _say(template: str, **values: object) -> None:
+    """Print a line in the language of this process; a side's name becomes its word."""
+    if "side" in values:
+        values["side"] = gettext.gettext(SIDES[str(values["side"])])
+    line = gettext.gettext(template) % values
     with contextlib.suppress(OSError):  # the log's disk is full, or nobody reads it: the node goes on
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+
+def _digest(payload: bytes) -> bytes:
+    import hashlib  # brings OpenSSL, 4 MB that a node without a report does not need
+
+    return hashlib.sha256(payload).digest()
+
+
+def _translated(err: NodeError) -> str:
+    parts = (gettext.gettext(part) for part in (err.message, err.advice) if part)
+    return " ".join(part % err.details if err.details else part for part in parts)
 
 
 def _read_key() -> bytes:
@@ -397,7 +435,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="node.supervise", description="Started by fedscreen node run.")
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--record-frames", type=Path, default=None)
+    parser.add_argument("--catalogue", nargs=2, metavar=("DOMAIN", "FOLDER"), default=None)
     options = parser.parse_args(arguments)
+    if options.catalogue is not None:
+        gettext.bindtextdomain(*options.catalogue)
+        gettext.textdomain(options.catalogue[0])
     try:
         harden_parent()
         folder = open_folder(options.dir)

@@ -435,6 +435,8 @@ def test_run_keeps_both_sides_and_status_shows_them(
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
+    assert "Open a second window" in err.decode()
+    assert out.decode().splitlines()[-1] == "stopped"
     assert out.decode().splitlines()[:2] == [
         "vault: running, confinement L3",
         "egress: running, confinement L3",

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from node import cli_doctor, cli_status, cli_text
-from node.cli_words import FLOORS, KEY_SOURCES, SIDES, in_words, local_time
+from node.cli_words import FLOORS, KEY_SOURCES, in_words, local_time
 from node.config import KEY_SOURCES as KNOWN_SOURCES
 from node.doctor import good
 from node.errors import NodeError
 from node.frames import LinkState
+from node.side_words import CALLS, SIDES
 from node.vault.enrol import Floors
 
 
@@ -72,6 +73,7 @@ def test_every_code_has_its_word() -> None:
     assert set(KEY_SOURCES) == set(KNOWN_SOURCES)
     assert set(FLOORS) == set(Floors().as_json())
     assert set(SIDES) == {"vault", "egress"}
+    assert set(CALLS) == set(LinkState.CALLS)
 
 
 def test_a_systems_reason_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +184,6 @@ def test_both_sides_and_calls_have_words_and_local_times() -> None:
     assert "  egress: stopped, started 1 times" in text
     assert "the county answers since 2026-11-22 16:00" in text
     assert "(sending a report): code 14 at 2026-11-22 17:00" in text
-    assert {"log", "report"} == set(LinkState.CALLS)
 
 
 EARLY, LATE, LATER = "2026-10-01T08:00:00Z", "2026-10-02T08:00:00Z", "2026-10-03T08:00:00Z"

@@ -41,6 +41,7 @@ from node.frames import (
     encode_log,
     parse_log,
     read_frame,
+    report_shape,
 )
 from node.supervise import Slot, Supervisor, resolve
 
@@ -67,7 +68,9 @@ def frames_in(path: Path, kinds: frozenset[Kind]) -> list[Frame]:
     return found
 
 
-def test_report_goes_out_and_receipt_comes_back(coordinator: tuple[LogServer, int], tmp_path: Path) -> None:
+def test_report_goes_out_and_receipt_comes_back(
+    coordinator: tuple[LogServer, int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     fake, port = coordinator
     folder = make_folder(tmp_path / "node", fake)
     with supervised(folder, port, record=tmp_path / "frames"):
@@ -77,6 +80,10 @@ def test_report_goes_out_and_receipt_comes_back(coordinator: tuple[LogServer, in
         vault, egress = pids(folder) or (0, 0)
         status = Path(f"/proc/{vault}/status").read_text()
         links = [os.readlink(f"/proc/{vault}/fd/{name}") for name in os.listdir(f"/proc/{vault}/fd")]
+    lines = capfd.readouterr().out.splitlines()
+    assert lines.count("connected with the county") == 1
+    assert lines.count(f"report delivered, round {report_shape(report()).round_id[:16]}") == 1
+    assert lines[-1] == "stopped"
     assert fake.reports == [report()]
     assert fake.identities[0] == b"spiffe://county/node/school-1"
     assert (values["vault"]["level"], values["egress"]["level"]) == ("L3", "L3")
@@ -161,7 +168,9 @@ def test_vault_that_sends_anything_else_is_ended(
     assert all(payload == report() for payload in fake.reports)
 
 
-def test_coordinator_that_comes_back_gets_the_report(tmp_path: Path) -> None:
+def test_coordinator_that_comes_back_gets_the_report(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     fake = LogServer(entries=list(ENTRIES))
     server, port = fake.serve()
     folder = make_folder(tmp_path / "node", fake)
@@ -174,6 +183,9 @@ def test_coordinator_that_comes_back_gets_the_report(tmp_path: Path) -> None:
         fake.wait_for(lambda: fake.reports)
     server.stop(0).wait()
     assert fake.reports == [report()]
+    lines = capfd.readouterr().out.splitlines()
+    assert "the county does not answer or refuses (fetching the log): code 14; it is tried again" in lines
+    assert lines.count("connected with the county") == 2
 
 
 def test_refusal_is_kept_as_a_code_only(coordinator: tuple[LogServer, int], tmp_path: Path) -> None:
@@ -211,10 +223,10 @@ def test_confinement_that_fails_ends_everything_with_70(
     assert caught.value.EXIT == 70
 
 
-def start_main(folder: NodeFolder, key: bytes = KEY) -> subprocess.Popen[bytes]:
-    environ = {"PYTHONPATH": str(TESTS.parent), "PYTHONUNBUFFERED": "1"}
+def start_main(folder: NodeFolder, key: bytes = KEY, *options: str, **more: str) -> subprocess.Popen[bytes]:
+    environ = {"PYTHONPATH": str(TESTS.parent), "PYTHONUNBUFFERED": "1", **more}
     process = subprocess.Popen(
-        [sys.executable, "-m", "node.supervise", "--dir", str(folder.root)],
+        [sys.executable, "-m", "node.supervise", "--dir", str(folder.root), *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -241,6 +253,38 @@ def test_sides_end_with_the_supervisor(
     process.communicate(timeout=20)
     assert process.returncode == (-9 if number == signal.SIGKILL else 0)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in found))
+
+
+def write_catalogue(folder: Path, words: dict[str, str]) -> list[str]:
+    """Compile a catalogue of Chinese words; give the options that name it."""
+    from babel.messages import Catalog
+    from babel.messages.mofile import write_mo
+
+    place = folder / "zh_CN" / "LC_MESSAGES"
+    place.mkdir(parents=True)
+    catalogue = Catalog(locale="zh_CN")
+    for text, said in words.items():
+        catalogue.add(text, said)
+    with (place / "words.mo").open("wb") as stream:
+        write_mo(stream, catalogue)
+    return ["--catalogue", "words", str(folder)]
+
+
+def test_it_speaks_the_language_of_the_command(coordinator: tuple[LogServer, int], tmp_path: Path) -> None:
+    fake, port = coordinator
+    folder = make_folder(tmp_path / "node", fake)
+    write_config(folder, make_config(address=f"127.0.0.1:{port}", server_name=SERVER_NAME))
+    words = {"%(side)s: running, confinement %(level)s": "%(side)s：%(level)s", "egress": "出口"}
+    options = write_catalogue(tmp_path / "words", {**words, "connected with the county": "已连接"})
+    process = start_main(folder, KEY, *options, LANGUAGE="zh_CN", PYTHONUTF8="1")
+    assert process.stdout is not None
+    lines: list[str] = []
+    while "已连接" not in lines and (line := process.stdout.readline()):
+        lines.append(line.decode().strip())
+    process.send_signal(signal.SIGTERM)
+    out, _err = process.communicate(timeout=20)
+    assert "出口：L3" in lines
+    assert out.decode().splitlines()[-1] == "stopped"
 
 
 def test_a_second_supervisor_is_refused_and_disturbs_nothing(
