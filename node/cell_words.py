@@ -23,6 +23,12 @@ ENGLISH: Final[Mapping[str, Mapping[str, str]]] = {
         "1": N_("valid test"),
         **{name[1:]: text for name, text in report_words.STATUS.items() if name.startswith("d")},
     },
+    "recheck_by": {
+        "1": N_("the school's own psychology teacher"),
+        "2": N_("somebody else"),
+        "3": N_("a hospital"),
+    },
+    "alert": {"low": N_("level 0 or 1"), "high": N_("level 2 or 3")},
     "stage": {
         "primary": N_("primary school"),
         "junior": N_("junior school"),
@@ -30,13 +36,30 @@ ENGLISH: Final[Mapping[str, Mapping[str, str]]] = {
         "vocational": N_("vocational school"),
     },
 }
+TITLES: Final[Mapping[str, str]] = {
+    **report_words.TITLES,
+    "grade": N_("grade"),
+    "stage": N_("stage"),
+    "level": N_("level"),
+    "level_before": N_("level before"),
+    "alert": N_("level"),
+    "disposition": N_("test taken"),
+    "critical": N_("risk item"),
+    "groups_held": N_("number of groups"),
+    "band": N_("score band"),
+    "factor": N_("high factor"),
+    "group": N_("group"),
+    "flag": N_("step"),
+}
+"""Names of a plan's dimensions outside Chinese; in Chinese they have the plan's own titles."""
 
 
 def title_of(dimension: str) -> str:
-    """Say a plan's dimension: its title in Chinese, its name otherwise."""
-    known = DIMENSIONS.get(dimension)
-    is_chinese = os.environ.get("LANGUAGE") == "zh_CN"
-    return known.title if known is not None and is_chinese else dimension
+    """Say a plan's dimension: its title in Chinese, a word of ours otherwise."""
+    if os.environ.get("LANGUAGE") == "zh_CN":
+        known = DIMENSIONS.get(dimension)
+        return known.title if known is not None else dimension
+    return gettext.gettext(TITLES.get(dimension, dimension)).lower()
 
 
 def cell_word(dimension: str, code: str, label: str) -> str:
@@ -44,4 +67,6 @@ def cell_word(dimension: str, code: str, label: str) -> str:
     known = ENGLISH.get(dimension, {}).get(code)
     if os.environ.get("LANGUAGE") == "zh_CN":
         return label
+    if dimension == "band" and code.isdigit():
+        return gettext.gettext("band %(number)s") % {"number": int(code) + 1}
     return gettext.gettext(known) if known else (label if label == code else f"{label} ({code})")

@@ -35,7 +35,7 @@ from node.vault.follow_up_form import (
 )
 from node.vault.journal import TIME_FORMAT, Journal, JournalRecord
 from node.vault.last_import import follow_set, read_last_import
-from node.vault.records import RecordSet, find_set, forget_unused, read_records, save_records
+from node.vault.records import IMPORTED, RecordSet, find_set, forget_unused, read_records, save_records
 from node.vault.register import copy_cards
 from node.vault.store import VaultStore
 from plan.record import Record, from_row, to_row
@@ -189,7 +189,7 @@ def _remake(
         school_year=current.school_year,
         wave=current.wave,
         census_date=current.census_date,
-        provenance=with_form(current.provenance, formed, now),
+        provenance=with_form({**current.provenance, IMPORTED: current.import_time}, formed, now),
         now=now,
         keep=last.before,
     )

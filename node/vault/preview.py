@@ -52,6 +52,7 @@ def preview_round(parts: Parts, round_id: bytes, *, with_counts: bool = True) ->
         "opens": terms.opens.isoformat(),
         "closes": terms.closes.isoformat(),
         "auditors": list(terms.auditors),
+        "operators": _operators(checked),
         "threshold": terms.threshold,
         "min_reports": terms.min_reports,
         "num_records": exact.record_set.num_records,
@@ -67,6 +68,12 @@ def preview_round(parts: Parts, round_id: bytes, *, with_counts: bool = True) ->
         "released": _released(parts, round_id),
         "tables": [_table(checked, exact, table, with_counts) for table in checked.published.layout.tables],
     }
+
+
+def _operators(checked: CheckedRound) -> list[str]:
+    """Name who operates the round's auditors, in their order."""
+    names = {row.id: row.operator for row in checked.round_log.roster.auditors}
+    return [names.get(name, name) for name in checked.round_log.terms.auditors]
 
 
 def _released(parts: Parts, round_id: bytes) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from crypto.canonical import JsonInput, encode_json, encode_parts, parse_json
 from node.vault.errors import RecordsError, _
@@ -29,6 +29,8 @@ from node.vault.store import VaultStore
 from plan.errors import RecordError
 from plan.record import Record, from_own_row, to_row
 
+IMPORTED: Final = "imported"
+"""In a set's provenance: when its files were imported, if the follow-up's form has made it anew since."""
 SELECT_SET = (
     "SELECT set_id, school_year, wave, census_date, num_records, digest, provenance, imported FROM record_set"
 )
@@ -44,7 +46,7 @@ class RecordSet:
         num_records: pupils in it.
         digest: SHA-256 of the canonical rows.
         provenance: what was imported and how, as JSON values.
-        imported: when, as text.
+        imported: when this set was made, as text; `import_time` is when its files were imported.
     """
 
     set_id: int
@@ -55,6 +57,12 @@ class RecordSet:
     digest: bytes
     provenance: Any
     imported: str
+
+    @property
+    def import_time(self) -> str:
+        """When the files were imported; what was typed into the follow-up's form since does not move it."""
+        known = self.provenance.get(IMPORTED) if isinstance(self.provenance, Mapping) else None
+        return known if isinstance(known, str) else self.imported
 
 
 @dataclass(frozen=True, slots=True)

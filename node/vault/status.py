@@ -14,6 +14,7 @@ from node.vault.receipt import cosigned_proof, immediate_receipt
 from node.vault.records import RecordSet, list_sets
 from node.vault.recovery import safety_values
 from node.vault.reports import StoredReport, find_logged, reports_of, state_of
+from node.vault.undo_import import undoable
 from privacy.year_account import school_year_of
 from protos.card import fingerprint
 from protos.ledger import RoundLog
@@ -36,6 +37,7 @@ def node_status(parts: Parts, card_text: str, *, is_held: bool) -> dict[str, Any
         "log": _log(parts, now),
         "account": account_status(parts, now),
         "records": [record_set_values(row) for row in list_sets(parts.store)],
+        "undoable": undoable(parts.store),
         "safety": safety_values(parts.store),
         "rounds": list_rounds(parts),
     }
@@ -75,7 +77,8 @@ def record_set_values(row: RecordSet) -> dict[str, Any]:
         "census_date": row.census_date.isoformat(),
         "num_records": row.num_records,
         "digest": row.digest.hex(),
-        "imported": row.imported,
+        "imported": row.import_time,
+        "changed": row.imported,
         "provenance": row.provenance,
     }
 

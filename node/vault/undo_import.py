@@ -19,6 +19,15 @@ from node.vault.records import has_report, read_set
 from node.vault.store import VaultStore
 
 
+def undoable(store: VaultStore) -> dict[str, str]:
+    """Name the wave whose last import could be undone now; empty where none can."""
+    last = read_last_import(store)
+    if last.set_id <= 0 or has_report(store, last.set_id):
+        return {}
+    found = read_set(store, last.set_id)
+    return {"school_year": found.school_year, "wave": found.wave}
+
+
 def undo_import(store: VaultStore, journal: Journal, now: datetime, by: str) -> dict[str, Any]:
     """Undo the last import.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -36,6 +36,7 @@ from node.vault.follow_up import list_entries
 from node.vault.records import list_sets, read_records
 from node.vault.register import open_cards
 from node.vault.roles import PRINCIPAL, PSYCHOLOGIST, unlock
+from node.vault.status import record_set_values
 
 WAVE = ("2026-2027", "A")
 
@@ -77,6 +78,17 @@ def test_an_entry_is_in_the_records_and_in_their_provenance(school: SchoolHouse)
     assert current.provenance["form"]["pupils"] == 1
     assert current.provenance["consent"] == "require"
     assert num_sets(school) == 1, "the set that the form replaced is gone"
+
+
+def test_an_entry_does_not_move_the_time_of_the_import(school: SchoolHouse) -> None:
+    (before,) = list_sets(school.store)
+    for place in (1, 2):
+        school.now += timedelta(hours=3)
+        form(school, FIRST, pool=place)
+    (after,) = list_sets(school.store)
+    assert after.import_time == before.import_time == before.imported < after.imported
+    values = record_set_values(after)
+    assert (values["imported"], values["changed"]) == (before.imported, after.imported)
 
 
 def test_names_and_classes_stay_with_the_new_records(school: SchoolHouse) -> None:
