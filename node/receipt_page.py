@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import datetime
 from gettext import gettext as _
 from html import escape
 from typing import Any
 
 from node.cli_text import SHORT
+from node.cli_words import local_time
 from plan.words import RECEIPTS, REPORT_STATES, word
 
 SUFFIXES = (".html", ".htm")
@@ -68,7 +68,7 @@ def _rows(
     """List what the page says of the report: label, text, whether it is a code to compare."""
     state = word(REPORT_STATES, report.get("state", ""), _)
     released = _("%(time)s by %(by)s") % {
-        "time": _local(report.get("released", "")),
+        "time": local_time(report.get("released", "")),
         "by": report.get("released_by", ""),
     }
     index = report.get("index", -1)
@@ -92,11 +92,3 @@ def _told(found: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[str, ...
         kind = _("Only the log has signed so far: write the receipt again when the auditors have cosigned.")
     text = _("As a file to be checked: fedscreen node receipt %(round)s --out receipt.tlog-proof")
     return kind, text % {"round": found["round"][:SHORT]}, _("The proof, as it stands in that file:")
-
-
-def _local(time: str) -> str:
-    """Show a UTC time as this computer's own, to the minute."""
-    try:
-        return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
-    except ValueError:
-        return time
