@@ -60,10 +60,27 @@ class Rooms(click.Group):
             ) from err
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what it misses is said with a full stop of the person's language."""
+        try:
+            return super().invoke(ctx)
+        except click.MissingParameter as err:
+            raise _missing(err) from err
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of rooms without importing them."""
         with formatter.section(_("Rooms")):
             formatter.write_dl([(name, _summary(name)) for name in _GROUPS])
+
+
+def _missing(err: click.MissingParameter) -> click.UsageError:
+    """Say what is missing in one of our own sentences: click's end with "." in every language."""
+    texts = {"option": _("Missing option %(option)s."), "argument": _("Missing argument %(option)s.")}
+    if err.param is None or err.ctx is None or err.param.param_type_name not in texts:
+        return err
+    text = texts[err.param.param_type_name] % {"option": err.param.get_error_hint(err.ctx)}
+    more = err.param.type.get_missing_message(param=err.param, ctx=err.ctx) or ""
+    return click.UsageError(f"{text} {more}".rstrip(), err.ctx)
 
 
 def build() -> click.Group:

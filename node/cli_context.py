@@ -15,6 +15,7 @@ import click
 
 from node import cli_text, unwrap
 from node.cli_ask import ask_new_passphrase, ask_passphrase
+from node.cli_words import name_places
 from node.config import NodeFolder, file_error, open_folder, read_config, replace_file
 from node.errors import ConfigError, NodeError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
@@ -112,7 +113,9 @@ def command(group: click.Group, name: str, summary: str) -> Decorator:
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
         for option in (_JSON, _PASSPHRASE, _DIR):
             run = option(run)
-        return group.command(name=name, help=summary)(run)
+        made = group.command(name=name, help=summary)(run)
+        name_places(made, _)
+        return made
 
     return decorate
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+import click
+
 from node.side_words import SIDES
 from plan.words import word
 
@@ -38,6 +40,22 @@ FLOORS: Final[Mapping[str, str]] = {
 
 YES_NO: Final[Mapping[str, str]] = {"yes": _("yes"), "no": _("no")}
 """An answer to whether something is there."""
+
+PLACES: Final[Mapping[str, str]] = {
+    "FILE": _("FILE"),
+    "FILE...": _("FILE..."),
+    "GRANT": _("GRANT"),
+    "ROUND": _("ROUND"),
+    "ROLE": _("ROLE"),
+    "PUPIL": _("PUPIL"),
+    "FIELD=VALUE...": _("FIELD=VALUE..."),
+    "DAY": _("DAY"),
+    "WORDS": _("WORDS"),
+}
+"""What stands in a command's usage for something that a person fills in."""
+
+CLICK_TYPES: Final = (_("file"), _("directory"), _("path"))
+"""What click calls the types of our options; it looks them up in our catalogue itself."""
 
 SYSTEM_REASONS: Final = (
     _("No such file or directory"),
@@ -74,6 +92,20 @@ def local_time(text: str) -> str:
         return f"{moment.astimezone():%Y-%m-%d %H:%M}"
     except (OverflowError, OSError, ValueError):  # a year that this system's clock cannot have
         return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def name_places(command: click.Command, translate: Callable[[str], str]) -> None:
+    """Put a person's words in the places of a command's usage."""
+    command.options_metavar = translate(_("[OPTIONS]"))
+    for parameter in command.params:
+        place = parameter.metavar or ""
+        if place in PLACES:
+            parameter.metavar = translate(PLACES[place])
+        elif parameter.metavar is None and isinstance(parameter, click.Argument):
+            place = parameter.name.upper().removesuffix("S" if parameter.nargs != 1 else " ")
+            if place in PLACES:
+                said = translate(PLACES[place]) + ("..." if parameter.nargs != 1 else "")
+                parameter.metavar = said if parameter.required else f"[{said}]"
 
 
 def in_words(details: Mapping[str, object], translate: Callable[[str], str]) -> dict[str, object]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gettext
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import pytest
 
+from fedscreen.__main__ import main
 from node import cli_doctor, cli_status, cli_text
-from node.cli_words import FLOORS, KEY_SOURCES, in_words, local_time
+from node.cli_words import FLOORS, KEY_SOURCES, in_words, local_time, name_places
 from node.config import KEY_SOURCES as KNOWN_SOURCES
 from node.doctor import good
 from node.errors import NodeError
@@ -20,10 +23,12 @@ from node.vault.enrol import Floors
 
 @pytest.fixture(autouse=True)
 def in_china(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    domain = gettext.textdomain()
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     monkeypatch.setenv("LANGUAGE", "en")
     time.tzset()
     yield
+    gettext.textdomain(domain)
     monkeypatch.undo()
     time.tzset()
 
@@ -94,6 +99,48 @@ def test_floors_have_code_value_and_words() -> None:
     lines = list(cli_status.floor_lines(Floors().as_json()))
     assert len(lines) == 6
     assert lines[2].split(maxsplit=2) == ["min_reports", "5", FLOORS["min_reports"]]
+
+
+def test_the_places_of_a_usage_have_words() -> None:
+    words = {"FILE": "文件", "GRANT": "准入文件", "ROUND": "轮次", "DAY": "日期", "[OPTIONS]": "[选项]"}
+    params: list[click.Parameter] = [
+        click.Argument(["grant"]),
+        click.Argument(["file"], required=False),
+        click.Argument(["files"], nargs=-1, required=True),
+        click.Argument(["round_id"], metavar="ROUND"),
+        click.Argument(["other"]),
+        click.Option(["--day"], metavar="DAY"),
+    ]
+    command = click.Command("x", params=params)
+    name_places(command, lambda text: words.get(text, text))
+    with click.Context(command) as context:
+        assert command.get_usage(context).split()[1:] == [
+            *("[选项]", "准入文件", "[文件]", "文件...", "轮次", "OTHER")
+        ]
+        assert params[-1].make_metavar(context) == "日期"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "language", "expected"),
+    [
+        (("release", "abcd"), "zh_CN", "缺少选项 '--by'。"),
+        (("release", "abcd"), "en", "Missing option '--by'."),
+        (("preview",), "en", "Missing argument 'ROUND'."),
+        (("decide", "abcd", "--holder", "x"), "en", "Missing argument '{hold|decline}'. Choose from:"),
+    ],
+)
+def test_what_is_missing_is_said_with_the_languages_own_full_stop(
+    arguments: tuple[str, ...],
+    language: str,
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FEDSCREEN_LANG", language)
+    with pytest.raises(SystemExit) as caught:
+        main(["node", *arguments])
+    assert caught.value.code == 2
+    assert expected in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- status
