@@ -17,6 +17,8 @@ from node.cli_context import Context, command
 from node.cli_roles import PSYCHOLOGIST, actor_options, ask_actor
 from node.cli_words import local_time
 from node.follow_up_words import FIELD_WORDS, OPEN_WORDS
+from node.local_report.compose import NO_NAMES_READ
+from node.local_report.words import class_name
 from node.session import VaultSession
 from node.vault.follow_up_form import FORM_FIELDS, LABELS, REVIEWED_ON
 from plan.codes import GRADE, LEVEL
@@ -162,6 +164,8 @@ def _list_lines(answer: dict[str, Any]) -> Iterator[str]:
     yield _("wave %(wave)s of %(school_year)s; confidential, for the psychology teacher alone") % answer
     if answer["pupils"] and not answer["names"]:
         yield _("  no names are kept for these records: import them again, now that the role is there")
+    elif answer["pupils"] and not any(row["name"] for row in answer["pupils"]):
+        yield "  " + _(NO_NAMES_READ)
     if not answer["pupils"]:
         yield _("nobody is followed up in this wave")
     for row in answer["pupils"]:
@@ -173,7 +177,7 @@ def _list_lines(answer: dict[str, Any]) -> Iterator[str]:
 
 def _pupil_lines(row: dict[str, Any]) -> Iterator[str]:
     words = {**row, "grade": GRADE[row["grade"]], "level": f"{row['level']} {LEVEL[row['level']]}"}
-    words["name"] = row["name"] or "—"
+    words |= {"name": row["name"] or "—", "class": class_name(row["class"])}
     yield _("%(key)s  %(name)s  %(grade)s %(class)s  level %(level)s") % words
     steps = [word(OPEN_WORDS, name, _) for name in row["open"]]
     if steps and "days" in row:

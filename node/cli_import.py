@@ -19,7 +19,9 @@ from node.cli_context import FILE, NEW_FILE, Context, command, find_round, list_
 from node.errors import EXIT_REFUSED, ConfigError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
 from node.import_report import encode_report, verify_ending
+from node.local_report.words import FACTORS
 from node.session import VaultSession
+from node.vault.importing.guess_words import HEADERS
 
 FINISHED = ("released", "aborted")
 ROLES = ("roster", "screening", "profile", "codebook", "retest")
@@ -104,20 +106,21 @@ def import_files(context: Context, undo: bool, **options: Any) -> None:
         if not target:
             target = {"round": _open_round(vault, options["round_id"])}
         answer, _blobs = vault.call({**asks, **target}, files)
+    names = {part: path.name for part, path in files.items()}
     if options["report"] is not None:
-        _write_report(context, options["report"], answer)
-    context.say(answer, cli_text.import_lines(answer))
+        _write_report(context, options["report"], answer, names)
+    context.say(answer, cli_text.import_lines(answer, names))
     if answer["refused"]:
         raise SystemExit(EXIT_REFUSED)
 
 
-def _write_report(context: Context, path: Path, answer: dict[str, Any]) -> None:
+def _write_report(context: Context, path: Path, answer: dict[str, Any], names: dict[str, str]) -> None:
     """Write the report; where that fails, a person is told first what became of the import."""
     try:
         write_file(path, encode_report(answer, path))
     except ConfigError:
         if not context.as_json:
-            context.say(answer, cli_text.import_lines(answer))
+            context.say(answer, cli_text.import_lines(answer, names))
         raise
 
 
@@ -165,7 +168,10 @@ def _open_round(vault: VaultSession, prefix: str | None) -> str:
     """Find the round that an import is for: the named one, or the only wave of the rounds still open."""
     if prefix is not None:
         return str(find_round(vault, prefix)["round"])
-    rows = [row for row in list_rounds(vault) if row["state"] not in FINISHED and row["wave"]]
+    rounds = [row for row in list_rounds(vault) if row["wave"]]
+    rows = [row for row in rounds if row["state"] not in FINISHED]
+    if rounds and not rows:
+        raise _over(rounds[0])
     waves = {(row["school_year"], row["wave"], row["census_date"]) for row in rows}
     if len(waves) != 1:
         raise VaultRefusal(
@@ -175,6 +181,20 @@ def _open_round(vault: VaultSession, prefix: str | None) -> str:
             details={"found": len(waves)},
         )
     return str(rows[0]["round"])
+
+
+def _over(newest: dict[str, Any]) -> VaultRefusal:
+    """Refuse to choose a round that is over: these files may already be of the next wave."""
+    details = {name: newest[name] for name in ("school_year", "wave")}
+    return VaultRefusal(
+        N_("no round is open; the newest is %(round)s, of wave %(wave)s in %(school_year)s"),
+        N_(
+            "If these files are of that wave, give --round %(round)s; else --wave, --school-year and "
+            "--census-date."
+        ),
+        code="which-wave",
+        details={**details, "round": newest["round"][: cli_text.SHORT]},
+    )
 
 
 @click.group(name="profile", help=_("Import profiles: what a platform calls its columns."))
@@ -203,10 +223,35 @@ def guess(context: Context, files: tuple[Path, ...], school_year: str | None, ou
 
 def _guess_lines(answer: dict[str, Any], out: Path) -> Iterator[str]:
     for item in answer["files"]:
-        values = {**item, "part": cli_text.part_name(item["part"]), "fields": ", ".join(item["recognised"])}
+        values = {
+            **item,
+            "part": cli_text.part_name(item["part"]),
+            "fields": ", ".join(map(_field, item["recognised"])),
+        }
         yield _("%(part)s: %(rows)s rows; recognised: %(fields)s") % values
         if item["unknown_columns"]:
             yield _("  not recognised: columns %(columns)s") % {"columns": ", ".join(item["unknown_columns"])}
+    yield from _missing_lines(answer)
     yield _("%(file)s is a proposal: check every line before you use it") % {"file": out}
     if answer["open"]:
         yield _("  open questions in it: %(open)s") % answer
+
+
+def _missing_lines(answer: dict[str, Any]) -> Iterator[str]:
+    """Say which columns an import needs that no file has, and which file they stand in."""
+    if answer["missing"]:
+        yield _("not found, but an import needs it: %(fields)s") % {
+            "fields": ", ".join(map(_field, answer["missing"]))
+        }
+    parts = {item["part"] for item in answer["files"]}
+    if "roster" not in parts:
+        yield _("  none of these files is a roster: give it too, grade and consent stand there")
+    if "screening" not in parts:
+        yield _("  none of these files has results: give the platform's export too")
+
+
+def _field(name: str) -> str:
+    """Give a field's code with the word by which schools know it."""
+    header = HEADERS.get(name)
+    word = header[0] if header else _(FACTORS[name]) if name in FACTORS else ""
+    return name if word in ("", name) else f"{name} {word}"

@@ -19,7 +19,7 @@ from node.cli_roles import PSYCHOLOGIST, actor_options, ask_actor
 from node.config import file_error, replace_file
 from node.errors import ConfigError
 from node.errors import _ as N_  # translated where it is shown
-from node.local_report.compose import make_document
+from node.local_report.compose import NO_NAMES_READ, make_document
 from node.local_report.document import Document
 from node.local_report.html import encode_html
 from node.local_report.pdf import check_ready, encode_pdf
@@ -126,4 +126,6 @@ def _lines(answer: Mapping[str, Any], out: Path) -> Iterator[str]:
     if answer["version"] == "hand-in":
         yield _("  no names, and no number of 1 to 9 pupils; class of the document: internal")
     else:
+        if answer.get("pupils") and not any(pupil["name"] for pupil in answer["pupils"]):
+            yield "  " + _(NO_NAMES_READ)
         yield _("  the journal says who asked for it, when and why; keep it locked away")

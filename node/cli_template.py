@@ -15,7 +15,8 @@ import click
 from node import cli_text
 from node.cli_context import FILE, NEW_FILE, Context, command, write_file
 from node.cli_report import write_report
-from node.errors import EXIT_REFUSED
+from node.errors import EXIT_REFUSED, ConfigError
+from node.errors import _ as N_  # translated where it is shown
 from node.template_columns import template_columns, template_profile
 
 _HOLDER = click.Group("holder")  # `command` needs a group; `node.cli` takes the command from here
@@ -40,6 +41,8 @@ def template(
     """Let the vault read roster and codebook, then write the workbook and its profile."""
     from node.template_book import encode_template  # the spreadsheet writer; other commands start without
 
+    for file in (out, profile_out):
+        _verify_new(file)
     asks = {"command": "template", "levels": levels or "", "sheet": sheet or ""}
     files = {"codebook": codebook, **({"roster": roster} if roster is not None else {})}
     with context.vault() as vault:
@@ -52,16 +55,38 @@ def template(
     write_report(out, encode_template(answer, columns), is_secret=True)
     write_file(profile_out, template_profile(answer, columns).encode("utf-8"))
     about |= {"file": str(out), "profile": str(profile_out), "pupils": len(answer["pupils"])}
-    context.say(about, _lines(about, answer))
+    context.say(about, _lines({**about, "codebook": str(codebook)}, answer))
 
 
 template_command: click.Command = _HOLDER.commands["template"]
 
 
+def _verify_new(file: Path) -> None:
+    """Refuse to write over a file: somebody may have filled the workbook in already."""
+    if file.exists():
+        raise ConfigError(
+            N_("%(file)s exists already; what somebody filled in there is never written over"),
+            N_("Give another name, or move the file away."),
+            code="exists",
+            details={"file": str(file)},
+        )
+
+
 def _lines(about: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
     yield from cli_text.issue_lines(answer["issues"])
-    yield _("%(file)s: %(pupils)s pupils to fill in; profile %(profile)s") % about
-    yield _("  it is the school's own roster with names: keep it as the roster is kept")
-    yield _(
-        "then: fedscreen node import --roster FILE --screening FILE --profile PROFILE --codebook CODEBOOK"
+    if about["pupils"]:
+        yield _("%(file)s: %(pupils)s pupils to fill in; profile %(profile)s") % about
+        yield _("  it is the school's own roster with names: keep it as the roster is kept")
+    else:
+        yield _("%(file)s: empty rows to fill in; profile %(profile)s") % about
+        yield _("  once names stand in it, it is the school's own roster: keep it as the roster is kept")
+    paths = {name: _quoted(str(about[name])) for name in ("file", "profile", "codebook")}
+    line = (
+        "fedscreen node import --roster {file} --screening {file} --profile {profile} --codebook {codebook}"
     )
+    yield _("then: %(command)s") % {"command": line.format(**paths)}
+
+
+def _quoted(path: str) -> str:
+    """Quote a path with a space, as every shell that people use understands it."""
+    return f'"{path}"' if " " in path else path

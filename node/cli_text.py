@@ -68,9 +68,13 @@ def accept_lines(values: Values) -> Iterator[str]:
     yield _("next: fedscreen node run")
 
 
-def import_lines(answer: Values) -> Iterator[str]:
-    """Show every problem by its place, then what was stored."""
-    yield from issue_lines(answer["issues"])
+def import_lines(answer: Values, names: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Show every problem by its place, then what was stored.
+
+    Args:
+        names: by part, what the person called the file; for the screen only, never written anywhere.
+    """
+    yield from issue_lines(in_order(answer["issues"]), names)
     yield _("wave %(wave)s of %(school_year)s, counted on %(census_date)s") % answer
     if answer["refused"]:
         yield _("nothing was imported; correct the files and import again")
@@ -87,12 +91,23 @@ def import_lines(answer: Values) -> Iterator[str]:
         yield _("  %(left_out)s rows without a pupil were left out") % counts
     if answer.get("form"):
         yield from _form_lines(answer["form"])
+    if "tested" in answer:
+        yield from _coverage_lines(answer)
     if answer["dry_run"]:
         yield _("dry run: nothing was stored")
     elif answer.get("is_new"):
         yield _("  %(records)s records stored") % counts
     else:
         yield _("  the same records were stored before")
+
+
+def _coverage_lines(answer: Values) -> Iterator[str]:
+    """Say how many pupils are tested, and what the records before had: numbers of coverage alone."""
+    yield _("  %(tested)s pupils are tested") % answer
+    if answer.get("before"):
+        yield _("  the import before: %(pupils)s pupils, %(tested)s of them tested") % answer["before"]
+    if answer.get("is_new") and answer.get("before"):
+        yield _("  records of %(replaced)s of these pupils were replaced") % answer
 
 
 def _form_lines(form: Values) -> Iterator[str]:
@@ -104,6 +119,12 @@ def _form_lines(form: Values) -> Iterator[str]:
         yield _("    %(not_applied)s typed values wait: no consent, or no result") % form
     if form["off_roster"]:
         yield _("    entries about %(off_roster)s pupils wait who are not on the roster") % form
+
+
+def in_order(issues: list[Values]) -> list[Values]:
+    """Sort issues by file, sheet and row; the files as they came up first."""
+    files = list(dict.fromkeys(issue["file"] for issue in issues))
+    return sorted(issues, key=lambda issue: (files.index(issue["file"]), issue.get("sheet", 0), issue["row"]))
 
 
 def alike(issues: list[Values]) -> Iterator[tuple[Values, list[int]]]:
@@ -138,14 +159,23 @@ def issue_words(issue: Values) -> dict[str, str]:
     }
 
 
-def issue_lines(issues: list[Values]) -> Iterator[str]:
-    """Show every problem by its place; alike ones once."""
+def issue_lines(issues: list[Values], names: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Show every problem by its place; alike ones once, the same advice only where it changes."""
+    said = ""
     for issue, rows in alike(issues):
-        yield from _issue_lines(issue, rows)
+        line, advice = _issue_lines(issue, rows, (names or {}).get(issue["file"], ""))
+        if said and advice != said:
+            yield said
+        yield line
+        said = advice
+    if said:
+        yield said
 
 
-def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
+def _issue_lines(issue: Values, rows: list[int], name: str) -> tuple[str, str]:
     words = issue_words(issue)
+    if name:
+        words["file"] = f"{words['file']} {name}"
     place = [words["file"]] if words["file"] else []
     if issue.get("sheet"):
         place.append(_("sheet %(sheet)s") % issue)
@@ -158,8 +188,8 @@ def _issue_lines(issue: Values, rows: list[int]) -> Iterator[str]:
     if issue["header"]:
         place.append(f"“{issue['header']}”")
     words["place"] = _(", ").join(place)
-    yield (_("%(kind)s: %(place)s: %(text)s") if place else _("%(kind)s: %(text)s")) % words
-    yield "  " + words["advice"]
+    line = (_("%(kind)s: %(place)s: %(text)s") if place else _("%(kind)s: %(text)s")) % words
+    return line, "  " + words["advice"]
 
 
 def part_name(name: str) -> str:

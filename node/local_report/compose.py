@@ -7,11 +7,16 @@ from datetime import datetime, timedelta
 from gettext import gettext as _
 from typing import Any, Final
 
+from node.errors import _ as N_  # translated where it is shown
 from node.local_report import words
 from node.local_report.document import Cell, Document, Section, Table, cell_text
 from node.local_report.sections import Tables, counted, coverage_cell, sections, share_of
 
 BEIJING: Final = timedelta(hours=8)
+NO_NAMES_READ: Final = N_(
+    'No names: the import profile does not read their column. Write name = ["姓名"] under [columns] of the '
+    "profile, with the roster's own header, and import again."
+)
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 Values = Mapping[str, Any]
@@ -127,6 +132,8 @@ def _list_section(answer: Values) -> Section:
     )
     title = _("Pupils with something to do, the most urgent first")
     note = "" if rows else _("Nobody has anything open.")
+    if rows and not any(pupil["name"] for pupil in answer["pupils"]):
+        note = _(NO_NAMES_READ)
     return Section(title, (Table("", header, rows, note, num_heads=3),) if rows else (), note)
 
 

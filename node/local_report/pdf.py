@@ -123,7 +123,7 @@ def check_ready() -> list[str]:
     except ModuleNotFoundError:
         raise ConfigError(
             N_("a PDF needs the package typst, which is not installed"),
-            N_("Install fedscreen[pdf], or write an .html file and print it."),
+            N_('Run: python -m pip install "typst>=0.14,<1" - or write an .html file and print it.'),
             code="no-typst",
         ) from None
     found = set(typst.Fonts().families())

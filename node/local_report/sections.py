@@ -94,11 +94,22 @@ def _participation(tables: Tables) -> Iterator[Table]:
     rows: list[tuple[Cell, ...]] = [
         (words.status_block(codes), count, share_of(count, total))
         for codes, count in zip(school["columns"], school["counts"][0], strict=True)
-        if codes[0][0] == "d" and codes[-1][0] == "d"
+        if codes[0][0] == "d"
     ]
     valid = counted(school, 0, "l0")
     if valid is not None:
         rows.append((words.status_block(["l0", "l1", "l2", "l3"]), valid, share_of(valid, total)))
+    else:  # the last block above has levels in it: what is left is the levels behind it
+        rest = [codes for codes in school["columns"] if codes[0][0] == "l"]
+        if rest:
+            number = sum(school["counts"][0][-len(rest) :])
+            rows.append(
+                (
+                    words.status_block([code for codes in rest for code in codes]),
+                    number,
+                    share_of(number, total),
+                )
+            )
     rows.append((_("Enrolled"), total, Share(1.0)))
     cover = school["coverage"][0]
     note = _("Coverage: %(expected)s; with those on leave in the base: %(leave)s.") % {

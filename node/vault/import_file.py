@@ -251,7 +251,12 @@ def _read_rules(files: Mapping[str, bytes], context: ImportContext) -> tuple[Imp
     missing = [RowIssue(part, 0, "", "file-missing") for part in PARTS if part not in files]
     if missing:
         raise ImportingError(*missing)
-    profile = parse_profile(files[PROFILE])
+    try:
+        profile = parse_profile(files[PROFILE])
+    except ImportingError:
+        if _is_profile(files[CODEBOOK]):
+            raise ImportingError(RowIssue(PROFILE, 0, "", "rules-swapped")) from None
+        raise
     try:
         codebook = parse_codebook_toml(files[CODEBOOK])
     except CodebookError as err:
@@ -279,6 +284,14 @@ def _read_rules(files: Mapping[str, bytes], context: ImportContext) -> tuple[Imp
     if problems:
         raise ImportingError(*problems)
     return profile, codebook
+
+
+def _is_profile(data: bytes) -> bool:
+    try:
+        parse_profile(data)
+    except ImportingError:
+        return False
+    return True
 
 
 def _rule_issue(part: str, key: str, expected: Phrase) -> RowIssue:

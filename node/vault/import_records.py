@@ -23,9 +23,17 @@ from node.vault.enrol import Identity
 from node.vault.errors import CommandError, RecordsError, _
 from node.vault.follow_up import FormedRecords, form_records, keep_imported, with_form
 from node.vault.import_file import ImportContext, ImportResult, import_files
+from node.vault.importing.errors import SCREENING, RowIssue
 from node.vault.journal import Entropy, Journal, JournalRecord
 from node.vault.last_import import LastImport, remember
-from node.vault.records import SavedRecords, find_earlier_set, read_records, save_records
+from node.vault.records import (
+    RecordSet,
+    SavedRecords,
+    find_earlier_set,
+    find_set,
+    read_records,
+    save_records,
+)
 from node.vault.register import save_cards
 from node.vault.store import VaultStore
 from plan.codes import UNKNOWN, WITHOUT_CONSENT
@@ -35,6 +43,7 @@ from plan.record import Record, apply_consent
 _CHINA = timezone(timedelta(hours=8))
 
 CONSENT = "require"
+TESTED = ("1", "2")  # dispositions: a valid and an invalid test
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +108,9 @@ def import_records(
 
     Returns:
         `imported` and `refused` (0 or 1), `issues` by file, row and column, `counts`, `form` (values of the
-        follow-up form: kept, differing, not applied) if there are any, and when stored the set's digest and
-        how many pupils it replaced.
+        follow-up form: kept, differing, not applied) if there are any; how many pupils are `tested`, and of
+        the records `before`, if there are any, how many pupils and how many tested; when stored, the set's
+        digest and how many pupils it replaced.
     """
     context = ImportContext(
         record_secret=identity.pupil_key,
@@ -117,11 +127,32 @@ def import_records(
         return _answer(target, result, None, {}, is_dry_run=is_dry_run, has_names=False)
     records = with_levels_before(store, target, result.records)
     wave = (target.school_year, target.wave)
+    before = find_set(store, *wave)
+    coverage = _coverage(store, before, records)
     formed = form_records(store, wave, records, target.consent, result.no_follow_up)
     saved, has_names = None, False
     if not is_dry_run:
         saved, has_names = _save(store, journal, now, target, (result, formed), by, entropy)
-    return _answer(target, result, saved, formed.counts, is_dry_run=is_dry_run, has_names=has_names)
+    answer = _answer(target, result, saved, formed.counts, is_dry_run=is_dry_run, has_names=has_names)
+    if 2 * coverage["tested"] < coverage.get("before", {}).get("tested", 0):
+        answer["issues"].append(RowIssue(SCREENING, 0, "", "results-gone", severity="warning").as_json())
+    return answer | coverage
+
+
+def _coverage(store: VaultStore, before: RecordSet | None, records: Iterable[Record]) -> dict[str, Any]:
+    """Count who is tested, now and in the records that the import replaces; nothing about any result."""
+    counts: dict[str, Any] = {"tested": _num_tested(records)}
+    if before is not None:
+        try:
+            num_tested = _num_tested(read_records(store, before))
+        except RecordsError:  # deleted after their time, or damaged: this import is what mends that
+            return counts
+        counts["before"] = {"pupils": before.num_records, "tested": num_tested}
+    return counts
+
+
+def _num_tested(records: Iterable[Record]) -> int:
+    return sum(record.disposition in TESTED for record in records)
 
 
 def _save(

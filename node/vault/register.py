@@ -111,7 +111,10 @@ def open_cards(store: VaultStore, set_id: int, unlocked: Unlocked) -> dict[bytes
     if row is None or unlocked.role != PSYCHOLOGIST:
         raise RegisterError(
             _("no names are kept for these records"),
-            _("Names are kept from the first import after the psychologist's role was made: import again."),
+            _(
+                "Import again: names are kept once the psychologist's role is there, if the profile reads"
+                ' their column (name = ["姓名"] under [columns]).'
+            ),
             code="no-names",
         )
     query = "SELECT rec_key, class_name, sealed FROM pupil_card WHERE set_id = ? ORDER BY rec_key"

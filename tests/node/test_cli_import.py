@@ -17,7 +17,9 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result as Ran
 
+from node import cli_import, cli_text
 from node.cli import node as group
+from node.errors import VaultRefusal
 from node.vault.importing.profile import parse_profile
 
 pytestmark = pytest.mark.process
@@ -123,6 +125,11 @@ def test_a_proposal_is_a_profile(folder: Path, traps: ModuleType, tmp_path: Path
     )
     assert [item["part"] for item in json.loads(found.output)["files"]] == ["roster", "screening"]
     assert parse_profile(out.read_bytes()).columns["student_no"] == ("全国学籍号", "学籍号")
+    said = run(folder, "guess", paths["screening"], "--out", str(out), sub="profile").output
+    assert "not found, but an import needs it: guardian_consent 监护人同意" in said
+    assert "none of these files is a roster" in said
+    assert "level 预警等级" in said
+    assert "learning" in said
     shown = run(folder, "guess", paths["roster"], sub="profile").output
     assert 'grade = ["年级"]' in shown
 
@@ -150,6 +157,31 @@ def test_a_proposal_is_a_profile(folder: Path, traps: ModuleType, tmp_path: Path
 def test_wrong_usage_is_told_before_anything_is_opened(folder: Path, arguments: tuple[str, ...]) -> None:
     assert run(folder, "import", *arguments).exit_code == 2
     assert not os.path.exists("nowhere")
+
+
+class _Rounds:
+    """A vault that knows some rounds."""
+
+    def __init__(self, *states: str) -> None:
+        self.rows = [
+            {"round": f"{place}" * 64, "state": state, "wave": "A", "school_year": "2026-2027"}
+            | {"census_date": "2026-09-30"}
+            for place, state in enumerate(states)
+        ]
+
+    def call(self, _asks: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
+        return {"rounds": self.rows}, {}
+
+
+def test_a_round_that_is_over_is_named_and_not_chosen() -> None:
+    assert cli_import._open_round(_Rounds("released", "collecting"), None) == "1" * 64  # type: ignore[arg-type]
+    with pytest.raises(VaultRefusal) as caught:
+        cli_import._open_round(_Rounds("released", "aborted"), None)  # type: ignore[arg-type]
+    shown = "\n".join(cli_text.error_lines(caught.value))
+    assert f"the newest is {'0' * 16}, of wave A in 2026-2027" in shown
+    assert f"give --round {'0' * 16};" in shown
+    with pytest.raises(VaultRefusal, match="waves are open"):
+        cli_import._open_round(_Rounds(), None)  # type: ignore[arg-type]
 
 
 def test_a_report_that_cannot_be_written_leaves_no_doubt_about_the_import(

@@ -49,7 +49,31 @@ def test_alike_issues_are_told_once_with_all_their_rows() -> None:
     ids=["column", "severity", "code"],
 )
 def test_issues_that_differ_stay_apart(other: dict[str, Any]) -> None:
-    assert len(import_text(issue(2), other)) == 6
+    lines = import_text(issue(2), other)
+    assert sum(": screening results, row" in line for line in lines) == 2
+
+
+def test_issues_stand_in_order_under_the_file_that_was_given_with_the_advice_once() -> None:
+    answer = {"wave": "A", "school_year": "2026-2027", "census_date": "2026-09-30", "refused": 1}
+    answer["issues"] = [issue(10), issue(8, first="3"), issue(9, column="F")]
+    lines = list(cli_text.import_lines(answer, {"screening": "导出.csv"}))
+    heads = [line for line in lines if line.startswith("error")]
+    assert [line.split(", row ")[1].split(",")[0] for line in heads] == ["8", "9", "10"]
+    assert all("screening results 导出.csv, row" in line for line in heads)
+    assert lines.count("  Set the column's format to date.") == 1
+
+
+def test_an_import_says_how_many_are_tested_and_what_it_replaced() -> None:
+    counts = {"roster_rows": 9, "screening_rows": 0, "matched": 0, "records": 9}
+    values = {"wave": "A", "school_year": "2026-2027", "census_date": "2026-09-30", "refused": 0}
+    values |= {"issues": [], "counts": counts, "dry_run": 0, "is_new": 1, "replaced": 8, "tested": 0}
+    lines = [
+        line.strip() for line in cli_text.import_lines(values | {"before": {"pupils": 12, "tested": 11}})
+    ]
+    assert "0 pupils are tested" in lines
+    assert "the import before: 12 pupils, 11 of them tested" in lines
+    assert "records of 8 of these pupils were replaced" in lines
+    assert not [line for line in cli_text.import_lines(values) if "before" in line or "replaced" in line]
 
 
 def test_how_the_files_met_the_follow_up_form_is_told() -> None:

@@ -201,6 +201,39 @@ def test_a_school_of_six_pupils_gets_a_report_that_says_why_it_is_empty() -> Non
         assert encode(document)
 
 
+def school_line(*blocks: tuple[tuple[str, ...], int]) -> list[tuple[Any, ...]]:
+    """Give the rows of the first table for a school whose columns are merged like this."""
+    table = {
+        "id": "school",
+        "rows": [[[""]]],
+        "columns": [list(codes) for codes, _count in blocks],
+        "counts": [[count for _codes, count in blocks]],
+        "coverage": [{"expected": {}, "with_leave": {}}],
+    }
+    document = make_document({**counts_of(HAND_IN), "tables": [table]})
+    return [(name, count) for name, count, _share in document.sections[0].tables[0].rows]
+
+
+def test_the_table_of_who_was_tested_adds_up_also_where_the_untested_are_merged_with_a_level() -> None:
+    none = (("d7", "d8", "d5", "d4", "d6"), 0)
+    merged = school_line(none, (("d3", "d2", "l0"), 14), (("l1",), 10), (("l2", "l3"), 12))
+    assert [count for _name, count in merged] == [0, 14, 22, 36]
+    assert merged[1][0] == "routine observation, or not tested, invalid test"
+    assert merged[2][0] == "general attention or more"
+    apart = school_line(none, (("d3", "d2"), 14), (("l0", "l1", "l2", "l3"), 22))
+    assert [name for name, _count in apart][1:] == ["not tested, invalid test", "valid test", "Enrolled"]
+    whole = school_line((tuple(STATUS.codes), 36))
+    assert [count for _name, count in whole] == [36, 36]
+
+
+def test_a_list_without_any_name_says_which_line_the_profile_lacks() -> None:
+    answer = list_answer()
+    assert "columns" not in make_document(answer).sections[0].note
+    for pupil in answer["pupils"]:
+        pupil["name"] = ""
+    assert 'name = ["姓名"] under [columns]' in make_document(answer).sections[0].note
+
+
 def test_the_secret_versions_say_so_and_the_list_tells_of_emergencies_first() -> None:
     hand_in, exact, names = (make_document(answer()) for answer in ANSWERS)
     assert [d.is_secret for d in (hand_in, exact, names)] == [False, True, True]
@@ -340,6 +373,26 @@ def test_the_template_of_a_roster_is_written_with_its_profile(
     assert stat.S_IMODE(book.stat().st_mode) == 0o600
     assert traps.NAMES[7] in str(next(sheets_of(book.read_bytes())).to_python())
     assert "[columns]" in profile.read_text("utf-8")
+
+
+@pytest.mark.process
+def test_a_template_is_never_written_over_and_names_the_next_command(folder: Path, tmp_path: Path) -> None:
+    book, profile = tmp_path / "my book.xlsx", tmp_path / "profile.toml"
+    codebook = str(folder / "codebook")
+    asks = ("template", "--codebook", codebook, "--out", str(book), "--profile-out", str(profile))
+    shown = done(run(folder / "node", *asks)).output
+    assert "empty rows" in shown
+    assert "own roster with names" not in shown
+    named = f'--roster "{book}" --screening "{book}" --profile {profile} --codebook {codebook}'
+    assert f"then: fedscreen node import {named}" in shown
+    for left, other in ((book, profile), (profile, book)):
+        other.unlink()
+        before = left.read_bytes()
+        refused = run(folder / "node", *asks, "--json")
+        assert (refused.exit_code, json.loads(refused.output)["error"]) == (1, "exists")
+        assert (left.read_bytes(), other.exists()) == (before, False)
+        done(run(folder / "node", *asks[:-4], "--out", str(tmp_path / "o"), "--profile-out", str(other)))
+        (tmp_path / "o").unlink()
 
 
 @pytest.mark.parametrize(

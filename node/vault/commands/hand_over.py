@@ -164,7 +164,10 @@ def _pupil(desk: OpenVault, fields: Fields, unlocked: Unlocked) -> tuple[bytes, 
     if kind != "consultation" and (card is None or not card.name):
         raise RegisterError(
             _("no names are kept for these records"),
-            _("Names are kept from the first import after the psychologist's role was made: import again."),
+            _(
+                "Import again: names are kept once the psychologist's role is there, if the profile reads"
+                ' their column (name = ["姓名"] under [columns]).'
+            ),
             code="no-names",
         )
     more = fields.values.get("more") or []

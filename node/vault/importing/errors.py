@@ -119,6 +119,16 @@ MESSAGES: dict[str, str] = {
     "recheck-untested": _("The pupil has the result of a recheck, but no result of a test."),
     "no-consent": _("Not one pupil has a recorded consent; all of them count as 'consent not recorded'."),
     "no-results": _("Not one row has a result; all of these pupils count as not tested."),
+    "names-not-read": _(
+        "The names stand in this column, but the profile does not read it: no name is kept for the follow-up."
+    ),
+    "classes-not-read": _(
+        "The classes stand in this column, but the profile does not read it: nothing is told by class."
+    ),
+    "results-gone": _("Fewer than half as many pupils are tested as in the import before."),
+    "rules-swapped": _("Profile and codebook are the wrong way round."),
+    "files-swapped": _("The roster and the platform's file are the wrong way round."),
+    "rules-as-table": _("The file is a profile or a codebook and no table."),
     "more-issues": _("There is more; only the first %(allowed)s are listed."),
 }
 
@@ -209,6 +219,12 @@ ADVICE: dict[str, str] = {
     "no-results": _(
         "If they were tested, open the file in Excel or WPS, see whether it shows results, and save it."
     ),
+    "names-not-read": _("Under [columns] of the profile write: %(line)s - then import again."),
+    "classes-not-read": _("Under [columns] of the profile write: %(line)s - then import again."),
+    "results-gone": _("Take the import back with 'fedscreen node import --undo' if that is not meant."),
+    "rules-swapped": _("Give the profile as --profile and the codebook as --codebook."),
+    "files-swapped": _("Give the roster as --roster and the platform's file as --screening."),
+    "rules-as-table": _("Check which file stands behind which option."),
     "more-issues": _("Correct these first and import again."),
 }
 

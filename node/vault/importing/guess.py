@@ -22,7 +22,7 @@ from node.vault.importing.cells import Cell, clean_text, column_letters, is_blan
 from node.vault.importing.errors import refuse_file
 from node.vault.importing.guess_words import FACTORS, HEADERS, JUNIOR_GRADES, LABELS
 from node.vault.importing.headers import SEARCHED_ROWS, find_header, header_key
-from node.vault.importing.profile import CODED, EITHER, match_key
+from node.vault.importing.profile import CODED, EITHER, REQUIRED, match_key
 from node.vault.importing.reader import Sheet, read_sheets
 
 MAX_FILES: Final = 8
@@ -34,6 +34,7 @@ FEW_LABELS: Final = 12
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z", re.ASCII)
 _IDENTIFIER = re.compile(r"[0-9]{5}", re.ASCII)
 _ENTRY_YEAR = re.compile(r"(20[0-9]{2})级\Z", re.ASCII)
+_NEEDED: Final = REQUIRED | {"guardian_consent"}
 _TESTS: Final = frozenset({"level", "total", "validity", "administered_on", "validity_score"})
 
 
@@ -78,6 +79,7 @@ def guess_profile(files: Mapping[str, bytes], school_year: str = "") -> Guess:
     answer = {
         "instrument": instrument,
         "open": len(open_questions),
+        "missing": [name for name in HEADERS if name in _NEEDED and not any(name in f.fields for f in found)],
         "files": [
             {
                 "part": item.part,

@@ -6,10 +6,12 @@ first as files, then for their columns, then cell by cell.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from node.vault.importing.cells import column_letters, is_blank
 from node.vault.importing.consent import ClassConsents, read_class_consents
 from node.vault.importing.errors import (
     CONSENT,
@@ -21,7 +23,8 @@ from node.vault.importing.errors import (
     IssueList,
     RowIssue,
 )
-from node.vault.importing.headers import FoundTable, find_tables
+from node.vault.importing.guess_words import HEADERS
+from node.vault.importing.headers import SEARCHED_ROWS, FoundTable, find_tables, header_key
 from node.vault.importing.parsers import FACTOR_PREFIX, Parser, parse_student_no_if_any
 from node.vault.importing.profile import (
     CONSENT_ONLY,
@@ -36,10 +39,14 @@ from node.vault.importing.profile import (
 )
 from node.vault.importing.reader import Sheet, read_sheets
 from node.vault.importing.rows import RETEST_CODE, PupilRows, check_results, read_rows
+from plan.errors import DocumentError
+from plan.reading import load_toml
 
 _ROSTER_FIELDS: Final = IDENTITY | ROSTER_ONLY | EITHER
 _CONSENT_FIELDS: Final = frozenset({"grade", "class_no", *CONSENTS}) | CONSENT_ONLY
 _JOIN_FIELDS: Final = frozenset({"local_no", "name", "class_no", "birth_ym"})
+_RESULTS: Final = frozenset({"administered_on", "level", "total"})
+_NOT_READ: Final = (("name", "names-not-read"), ("class_no", "classes-not-read"))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -142,6 +149,8 @@ def read_tables(
     for part, ledger in ledgers.items():
         _apply_ledger(reads[part], ledger, issues)
     _check_school_codes(reads[ROSTER], profile, issues)
+    for name, code in _NOT_READ:
+        _warn_of_unread(found[ROSTER][0], name, code, profile, issues)
     consents = read_class_consents(reads[CONSENT], profile, issues) if CONSENT in reads else None
     return Tables(
         reads[ROSTER],
@@ -205,7 +214,10 @@ def _find_all(
         try:
             opened[plan.part] = read_sheets(plan.part, files[plan.part], plan.place.encoding)
         except ImportingError as err:
-            problems += err.issues
+            is_rules = _is_toml(files[plan.part])
+            problems += (RowIssue(plan.part, 0, "", "rules-as-table"),) if is_rules else err.issues
+    if not problems and _is_swapped(opened, headers):
+        raise ImportingError(RowIssue(ROSTER, 0, "", "files-swapped"))
     found: dict[str, list[FoundTable]] = {}
     for plan in plans if not problems else []:
         wanted = {name: _with_unit(name, headers[name]) for name in headers if name in plan.fields}
@@ -221,6 +233,29 @@ def _find_all(
     if problems:
         raise ImportingError(*problems)
     return found
+
+
+def _is_toml(data: bytes) -> bool:
+    """Say whether a file that is no table is TOML, as profiles and codebooks are."""
+    try:
+        return bool(load_toml(data, DocumentError))
+    except DocumentError:
+        return False
+
+
+def _is_swapped(opened: Mapping[str, list[Sheet]], headers: Mapping[str, tuple[str, ...]]) -> bool:
+    """Say whether results stand in the roster alone, and grades in the platform's file."""
+    has = {part: _fields_at_top(opened[part], headers) for part in (ROSTER, SCREENING)}
+    return (
+        len(_RESULTS & has[ROSTER]) > 1
+        and not _RESULTS & has[SCREENING]
+        and {"student_no", "grade"} <= has[SCREENING]
+    )
+
+
+def _fields_at_top(sheets: list[Sheet], headers: Mapping[str, tuple[str, ...]]) -> set[str]:
+    keys = {header_key(cell) for sheet in sheets for row in sheet.rows[:SEARCHED_ROWS] for cell in row}
+    return {name for name, words in headers.items() if keys & set(map(header_key, words))}
 
 
 def _with_unit(name: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
@@ -277,6 +312,33 @@ def _apply_ledger(read: PupilRows, ledger: Ledger, issues: IssueList) -> None:
             row.values[name] = code
         found = row.values.get("groups")
         row.values["groups"] = ledger.groups | (found if isinstance(found, frozenset) else frozenset())
+
+
+def _warn_of_unread(
+    table: FoundTable, name: str, code: str, profile: ImportProfile, issues: IssueList
+) -> None:
+    """Warn of a roster that has names or classes in a column that the profile does not read.
+
+    The header is told as the list of known words spells it, with the whole line that the profile lacks.
+    """
+    words = {header_key(word): word for word in HEADERS[name]}
+    first, end = table.header_rows
+    if name in table.columns:
+        return
+    for number, row in enumerate(table.rows[first:end], start=first + 1):
+        for index, cell in enumerate(row):
+            word = words.get(header_key(cell))
+            if word is None or not _has_values(table, index):
+                continue
+            line = f"{name} = {json.dumps([*profile.columns.get(name, ()), word], ensure_ascii=False)}"
+            place = (ROSTER, number, column_letters(index), code, word, (("line", line),))
+            issues.add(RowIssue(*place, severity="warning", sheet=table.sheet))
+            return
+
+
+def _has_values(table: FoundTable, index: int) -> bool:
+    """Say whether anything stands in a column below its header."""
+    return any(index < len(row) and not is_blank(row[index]) for row in table.rows[table.header_rows[1] :])
 
 
 def _check_school_codes(roster: PupilRows, profile: ImportProfile, issues: IssueList) -> None:

@@ -43,6 +43,14 @@ def test_an_unconfirmed_proposal_refuses_what_it_asks(files):
     }
 
 
+def test_what_no_file_has_is_named(files):
+    assert guess(files).answer["missing"] == []
+    alone = guess_profile({"file1": files.contents()["screening"]}).answer
+    assert alone["missing"] == ["grade", "guardian_consent"]
+    roster = guess_profile({"file1": files.contents()["roster"]}).answer
+    assert roster["missing"] == ["administered_on", "total", "level"]
+
+
 def test_files_without_a_number_are_joined_by_person(files):
     files.screening[0][0] = "班级"
     for row in files.screening[1:]:

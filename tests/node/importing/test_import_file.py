@@ -122,7 +122,7 @@ def test_reason_may_stand_in_the_platform_file(files):
 
 
 def test_empty_platform_row_is_no_test(files):
-    files.screening.append([files.roster[8][0], "x", dt.date(2026, 9, 20), None, None, *[None] * 8, None])
+    files.screening.append([*files.roster[8][:2], dt.date(2026, 9, 20), None, None, *[None] * 8, None])
     assert files.run().records[7].disposition == "3"
 
 
@@ -590,6 +590,52 @@ def test_the_traceback_of_a_refusal_holds_no_cell(files):
         read_sheets("roster", data)
     said = "".join(traceback.format_exception(caught.value))
     assert not [canary for canary in CANARIES if canary in said]
+
+
+def without(profile, *fields):
+    lines = profile.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(tuple(f"{name} = " for name in fields)))
+
+
+def test_names_and_classes_that_the_profile_does_not_read_are_told_with_the_line_to_add(files):
+    whole = files.profile
+    files.profile = without(whole, "name", "class_no").replace('"name", "class_no"', "").replace(", ]", "]")
+    result = files.run()
+    assert [(i.file, i.row, i.column, i.code, i.severity, dict(i.values)["line"]) for i in result.issues] == [
+        ("roster", 1, "B", "names-not-read", "warning", 'name = ["姓名"]'),
+        ("roster", 1, "E", "classes-not-read", "warning", 'class_no = ["班级"]'),
+    ]
+    assert not any(card.name or card.class_name for card in result.cards)
+    lines = [dict(issue.values)["line"] for issue in result.issues]
+    files.profile = files.profile.replace("[columns]", "\n".join(["[columns]", *lines]), 1)
+    assert files.run().issues == ()
+    assert all(card.name and card.class_name for card in files.run().cards)
+
+
+def test_a_header_that_the_profile_spells_otherwise_is_told_with_the_whole_line(files):
+    files.profile = without(files.profile, "name").replace("[columns]", '[columns]\nname = ["本名"]', 1)
+    (issue,) = files.run().issues
+    assert dict(issue.values) == {"line": 'name = ["本名", "姓名"]'}
+
+
+def test_an_empty_column_of_names_is_nothing_to_tell(files):
+    files.profile = without(files.profile, "name").replace('"name", ', "")
+    for row in range(1, 9):
+        files.set("roster", row, "姓名", None)
+    assert files.run().issues == ()
+
+
+def test_files_given_the_wrong_way_round_are_told_in_one_sentence(files):
+    given = files.contents()
+
+    def codes(**replaced):
+        return [(issue.file, issue.code) for issue in files.run(**replaced).issues]
+
+    assert codes(roster=given["screening"], screening=given["roster"]) == [("roster", "files-swapped")]
+    assert codes(profile=given["codebook"], codebook=given["profile"]) == [("profile", "rules-swapped")]
+    assert codes(roster=given["profile"]) == [("roster", "rules-as-table")]
+    assert codes(screening=given["codebook"]) == [("screening", "rules-as-table")]
+    assert ("profile", "rules-swapped") not in codes(profile=given["codebook"])
 
 
 def test_every_code_has_its_message_and_its_advice():

@@ -68,6 +68,30 @@ def test_a_school_in_this_layout_imports_as_it_stands(profile_name, codebook_nam
     assert [(issue.code, issue.row) for issue in issues] == [("score-range", 2)]
 
 
+@pytest.mark.parametrize("name", ["platform", "platform-54"])
+@pytest.mark.parametrize("has_names", [True, False], ids=["with names", "without"])
+def test_a_profile_that_joins_by_number_reads_names_and_classes_where_there_are_any(name, has_names):
+    header = ["学籍号", "年级", "性别", "就读方式", "是否留守儿童", "家庭结构", "监护人同意"]
+    row = ["G990001201509010012", "七年级", "男", "走读", "否", "双亲", "同意"]
+    roster = [[*header, "姓名", "班级"], [*row, "张某", "3班"]] if has_names else [header, row]
+    codebook = parse_codebook_toml(read("codebooks/mht"))
+    profile = parse_profile(read(f"profiles/{name}"))
+    factors = [profile.factors[factor.id][0] for factor in codebook.factors]
+    results = [["学籍号", "测评日期", "效度", "总分", *factors, "预警等级"]]
+    results.append([row[0], "2026-09-20", "有效", "30", *["1"] * len(factors), "一般关注"])
+    files = {
+        "roster": make.xlsx(roster),
+        "screening": make.text(results),
+        "profile": read(f"profiles/{name}"),
+        "codebook": read("codebooks/mht"),
+    }
+    system = "5-4" if name.endswith("-54") else "6-3"
+    result = import_files(files, ImportContext(b"k" * 32, "2026-2027", "A", dt.date(2026, 9, 30), system))
+    assert result.issues == ()
+    (card,) = result.cards
+    assert (card.name, card.class_name) == (("张某", "3") if has_names else ("", ""))
+
+
 @pytest.mark.parametrize("name", CODEBOOKS)
 def test_each_codebook_knows_both_directions_and_guesses_none(name):
     codebook = parse_codebook_toml(read(f"codebooks/{name}"))

@@ -67,7 +67,7 @@ def test_follow_up_may_be_denied_alone(files):
 
 def with_classes(files, *rows):
     files.drop("roster", "监护人同意")
-    declared = 'class_no = ["班级"]\nconsent_form = ["版本"]\nconsent_date = ["日期"]'
+    declared = 'consent_form = ["版本"]\nconsent_date = ["日期"]'
     files.profile = files.profile.replace("[factors]", declared + "\n[factors]", 1)
     header = ["年级", "班级", "监护人同意", "版本", "日期"]
     return files.encode([header, *rows])

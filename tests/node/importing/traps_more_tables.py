@@ -118,7 +118,7 @@ def _(school: School) -> None:
         row += more if n == 0 else ["110101201509010028", "汉", "某某路1号", 13800000000, "无", "#N/A"]
 
 
-@refused("files given the wrong way round", ("screening", 0, "", "wrong-file"))
+@refused("files given the wrong way round", ("roster", 0, "", "files-swapped"))
 def _(school: School) -> None:
     school.roster, school.screening = school.screening, school.roster
 

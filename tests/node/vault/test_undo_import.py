@@ -48,6 +48,30 @@ def test_the_set_before_is_current_again_and_the_new_one_gone(house: SchoolHouse
     assert house.store.query("SELECT COUNT(*) FROM record")[0][0] == 12
 
 
+def test_an_import_says_how_many_are_tested_and_what_was_there_before(house: SchoolHouse) -> None:
+    first = do_import(house, 12)
+    assert (first["tested"], "before" in first, first["issues"]) == (12, False, [])
+    files = csv_files(12)
+    files["screening"] = b"\n".join(files["screening"].splitlines()[:6])  # five results
+    for is_dry_run in (1, 0):
+        answer = house.call("import", files, **WAVE, dry_run=is_dry_run)
+        assert (answer["tested"], answer["before"]) == (5, {"pupils": 12, "tested": 12})
+        assert [(issue["code"], issue["severity"]) for issue in answer["issues"]] == [
+            ("results-gone", "warning")
+        ]
+    assert answer["replaced"] == 12
+    again = do_import(house, 11)
+    assert (again["tested"], again["before"], again["issues"]) == (11, {"pupils": 12, "tested": 5}, [])
+
+
+def test_records_before_that_are_damaged_do_not_stand_in_the_way(house: SchoolHouse) -> None:
+    do_import(house, 12)
+    with house.store.transaction("spoil"):
+        house.store.execute("UPDATE record SET data = ?", (b"{}",))
+    answer = do_import(house, 9)
+    assert (answer["imported"], answer["tested"], "before" in answer) == (1, 9, False)
+
+
 def test_the_first_import_leaves_nothing_behind(house: SchoolHouse) -> None:
     do_import(house, 12)
     assert house.call("undo_import", by="x")["records"] == ""
