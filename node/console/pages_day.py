@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from node import cli_budget, enrolment
 from node.cli_context import read_running
@@ -25,12 +25,15 @@ def day(visit: Visit) -> Reply:
     """Show the rounds with their four steps, what is due, and what needs somebody's eye."""
     status = visit.ask("status")
     people = holders(visit)
-    rounds = progress(status)
+    rounds = progress(status, visit.session.checked)
+    current = [row for row in rounds if row.is_open or row.next or _is_fresh(row)]
+    newest = [] if current else rounds[:1]
     running, days = read_running(visit.console.folder), enrolment.certificate_days(visit.console.folder)
     values = {
         "status": status,
-        "rounds": [row for row in rounds if row.is_open or row.next or _is_fresh(row)],
-        "older": [row for row in rounds if not (row.is_open or row.next or _is_fresh(row))],
+        "rounds": current or newest,
+        "older": [row for row in rounds if row not in (current or newest)],
+        "is_quiet": not current,
         "alerts": list(_alerts(status, running, days)),
         "missing_roles": _missing(people),
         "running": running,
@@ -40,11 +43,12 @@ def day(visit: Visit) -> Reply:
     return Page("day.html", values)
 
 
-def progress(status: Values) -> list[Progress]:
+def progress(status: Values, checked: Set[tuple[str, str]] = frozenset()) -> list[Progress]:
     """Say where every round stands, in the order of the day."""
     sets = status.get("records", [])
     rows = status["rounds"]
-    return order([progress_of(row, sets, is_held=bool(status.get("held"))) for row in rows])
+    is_held = bool(status.get("held"))
+    return order([progress_of(row, sets, is_held=is_held, checked=checked) for row in rows])
 
 
 def budget(visit: Visit) -> Reply:
@@ -129,12 +133,18 @@ def _trouble(running: Values) -> Iterator[Alert]:
         side = running.get(name, {})
         if running and not side.get("level"):
             advice = N_("It is started again by itself; if this stays, run 'fedscreen node doctor'.")
-            yield "warn", N_("One side of the wall is not running: %(side)s."), advice, {"side": name}
+            yield "warn", _STOPPED[name], advice, {}
     failed = [link for link in running.get("link", {}).values() if link["status"] != 0]
     if failed:
         advice = N_("Reports wait and are sent by themselves. If it stays, run 'fedscreen node doctor'.")
         details = {"status": failed[0]["status"]}
         yield "warn", N_("The county does not answer or refuses (code %(status)s)."), advice, details
+
+
+_STOPPED: Final[Mapping[str, str]] = {
+    "vault": N_("The vault's side of the wall is not running."),
+    "egress": N_("The network's side of the wall is not running."),
+}
 
 
 def _missing(people: list[Mapping[str, str]]) -> list[str]:

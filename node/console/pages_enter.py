@@ -29,7 +29,9 @@ def enter(visit: Visit) -> Reply:
 def login_form(visit: Visit) -> Reply:
     """Show the log-in."""
     names = holders(visit) if visit.session.is_it else []
-    return Page("login.html", {"holders": names, "role": visit.query.get("role", ""), "roles": ROLES})
+    typed = visit.typed("login")
+    values = {"holders": names, "role": typed.get("role", visit.query.get("role", "")), "roles": ROLES}
+    return Page("login.html", {**values, "name": typed.get("name", "")})
 
 
 def login(visit: Visit) -> Reply:
@@ -41,8 +43,9 @@ def login(visit: Visit) -> Reply:
     try:
         person = Person(role, name, prove(visit, role, name, visit.texts.get("passphrase", "")))
     except NodeError as err:
-        visit.say("bad", err.message, err.advice, **err.details)
-        return Redirect(f"/login?role={role}")
+        visit.keep_typed("login")
+        visit.say_refused(err)
+        return Redirect("/login")
     visit.become(person)
     return Redirect("/")
 
@@ -58,7 +61,7 @@ def prove(visit: Visit, role: str, name: str, passphrase: str) -> dict[str, Any]
         wait_s = brake.wait_s()
         if wait_s:
             raise VaultRefusal(
-                N_("the passphrase before was wrong; the next try is possible in %(seconds)s seconds"),
+                N_("the passphrase before was wrong; the next try is possible in %(seconds)s s"),
                 N_("Wait, then try again. Whoever has forgotten it needs another holder of the same role."),
                 code="slow-down",
                 details={"seconds": wait_s},

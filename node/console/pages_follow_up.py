@@ -38,6 +38,7 @@ def pupil(visit: Visit) -> Reply:
     history = visit.ask("follow_up_history", rec_key=row["rec_key"], **visit.session.actor, **_wave(visit))
     values = {
         "row": row,
+        "shown": _shown(row["values"], visit.typed(f"pupil/{row['rec_key']}")),
         "answer": answer,
         "history": history,
         "sections": SECTIONS,
@@ -60,7 +61,8 @@ def change(visit: Visit) -> Reply:
         asks = {"rec_key": row["rec_key"], "values": values}
         visit.ask("follow_up_set", **asks, **visit.session.actor, **_wave(visit))
     except NodeError as err:
-        visit.say("bad", err.message, err.advice, **err.details)
+        visit.keep_typed(f"pupil/{row['rec_key']}")
+        visit.say_refused(err)
         return back
     visit.say("good", N_("Stored."))
     return back
@@ -98,6 +100,15 @@ def changed_values(before: Mapping[str, Any], texts: Mapping[str, str]) -> dict[
         if groups != sorted(before.get("groups", [])):
             found["groups"] = groups
     return found
+
+
+def _shown(before: Mapping[str, Any], typed: Mapping[str, str]) -> dict[str, Any]:
+    """Give the values of the form: the pupil's, with what was typed and refused over them."""
+    if not typed:
+        return dict(before)
+    fields = {name: typed[name].strip() for name in FORM_FIELDS if name in typed and name != "groups"}
+    groups = [code for code in LABELS["groups"] if typed.get(f"group.{code}")]
+    return {**before, **fields, "groups": groups}
 
 
 def _find(visit: Visit) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

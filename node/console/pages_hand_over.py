@@ -37,9 +37,11 @@ def own_key(visit: Visit) -> Reply:
 
 def form(visit: Visit) -> Reply:
     """Ask what is handed over, to whom, and why."""
+    typed = visit.typed(DRAFT)
     values = {
-        "pupil": visit.query.get("pupil", ""),
-        "set": visit.query.get("set", ""),
+        "typed": typed,
+        "pupil": typed.get("pupil", visit.query.get("pupil", "")),
+        "set": typed.get("set", visit.query.get("set", "")),
         "kinds": KINDS,
         "reasons": REASONS,
         "more": MORE,
@@ -55,8 +57,9 @@ def show_draft(visit: Visit) -> Reply:
     try:
         answer, _blobs = visit.console.keeper.call({**asks, "dry_run": 1, **visit.session.actor}, files)
     except NodeError as err:
-        visit.say("bad", err.message, err.advice, **err.details)
-        return Redirect(f"/hand-over/new?pupil={visit.text('pupil')}&set={visit.text('set')}")
+        visit.keep_typed(DRAFT)
+        visit.say_refused(err)
+        return Redirect("/hand-over/new")
     visit.session.drafts[DRAFT] = (asks, files)
     return Page("hand_over_draft.html", {"answer": answer, "asks": asks, "value_words": value_words})
 
@@ -74,7 +77,11 @@ def make(visit: Visit) -> Reply:
 def receive(visit: Visit) -> Reply:
     """Open a file that was sealed to this school, keep it, and show it."""
     asks = {"command": "hand_over_receive", **visit.session.actor}
-    answer, blobs = visit.console.keeper.call(asks, {"file": visit.files.get("file", b"")})
+    try:
+        answer, blobs = visit.console.keeper.call(asks, {"file": visit.files.get("file", b"")})
+    except NodeError as err:
+        visit.say_refused(err)
+        return Redirect("/hand-over")
     visit.session.drafts[RECEIPT + answer["id"]] = blobs["receipt"]
     return _content(visit, answer)
 
@@ -102,7 +109,7 @@ def take_receipt(visit: Visit) -> Reply:
     try:
         answer, _blobs = visit.console.keeper.call(asks, {"receipt": visit.files.get("receipt", b"")})
     except NodeError as err:
-        visit.say("bad", err.message, err.advice, **err.details)
+        visit.say_refused(err)
         return Redirect("/hand-over")
     visit.say("good", N_("The receipt is kept: opened by %(by)s."), by=answer["by"])
     return Redirect("/hand-over")

@@ -15,7 +15,7 @@ from typing import Any, Final
 from node import cli_text
 from node.console.pages_enter import by_of
 from node.console.sessions import IT
-from node.console.speech import speaking
+from node.console.speech import speaking, wave_word
 from node.console.steps import is_collecting
 from node.console.visit import Download, Page, Redirect, Reply, Visit
 from node.errors import NodeError
@@ -26,6 +26,7 @@ NEEDED: Final = ("roster", "screening", "profile", "codebook")
 OPTIONAL: Final = ("retest", "consent")
 NUM_LEDGERS: Final = 4
 LEDGER_PREFIX: Final = "ledger."
+FORM_NAME: Final = "import"
 WAVES: Final = ("A", "S", "X")
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -58,6 +59,7 @@ def import_form(visit: Visit) -> Reply:
     chosen = visit.query.get("round", "")
     staged: Staged | None = visit.session.staged
     values = {
+        "typed": visit.typed(FORM_NAME),
         "rounds": rounds,
         "chosen": chosen or (staged.target.get("round", "") if staged else ""),
         "staged": staged,
@@ -66,7 +68,7 @@ def import_form(visit: Visit) -> Reply:
         "ledgers": range(1, NUM_LEDGERS + 1),
         "kept_ledgers": [name[len(LEDGER_PREFIX) :] for name in _ledgers(staged)],
         "waves": WAVES,
-        "records": status.get("records", []),
+        "undoable": status.get("undoable", {}),
     }
     return Page("import.html", values)
 
@@ -77,14 +79,23 @@ def check_files(visit: Visit) -> Reply:
     files = {**(staged.files if staged else {}), **_files_of(visit)}
     missing = [part for part in NEEDED if part not in files]
     target = _target(visit)
+    visit.keep_typed(FORM_NAME)
     if missing or not target:
         visit.session.staged = Staged(target, {}, files, {}) if files else None
-        visit.say("bad", N_("files or the round are missing"), N_("Choose whatever is marked as needed."))
+        if missing:
+            visit.say("bad", N_("files are missing"), N_("Choose whatever is marked as needed."))
+        else:
+            advice = N_("Choose a round, or the wave with its school year and census date.")
+            visit.say("bad", N_("it is not said what the files are for"), advice)
         return Redirect("/import")
     sheets = {part: visit.text(f"sheet.{part}") for part in files if visit.text(f"sheet.{part}")}
     asks = {"command": "import", "dry_run": 1, "by": by_of(visit), "sheets": sheets, **target}
     visit.session.staged = Staged(target, sheets, files, {})
-    answer, _blobs = visit.console.keeper.call(asks, files)
+    try:
+        answer, _blobs = visit.console.keeper.call(asks, files)
+    except NodeError as err:
+        visit.say_refused(err)
+        return Redirect("/import")
     visit.session.staged = Staged(target, sheets, files, answer)
     return Redirect("/import/result")
 
@@ -112,6 +123,7 @@ def store(visit: Visit) -> Reply:
     if answer["refused"]:
         return Redirect("/import/result")
     visit.session.staged = None
+    visit.typed(FORM_NAME)
     if answer.get("is_new"):
         number = answer["counts"]["records"]
         visit.say("good", N_("Imported: %(number)s pupils are stored."), number=number)
@@ -123,6 +135,7 @@ def store(visit: Visit) -> Reply:
 def discard(visit: Visit) -> Reply:
     """Forget the files of a check."""
     visit.session.staged = None
+    visit.typed(FORM_NAME)
     return Redirect("/import")
 
 
@@ -134,12 +147,14 @@ def undo(visit: Visit) -> Reply:
     try:
         answer = visit.ask("undo_import", by=by_of(visit))
     except NodeError as err:
-        visit.say("bad", err.message, err.advice, **err.details)
+        visit.say_refused(err)
         return Redirect("/import")
+    with speaking(visit.language):
+        wave = wave_word(answer["wave"])
     visit.say(
         "good",
-        N_("The last import was taken back: wave %(wave)s of %(school_year)s."),
-        wave=answer["wave"],
+        N_("The last import was taken back: %(wave)s of %(school_year)s."),
+        wave=wave,
         school_year=answer["school_year"],
     )
     return Redirect("/")

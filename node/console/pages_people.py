@@ -20,12 +20,15 @@ def people(visit: Visit) -> Reply:
     found = holders(visit)
     missing = [role for role in ROLES if not _held(found, role)]
     first = [role for role in missing if visit.role == IT]
-    return Page("people.html", {"holders": found, "missing": missing, "first": first, "roles": ROLES})
+    values = {"holders": _in_order(found), "missing": missing, "first": first, "roles": ROLES}
+    return Page("people.html", {**values, "typed": {role: visit.typed(f"people/{role}") for role in ROLES}})
 
 
 def add(visit: Visit) -> Reply:
     """Make a role's first holder (IT hands the keyboard over), or a further one (a holder agrees)."""
     role, name = visit.text("role"), visit.text("name")
+    if role in ROLES:
+        visit.keep_typed(f"people/{role}")
     new, again = visit.texts.get("new", ""), visit.texts.get("again", "")
     if role not in ROLES or not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
         visit.say("bad", N_("role and name are missing"), N_("Choose a role, and give the name."))
@@ -37,8 +40,9 @@ def add(visit: Visit) -> Reply:
         actor = _agreement(visit, role)
         add_holder(visit.console.keeper, role, name, new, actor)
     except NodeError as err:
-        visit.say("bad", err.message, err.advice, **err.details)
+        visit.say_refused(err)
         return BACK
+    visit.typed(f"people/{role}")
     visit.say("good", _ADDED[role], name=name)
     person = visit.session.person
     if person is not None and (person.role, person.name) == (role, name):
@@ -56,6 +60,11 @@ def _agreement(visit: Visit, role: str) -> dict[str, Any] | None:
     if person is None or person.role != role:
         return None  # the vault refuses it unless it is the first
     return prove(visit, role, person.name, visit.texts.get("passphrase", ""))
+
+
+def _in_order(found: list[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Put holders by role and then as the vault lists them, so that nobody moves when one is added."""
+    return sorted(found, key=lambda row: ROLES.index(row["role"]) if row["role"] in ROLES else len(ROLES))
 
 
 def _held(found: list[Mapping[str, str]], role: str) -> bool:

@@ -7,12 +7,13 @@ psychologist's, with a reason that stands in the journal and on every page of th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any, Final
 
 from node.console.sessions import PSYCHOLOGIST
 from node.console.speech import speaking
 from node.console.visit import Download, Page, Redirect, Reply, Visit
-from node.errors import ConfigError
+from node.errors import ConfigError, NodeError
 from node.errors import _ as N_  # translated where it is shown
 from node.local_report.compose import make_document
 from node.local_report.document import Document
@@ -25,6 +26,9 @@ FORMS: Final[Mapping[str, str]] = {
     "html": "text/html; charset=utf-8",
     "pdf": "application/pdf",
 }
+NEEDS: Final[Mapping[str, str]] = {"xlsx": "xlsxwriter", "pdf": "typst"}
+"""By kind of file, the package that its writer needs."""
+FORM_NAME: Final = "report"
 
 
 def reports(visit: Visit) -> Reply:
@@ -32,11 +36,24 @@ def reports(visit: Visit) -> Reply:
     versions = list(VERSIONS) if visit.role == PSYCHOLOGIST else [HAND_IN]
     records = visit.ask("records_summary")["records"]
     values = {"records": records, "versions": versions, "words": VERSIONS, "forms": list(FORMS)}
-    return Page("reports.html", values)
+    missing = [form for form, module in NEEDS.items() if find_spec(module) is None]
+    return Page("reports.html", {**values, "missing": missing, "typed": visit.typed(FORM_NAME)})
 
 
 def make(visit: Visit) -> Reply:
-    """Make a report and give it out."""
+    """Make a report and give it out; what is refused is told above the form, which keeps what was typed."""
+    visit.keep_typed(FORM_NAME)
+    try:
+        reply = _make(visit)
+    except NodeError as err:
+        visit.say_refused(err)
+        return Redirect("/reports")
+    if isinstance(reply, Download):
+        visit.typed(FORM_NAME)
+    return reply
+
+
+def _make(visit: Visit) -> Reply:
     version, form = visit.text("version"), visit.text("form")
     school_year, _sign, wave = visit.text("set").partition("/")
     if version not in VERSIONS or form not in FORMS or not wave:

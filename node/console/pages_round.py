@@ -68,7 +68,10 @@ def check(visit: Visit) -> Reply:
     except NodeError as err:
         return _refused(found, "check", err)
     grids = [lay_out(table) for table in answer["tables"]]
-    return Page("check.html", {"row": found, "answer": answer, "grids": grids})
+    if not answer["hidden"]:
+        visit.session.checked.add((found.round["round"], answer["records"]))
+        found = find(visit)
+    return Page("check.html", {"row": found, "answer": answer, "grids": grids, "about": _about(answer)})
 
 
 def sheet(visit: Visit) -> Reply:
@@ -81,7 +84,7 @@ def sheet(visit: Visit) -> Reply:
     school = visit.ask("identity")
     now = datetime.now(UTC).isoformat()
     values = {"row": found, "answer": answer, "school": school, "share": _shares(answer), "now": now}
-    return Page("sheet.html", values)
+    return Page("sheet.html", {**values, "about": _about(answer)})
 
 
 def sign_form(visit: Visit) -> Reply:
@@ -91,8 +94,10 @@ def sign_form(visit: Visit) -> Reply:
         answer = _without_counts(_preview(visit, found))
     except NodeError as err:
         return _refused(found, "sign", err)
-    values = {"row": found, "answer": answer, "decisions": DECISIONS, "share": _shares(answer)}
-    return Page("sign.html", values)
+    about = _about(answer)
+    values = {"row": found, "answer": answer, "share": _shares(answer), "about": about}
+    choices = choices_of(answer, found.decision) if found.is_open else ()
+    return Page("sign.html", {**values, "choices": choices, "typed": visit.typed(_form_name(found))})
 
 
 def sign(visit: Visit) -> Reply:
@@ -100,26 +105,32 @@ def sign(visit: Visit) -> Reply:
     found, person = find(visit), visit.session.person
     round_id, decision, reason = found.round["round"], visit.text("decision"), visit.text("reason")
     back = Redirect(f"/round/{round_id}/sign")
+    if not found.is_open:
+        visit.say("bad", N_("this round takes no decision any more"), N_("Nothing was changed or sent."))
+        return back
+    visit.keep_typed(_form_name(found))
     if person is None or decision not in DECISIONS:
-        visit.say("bad", N_("no decision was chosen"), N_("Choose one of the three."))
+        visit.say("bad", N_("no decision was chosen"), N_("Choose one of those that are offered."))
         return back
     try:
         actor = prove(visit, person.role, person.name, visit.texts.get("passphrase", ""))
         asks = {"round": round_id, "decision": decision, "reason": reason, "actor": actor}
         asks |= {"records": visit.text("records")} if decision == APPROVE else {}
-        visit.ask("decide", **{name: value for name, value in asks.items() if value != ""})
+        answer = visit.ask("decide", **{name: value for name, value in asks.items() if value != ""})
     except NodeError as err:
-        visit.say("bad", err.message, err.advice, **err.details)
+        visit.say_refused(err)
         return back
-    visit.say("good", _SAID[decision])
+    visit.typed(_form_name(found))
+    visit.say("good", _SAID[decision] if answer.get("is_new", 1) else _SAID_BEFORE)
     return Redirect(f"/round/{round_id}/send" if decision == APPROVE else "/")
 
 
 def send(visit: Visit) -> Reply:
     """Show how sending goes, and which receipts are there."""
     status = visit.ask("status")
-    found = _find(visit, progress(status))
-    return Page("send.html", {"row": found, "held": bool(status.get("held"))})
+    found, held = _find(visit, progress(status, visit.session.checked)), bool(status.get("held"))
+    waits = any(row["report"]["state"] == "waiting" for row in status["rounds"])
+    return Page("send.html", {"row": found, "held": held, "may_hold": held or waits})
 
 
 def hold(visit: Visit) -> Reply:
@@ -129,6 +140,9 @@ def hold(visit: Visit) -> Reply:
         VaultRefusal: somebody else would lift the principal's hold.
     """
     is_on = visit.text("on") == "1"
+    if is_on and visit.text("sure") != "yes":
+        visit.say("bad", N_("nothing was held back"), N_("Tick the box to hold sending back."))
+        return Redirect(f"/round/{visit.path['round']}/send")
     rows = [] if is_on or visit.role == PRINCIPAL else visit.ask("rounds")["rounds"]
     if any((row.get("decision") or {}).get("decision") == HOLD for row in rows):
         raise VaultRefusal(
@@ -155,7 +169,24 @@ def find(visit: Visit) -> Progress:
     Raises:
         VaultRefusal: there is none.
     """
-    return _find(visit, progress(visit.ask("status")))
+    return _find(visit, progress(visit.ask("status"), visit.session.checked))
+
+
+def choices_of(answer: Values, decision: Values) -> tuple[str, ...]:
+    """Say what can still be decided of a round, from a preview and the newest decision.
+
+    A closed round takes nothing. A released report is not released a second time from the same records,
+    unless a hold is to be lifted; what is in the log cannot be held back or declined.
+    """
+    if answer["is_over"]:
+        return ()
+    released = answer["released"]
+    if not released:
+        return DECISIONS
+    is_waiting, is_held = released["state"] == "waiting", decision.get("decision") == HOLD
+    has_changed = released["records"] != answer["records"]
+    found = [APPROVE] if has_changed or (is_waiting and is_held) else []
+    return (*found, HOLD) if is_waiting and not is_held else tuple(found)
 
 
 def lay_out(table: Values) -> Grid:
@@ -185,6 +216,7 @@ _SAID: Final[Mapping[str, str]] = {
     HOLD: N_("Held back: nothing leaves until the principal approves."),
     DECLINE: N_("Declined: this school does not take part in this round."),
 }
+_SAID_BEFORE: Final = N_("These records were released before; nothing new was made.")
 
 
 def _labelled(labels: Labels, name: str, code: str) -> tuple[str, str]:
@@ -225,6 +257,17 @@ def _without_counts(answer: Values) -> dict[str, Any]:
         {**table, "cells": [{"keys": cell["keys"]} for cell in table["cells"]]} for table in answer["tables"]
     ]
     return {**answer, "tables": tables, "hidden": 1}
+
+
+def _about(answer: Values) -> dict[str, Any]:
+    """Say which records a page is about: those that were released, if any were."""
+    released = answer["released"]
+    records = released["records"] if released and released["records"] else answer["records"]
+    return {"records": records, "has_changed": records != answer["records"], "released": released}
+
+
+def _form_name(found: Progress) -> str:
+    return f"sign/{found.round['round']}"
 
 
 def _shares(answer: Values) -> dict[str, float]:

@@ -73,6 +73,8 @@ class Session:
         notices: what the next page has to say.
         staged: files that were checked and wait for a yes; in memory only.
         drafts: what else waits for a yes or a download, by name; in memory only.
+        typed: by form, what was typed into it when it was refused; never a passphrase.
+        checked: the records that a holder looked at here, with their round.
     """
 
     form_token: str = field(repr=False)
@@ -83,6 +85,8 @@ class Session:
     notices: list[Notice] = field(default_factory=list)
     staged: Any = None
     drafts: dict[str, Any] = field(default_factory=dict, repr=False)
+    typed: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    checked: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def role(self) -> str:

@@ -22,17 +22,41 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from node import cli_budget, cli_text, follow_up_words
 from node.cell_words import ENGLISH, cell_word, title_of
+from node.errors import _ as N_  # translated where it is shown
 from node.local_report import words as report_words
 from node.vault.follow_up_form import LABELS
 from plan import words
-from plan.codes import GRADE, LEVEL, UNKNOWN
+from plan.codes import FIELD_CODES, GRADE, LEVEL, UNKNOWN
 
 LANGUAGES: Final[Mapping[str, str]] = {"zh_CN": "中文", "en": "English"}
 TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
 TEMPLATES: Final = Path(__file__).with_name("templates")
 STATIC: Final = Path(__file__).with_name("static")
 
-CODES: Final[Mapping[str, Mapping[str, str]]] = {**LABELS, "level": LEVEL, "grade": GRADE}
+FLOORS: Final[Mapping[str, str]] = {
+    "threshold": N_("auditors who must open a sum together, at least"),
+    "collude": N_("auditors who may work together unnoticed, at least"),
+    "min_reports": N_("schools in a sum, at least"),
+    "colluding_schools": N_("schools that may work together unnoticed, at least"),
+    "rho_round": N_("cost of one round (ρ), at most"),
+    "rho_year": N_("cost of a school year (ρ), at most"),
+}
+"""What a school's floors mean."""
+LINKS: Final[Mapping[str, str]] = {"log": N_("the county's log"), "report": N_("sending a report")}
+"""What a node asks the county for."""
+ON_A_PAGE: Final[Mapping[str, str]] = {
+    "Correct the value and run the command again.": N_("Correct the value and send the form again."),
+    "Correct the command and run it again.": N_("Correct the value and send the form again."),
+    "Nothing is half done: run the command again.": N_("Nothing is half done: try again."),
+    "Close it in other programs and give the command again; nothing was changed.": N_(
+        "Close it in other programs and try again; nothing was changed."
+    ),
+    "Free some space on it and run the command again; nothing is lost and nothing is half done.": N_(
+        "Free some space on it and try again; nothing is lost and nothing is half done."
+    ),
+}
+"""Advice that speaks of a command, as it reads on a page."""
+CODES: Final[Mapping[str, Mapping[str, str]]] = {**FIELD_CODES, **LABELS, "level": LEVEL, "grade": GRADE}
 
 _LOCK = threading.RLock()
 
@@ -78,13 +102,19 @@ def make_templates() -> Environment:
         "title_of": title_of,
         "code_word": code_word,
         "cell_word": cell_word,
+        "wave_word": wave_word,
+        "class_word": class_word,
+        "handed_word": handed_word,
+        "link_word": link_word,
+        "floor_word": lambda name: gettext.gettext(FLOORS.get(name, name)),
         "percent": lambda part, whole: float(Fraction(part) / Fraction(whole)) if Fraction(whole) else 1.0,
     }
     environment.filters |= {
-        "fill": cli_text.fill,
+        "fill": fill,
         "decimal": cli_text.rational,
         "minute": minute,
         "day": lambda text: minute(text)[:10],
+        "sentence": sentence,
         "part": cli_text.part_name,
         "short": lambda text: str(text)[: cli_text.SHORT],
         "issue": cli_text.issue_words,
@@ -104,6 +134,16 @@ def minute(text: str) -> str:
         return str(text)
 
 
+def fill(template: str, details: Mapping[str, Any]) -> str:
+    """Translate a message and fill it in; what it says about commands is said about forms."""
+    return cli_text.fill(ON_A_PAGE.get(template, template), details)
+
+
+def sentence(text: str) -> str:
+    """Begin a message with a capital letter; commands print it behind a word, pages do not."""
+    return text[:1].upper() + text[1:]
+
+
 def role_word(role: str) -> str:
     """Say a role in the reader's language."""
     return words.word(words.ROLE_WORDS, role, gettext.gettext)
@@ -116,6 +156,32 @@ def code_word(field: str, code: str) -> str:
     plain = {"0": report_words.NO, "1": report_words.YES, UNKNOWN: report_words.UNKNOWN}
     labels = CODES.get(field, {})
     return gettext.gettext(ENGLISH.get(field, plain).get(code, labels.get(code, code)))
+
+
+def wave_word(code: str) -> str:
+    """Say a wave in the reader's language."""
+    return words.word(report_words.WAVES, code, gettext.gettext)
+
+
+def link_word(call: str) -> str:
+    """Say what a node asks the county for."""
+    return words.word(LINKS, call, gettext.gettext)
+
+
+def class_word(grade: str, number: str) -> str:
+    """Say grade and class; a class that has a name keeps it."""
+    found = code_word("grade", grade)
+    if not number:
+        return found
+    if not number.isdigit():
+        return f"{found} {number}"
+    return gettext.gettext("%(grade)s, class %(number)s") % {"grade": found, "number": number}
+
+
+def handed_word(field: str, text: str) -> str:
+    """Say a field of a hand-over file, which has codes with their Chinese labels."""
+    code, _sign, label = text.partition(" ")
+    return code_word(field, code) if FIELD_CODES.get(field, {}).get(code) == label else text
 
 
 def _word(table: str, code: Any) -> str:

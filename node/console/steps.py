@@ -3,8 +3,8 @@
 Rules, for one round:
 
 1. **Import** is done when records of the round's wave are stored. Until then nothing else can begin.
-2. **Check** is looking at what would leave. Nobody records it; it is behind us once the principal has
-   decided.
+2. **Check** is looking at what would leave. It is done once a holder has looked at these records in this
+   session (nobody records it), and behind us once the principal has decided.
 3. **Signature** is the principal's decision. Approved: a report was made. Declined or held: told, and it can
    be decided again while the round collects.
 4. **Sending** is done when a cosigned receipt is there; a hold stops it.
@@ -13,7 +13,7 @@ Rules, for one round:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,17 +81,26 @@ def is_collecting(row: Values) -> bool:
     return row["state"] in COLLECTING and bool(row["is_member"])
 
 
-def progress_of(row: Values, record_sets: Sequence[Values], *, is_held: bool) -> Progress:
+def progress_of(
+    row: Values,
+    record_sets: Sequence[Values],
+    *,
+    is_held: bool,
+    checked: Set[tuple[str, str]] = frozenset(),
+) -> Progress:
     """Say where a round stands.
 
     Args:
         row: the round as the vault lists it.
         record_sets: the vault's current sets of records.
         is_held: whether sending is held back.
+        checked: rounds with the digest of the records that somebody looked at.
     """
     records = next((found for found in record_sets if _wave(found) == _wave(row)), None)
     decision = row.get("decision") or {}
     states = _states(row, records, decision, is_held=is_held)
+    if states[CHECK] == NOW and records is not None and (row["round"], records.get("digest", "")) in checked:
+        states[CHECK] = DONE
     steps = tuple(Step(name, states[name]) for name in STEPS)
     due = next((step.name for step in steps if step.state == NOW), "")
     return Progress(row, records, steps, decision, due)

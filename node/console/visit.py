@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from node.config import NodeConfig, NodeFolder
 from node.console.keeper import VaultKeeper
 from node.console.sessions import LoginBrake, Notice, Person, Session, Sessions
+from node.errors import NodeError
+
+SECRET_FIELDS: Final = frozenset({"passphrase", "new", "again", "form_token"})
+"""What is never kept when a form is shown again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,19 @@ class Visit:
     def say(self, kind: str, message: str, advice: str = "", **details: Any) -> None:
         """Leave a sentence for the next page; `kind` is "good", "warn" or "bad"."""
         self.session.notices.append(Notice(kind, message, advice, details))
+
+    def say_refused(self, err: NodeError) -> None:
+        """Leave a refusal for the next page."""
+        self.say("bad", err.message, err.advice, **err.details)
+
+    def keep_typed(self, form: str) -> None:
+        """Keep what was typed into a form that was refused, for the next time that it is shown."""
+        kept = {name: text for name, text in self.texts.items() if name not in SECRET_FIELDS}
+        self.session.typed[form] = kept
+
+    def typed(self, form: str) -> dict[str, str]:
+        """Give what was typed into a form when it was refused, once; nothing after a success."""
+        return self.session.typed.pop(form, {})
 
     def become(self, person: Person | None) -> None:
         """Let somebody sit here; None: whoever entered by the link."""

@@ -84,7 +84,7 @@ def test_the_risk_is_told_as_a_bet_that_is_rounded_up() -> None:
     shown = text()
     assert "two records that a pupil may have" in shown
     assert "names the right one at most 66 times in 100" in shown
-    assert "With the whole account spent it would be at most 74 times in 100" in shown
+    assert "Once the whole account is spent, a guess would be right at most 74 times in 100" in shown
 
 
 def test_a_weaker_claim_is_told_as_being_in_the_data_or_not() -> None:
@@ -134,7 +134,7 @@ def test_a_year_without_rounds_says_so_and_claims_no_risk() -> None:
 
 
 def test_a_full_account_is_not_compared_with_itself() -> None:
-    assert "With the whole account spent" not in text(spent="1/2", left="0")
+    assert "Once the whole account is spent" not in text(spent="1/2", left="0")
 
 
 def test_what_fits_is_told_for_the_current_year_only() -> None:

@@ -98,6 +98,33 @@ def test_the_last_import_is_taken_back_after_a_tick(house: ConsoleHouse, browser
     assert stored(house) == []
 
 
+def test_nothing_is_offered_that_cannot_be_taken_back(
+    house: ConsoleHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, tick = house.browser().enter(), 'name="sure"'
+    house.start_round()
+    assert tick not in browser.get("/import").text  # nothing was imported by a command
+    check(browser)
+    browser.post("/import/store")
+    assert tick in browser.get("/import").text
+    assert "autumn term of 2026-2027" in browser.text
+    monkeypatch.setattr("node.vault.undo_import.has_report", lambda *_names: True)
+    assert tick not in browser.get("/import").text
+
+
+def test_a_wave_is_kept_when_its_year_is_missing(browser: Browser) -> None:
+    check(browser, school_year="", by="陈老师")
+    assert browser.page.url.path == "/import"
+    assert '<option value="A" selected>' in browser.text
+    assert 'value="陈老师"' in browser.text
+
+
+def test_who_has_no_result_is_told(house: ConsoleHouse, browser: Browser) -> None:
+    fewer = files(5)["screening"]
+    check(browser, {**files(6), "screening": fewer})
+    assert "1 pupil on the roster has no result" in browser.text
+
+
 def test_a_profile_is_proposed(house: ConsoleHouse, browser: Browser) -> None:
     sent = {"a": files()["roster"], "b": files()["screening"]}
     answer = browser.post("/import/guess", {"school_year": "2026-2027"}, files=sent)

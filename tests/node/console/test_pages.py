@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes_console import PASSPHRASE, PRINCIPAL, PSYCHOLOGIST, Browser, ConsoleHouse
 from fakes_federation import CLOSES
-from fakes_vault import SchoolHouse
+from fakes_vault import SchoolHouse, pupils
 
 from node.console.pages_round import lay_out
 
@@ -88,6 +90,8 @@ def test_a_holder_is_not_made_like_that(house: ConsoleHouse, changes: dict[str, 
     browser.post("/people", form | changes)
     assert said in browser.text
     assert house.keeper.ask("roles")["holders"] == []
+    is_kept = f'value="{PRINCIPAL}"' in browser.text
+    assert is_kept == ("again" in changes)
 
 
 def test_it_cannot_replace_a_holder(house: ConsoleHouse, people: dict[str, Browser]) -> None:
@@ -126,7 +130,7 @@ def test_wrong_passphrases_are_slowed(house: ConsoleHouse, people: dict[str, Bro
     assert "wrong for the role" in browser.text
     asked = len(house.vault.seen)
     browser.post("/login", {**form, "passphrase": PASSPHRASE})
-    assert "possible in 1 seconds" in browser.text
+    assert "possible in 1 s" in browser.text
     assert len(house.vault.seen) == asked
     house.now_s += 1.5
     browser.post("/login", {**form, "passphrase": PASSPHRASE})
@@ -250,7 +254,7 @@ def test_nobody_else_decides(shared: ConsoleHouse, visitors: dict[str, Browser],
         ("approve", {"records": "ab" * 32}, "records have changed"),
         ("hold", {}, "needs a reason"),
         ("decline", {"reason": "  "}, "needs a reason"),
-        ("release", {"reason": "x"}, "no decision was chosen"),
+        ("release", {"reason": "x"}, "No decision was chosen"),
     ],
 )
 def test_a_decision_is_refused(
@@ -281,6 +285,101 @@ def test_what_was_decided_is_told_with_its_reason(
     assert PRINCIPAL in people["it"].text
 
 
+def fields_of(text: str, name: str) -> list[str]:
+    return re.findall(rf'name="{name}" value="([a-z]+)"', text)
+
+
+def send(school: SchoolHouse) -> None:
+    school.desk.on_receipt(school.submit())
+    school.sync()
+
+
+def test_what_is_refused_keeps_what_was_typed_but_no_passphrase(
+    house: ConsoleHouse, round_id: str, people: dict[str, Browser]
+) -> None:
+    browser, wrong = people["principal"], "wrong wrong wrong"
+    decide(browser, round_id, "hold", reason="再核对一遍", passphrase=wrong)
+    assert "<strong>Name or passphrase is wrong" in browser.text
+    assert 'value="再核对一遍"' in browser.text
+    assert 'value="hold" required checked' in browser.text
+    assert wrong not in browser.text
+    assert wrong not in str([row.typed for row in house.sessions._sessions.values()])
+    house.now_s += 100
+    decide(browser, round_id, "hold", reason="再核对一遍")
+    assert "再核对一遍" not in re.sub(r"<p>.*?</p>", "", browser.get(f"/round/{round_id}/sign").text)
+
+
+def test_a_report_in_the_log_is_signed_again_only_for_other_records(
+    house: ConsoleHouse, round_id: str, people: dict[str, Browser]
+) -> None:
+    browser, path = people["principal"], f"/round/{round_id}/sign"
+    decide(browser, round_id, "approve")
+    released = house.keeper.ask("preview", round=round_id)["records"]
+    assert fields_of(browser.get(path).text, "decision") == ["hold"]  # it waits
+    house.do(send)
+    assert fields_of(browser.get(path).text, "decision") == []
+    assert "Nothing to decide" in browser.text
+    house.do(lambda school: school.save(pupils(shift=3)))
+    stored = house.keeper.ask("preview", round=round_id)["records"]
+    assert fields_of(browser.get(path).text, "decision") == ["approve"]
+    for page in ("check", "sheet", "sign"):
+        text = browser.get(f"/round/{round_id}/{page}").text
+        assert text.index(released[:16]) < text.index(stored[:16])
+        assert "differ" in text
+
+
+def test_a_closed_round_is_read_only(house: ConsoleHouse, round_id: str, people: dict[str, Browser]) -> None:
+    browser = people["principal"]
+    decide(browser, round_id, "approve")
+    house.do(send)
+    house.do(lambda school: (school.federation.fix_candidates(bytes.fromhex(round_id)), school.sync()))
+    house.do(lambda school: school.save(pupils(shift=3)))
+    browser.get(f"/round/{round_id}/sign")
+    assert fields_of(browser.text, "decision") == []
+    assert "has closed the collection" in browser.text
+    for decision in ("approve", "hold", "decline"):
+        decide(browser, round_id, decision, reason="x")
+        assert browser.page.url.path == f"/round/{round_id}/sign"
+        assert "takes no decision any more" in browser.text
+    assert house.keeper.ask("status")["held"] == 0
+    assert len(house.keeper.ask("rounds")["rounds"][0]["attempts"]) == 1
+
+
+def test_the_check_is_done_once_a_holder_has_looked(
+    house: ConsoleHouse, round_id: str, people: dict[str, Browser]
+) -> None:
+    path = f"/round/{round_id}/check"
+    for role, is_done in (("it", False), ("psychologist", True)):
+        browser = people[role]
+        browser.get(path)
+        assert ("Next: the principal signs" in browser.get("/").text) == is_done
+    house.do(lambda school: school.save(pupils(shift=3)))
+    assert "Next: look at what would leave" in people["psychologist"].get("/").text
+
+
+def test_a_finished_round_stays_on_the_first_page(
+    house: ConsoleHouse, round_id: str, people: dict[str, Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(people["principal"], round_id, "approve")
+    house.do(send)
+    status = house.keeper.ask("status")
+    status["rounds"][0]["state"] = "released"
+    status["rounds"][0]["report"]["state"] = "released"
+    monkeypatch.setattr("node.console.visit.Visit.ask", answer_with(house, status))
+    text = people["it"].get("/").text
+    assert "No round yet" not in text
+    assert "Earlier rounds" not in text
+    assert "part of the released sum" in text
+    assert f'href="/round/{round_id}/receipt"' in text
+
+
+def answer_with(house: ConsoleHouse, status: dict[str, Any]) -> Callable[..., Any]:
+    def ask(_visit: object, name: str, /, **fields: Any) -> Any:
+        return status if name == "status" else house.keeper.ask(name, **fields)
+
+    return ask
+
+
 def test_sending_is_followed_to_the_receipt(
     house: ConsoleHouse, round_id: str, people: dict[str, Browser]
 ) -> None:
@@ -302,8 +401,13 @@ def test_holding_is_for_it_and_principal(
     people["psychologist"].get(f"/round/{round_id}/send")
     people["psychologist"].post(f"/round/{round_id}/hold", {"on": "1"})
     assert people["psychologist"].page.status_code == 403
-    people["it"].get(f"/round/{round_id}/send")
+    assert "Hold sending back" not in people["it"].get(f"/round/{round_id}/send").text  # nothing waits
+    decide(people["principal"], round_id, "approve")
+    assert "Hold sending back" in people["it"].get(f"/round/{round_id}/send").text
     people["it"].post(f"/round/{round_id}/hold", {"on": "1"})
+    assert "Nothing was held back" in people["it"].text
+    assert house.keeper.ask("status")["held"] == 0
+    people["it"].post(f"/round/{round_id}/hold", {"on": "1", "sure": "yes"})
     assert house.keeper.ask("status")["held"] == 1
     assert "Sending is held" in people["principal"].get("/").text
 

@@ -74,6 +74,10 @@ def test_a_value_that_cannot_be_is_refused(browser: Browser, days: str) -> None:
     browser.get(f"/follow-up/{key}")
     browser.post(f"/follow-up/{key}", {"days_to_review": days})
     assert 'class="notice bad"' in browser.text
+    assert f'name="days_to_review" inputmode="numeric" maxlength="4" value="{days}"' in browser.text
+    assert "send the form again" in browser.text
+    assert "run the command" not in browser.text
+    assert f'value="{days}"' not in browser.get(f"/follow-up/{key}").text
 
 
 def test_a_pupil_of_another_wave_is_not_found(browser: Browser) -> None:
@@ -167,6 +171,9 @@ def test_a_file_is_not_made_like_that(house: ConsoleHouse, browser: Browser, cha
     form |= {"day": CENSUS.isoformat(), "words": "转学", "days": "14"}
     browser.post("/hand-over/new", form | changes, files={"recipient": ("k", key)})
     assert 'class="notice bad"' in browser.text
+    kept = form | changes
+    for name in ("pupil", "fingerprint", "words", "day"):
+        assert f'value="{kept[name]}"' in browser.text
     browser.post("/hand-over/make")
     assert browser.page.url.path == "/hand-over"
     made = [row["command"] for row in house.vault.seen if row.get("dry_run") == 0]
@@ -188,8 +195,11 @@ def test_a_report_is_a_download(browser: Browser, form: str, start: bytes) -> No
 
 
 def test_the_exact_report_needs_a_reason(browser: Browser) -> None:
-    assert report(browser, "exact").status_code == 409
-    assert "reason" in browser.text
+    answer = report(browser, "exact", "xlsx")
+    assert answer.url.path == "/reports"
+    assert 'class="notice bad"' in answer.text
+    assert 'value="exact" required checked' in answer.text
+    assert 'value="xlsx" checked' in answer.text
     assert report(browser, "exact", reason="校内研判").content.startswith(b"<!")
     assert NAME in report(browser, "follow-up", reason="校内研判").text
 
@@ -201,8 +211,21 @@ def test_the_principal_gets_the_hand_in_version_alone(
     other = house.browser().log_in("principal")
     assert report(other, "hand-in").status_code == 200
     answer = report(other, version, reason="我想看")
-    assert answer.status_code == 409
+    assert answer.url.path == "/reports"
+    assert 'class="notice bad"' in answer.text
     assert NAME not in answer.text
+
+
+def test_a_kind_of_file_whose_package_is_missing_is_not_offered(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.console.pages_reports.find_spec", lambda name: None)
+    text = browser.get("/reports").text
+    assert 'value="pdf" disabled' in text
+    assert "fedscreen[node,pdf]" in text
+    assert 'value="html" checked' in text
+    monkeypatch.setattr("node.console.pages_reports.find_spec", lambda name: name)
+    assert "disabled" not in browser.get("/reports").text
 
 
 def test_a_form_without_a_choice_is_asked_again(browser: Browser) -> None:
