@@ -21,6 +21,7 @@ from node.cli_ask import ask_new_passphrase
 from node.cli_backup import CODE_FILE, LOG, ask_secret, restored_lines
 from node.cli_context import FILE, NEW_FILE, Context, command, write_file
 from node.cli_roles import PRINCIPAL, actor_options, ask_actor, has_role
+from node.cli_words import local_time
 from node.config import read_config
 from node.errors import UnlockError
 from node.errors import _ as N_  # translated where it is shown
@@ -134,7 +135,7 @@ def _made_lines(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _checked_lines(values: dict[str, Any]) -> Iterator[str]:
-    shown = {**values, "made": values["made"][:10]}
+    shown = {**values, "made": local_time(values["made"])[:10]}
     yield _("code and file belong together: node %(node)s of %(federation)s, made %(made)s") % shown
 
 

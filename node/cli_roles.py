@@ -18,6 +18,7 @@ import click
 from node import role_login
 from node.cli_ask import ROLE_PASSPHRASE_FILE, ask_new_passphrase, ask_passphrase
 from node.cli_context import FILE, Context, command
+from node.cli_words import local_time
 from node.errors import Detail, UnlockError
 from node.errors import _ as N_  # translated where it is shown
 from node.session import VaultSession
@@ -153,7 +154,7 @@ def add(
 
 def _role_lines(answer: dict[str, Any]) -> Iterator[str]:
     for row in answer["holders"]:
-        yield f"{word(ROLE_WORDS, row['role'], _)}  {row['name']}  {row['created'][:10]}"
+        yield f"{word(ROLE_WORDS, row['role'], _)}  {row['name']}  {local_time(row['created'])[:10]}"
     missing = set(role_login.ROLES) - {row["role"] for row in answer["holders"]}
     for name in sorted(missing):
         yield _("%(role)s: nobody yet; 'fedscreen node role add %(id)s --holder NAME'") % {

@@ -118,6 +118,8 @@ def _value(name: str, value: object, translate: Callable[[str], str]) -> object:
         return value  # gettext's answer to nothing is the catalogue's own header
     if name == "reason":
         return translate(value) if value in SYSTEM_REASONS else value
+    if name == "since":
+        return local_time(value)
     if name in ("side", "sides", "levels"):
         return _SIDE.sub(lambda found: translate(SIDES[found[0]]), value)
     known = {"source": KEY_SOURCES, "key_source": KEY_SOURCES, "seccomp": YES_NO}.get(name)

@@ -61,6 +61,7 @@ def test_codes_become_words_and_nothing_else_changes() -> None:
         "source": "passphrase",
         "seccomp": "yes",
     }
+    details |= {"since": "2026-11-22T16:30:00Z"}
     details |= {"file": "/vault/egress", "reason": "", "number": 3, "key_source": "credential"}
     assert in_words(details, german) == {
         "side": "Tresor",
@@ -70,6 +71,7 @@ def test_codes_become_words_and_nothing_else_changes() -> None:
         "file": "/vault/egress",
         "reason": "",
         "number": 3,
+        "since": "2026-11-23 00:30",
         "key_source": "a systemd credential",
     }
 
