@@ -122,7 +122,7 @@ def test_a_wave_is_kept_when_its_year_is_missing(browser: Browser) -> None:
 def test_who_has_no_result_is_told(house: ConsoleHouse, browser: Browser) -> None:
     fewer = files(5)["screening"]
     check(browser, {**files(6), "screening": fewer})
-    assert "1 pupil on the roster has no result" in browser.text
+    assert "without a result: 1;" in browser.text
 
 
 def test_a_profile_is_proposed(house: ConsoleHouse, browser: Browser) -> None:
