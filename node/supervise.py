@@ -166,6 +166,7 @@ class Supervisor:
         self._events: queue.SimpleQueue[tuple[Slot, Side] | None] = queue.SimpleQueue()
         self._is_waiting_for_first_page = True
         self._link: dict[str, dict[str, str | int]] = {}
+        self._out = sys.stdout
         self._rounds: dict[bytes, str] = {}
         self._delivered: set[bytes] = set()
         self._status_due_s = 0.0
@@ -199,7 +200,7 @@ class Supervisor:
                 self._bury(*event)
         finally:
             self._stop_both()
-            _say(_("stopped"))
+            self._say(_("stopped"))
 
     # -------------------------------------------------------- starting and burying
 
@@ -218,7 +219,7 @@ class Supervisor:
             slot.last_line = str(err)
             slot.due_s = time.monotonic() + slot.pause_s(time.monotonic())
             pause = {"seconds": f"{slot.due_s - time.monotonic():.1f}", "side": slot.name}
-            _say(_("%(side)s: %(reason)s; next try in %(seconds)s s"), reason=_translated(err), **pause)
+            self._say(_("%(side)s: %(reason)s; next try in %(seconds)s s"), reason=_translated(err), **pause)
             return
         slot.num_starts += 1
         slot.started_s = time.monotonic()
@@ -229,7 +230,7 @@ class Supervisor:
         if self._vault.side is not None and self._egress.side is not None:
             self._egress.deliver(Frame(Kind.START, b""))
         self._status_due_s = 0.0
-        _say(_("%(side)s: running, confinement %(level)s"), side=slot.name, level=side.confinement.level)
+        self._say(_("%(side)s: running, confinement %(level)s"), side=slot.name, level=side.confinement.level)
 
     def _start_vault(self) -> Side:
         command = self._commands[0](self._folder, self._config, "run")
@@ -246,7 +247,9 @@ class Supervisor:
         exit_code = self._end(slot)
         slot.due_s = time.monotonic() + slot.pause_s(time.monotonic())
         why = slot.last_line or gettext.gettext(_("no reason given"))
-        _say(_("%(side)s: ended with exit code %(exit)s; %(line)s"), side=slot.name, exit=exit_code, line=why)
+        self._say(
+            _("%(side)s: ended with exit code %(exit)s; %(line)s"), side=slot.name, exit=exit_code, line=why
+        )
         if slot is self._vault and exit_code == EXIT_STORE:
             raise SuperviseError(
                 _("the vault cannot open its record file (%(line)s)"),
@@ -294,7 +297,7 @@ class Supervisor:
                 else:
                     self._from_egress(frame)
         except FrameError as err:
-            _say(_("%(side)s: %(reason)s"), side=slot.name, reason=_translated(err))
+            self._say(_("%(side)s: %(reason)s"), side=slot.name, reason=_translated(err))
             side.process.kill()
         except (OSError, ValueError):
             side.process.kill()
@@ -328,12 +331,12 @@ class Supervisor:
         round_id = self._rounds.get(state.digest, "")[:SHORT_ROUND]
         if state.status and is_change:
             text = _("the county does not answer or refuses (%(call)s): code %(status)s; it is tried again")
-            _say(text, call=gettext.gettext(CALLS[state.call]), status=state.status)
+            self._say(text, call=gettext.gettext(CALLS[state.call]), status=state.status)
         elif state.call == "log" and is_change:
-            _say(_("connected with the county"))
+            self._say(_("connected with the county"))
         elif state.call == "report" and not state.status and state.digest not in self._delivered:
             self._delivered.add(state.digest)
-            _say(_("report delivered, round %(round)s"), round=round_id)
+            self._say(_("report delivered, round %(round)s"), round=round_id)
 
     # -------------------------------------------------------- what `status` shows
 
@@ -346,6 +349,15 @@ class Supervisor:
         sides = {slot.name: _describe(slot) for slot in (self._vault, self._egress)}
         with contextlib.suppress(OSError):  # a full disk must not stop the node
             replace_file(self._folder.running, json.dumps({**values, **sides}).encode(), 0o644)
+
+    def _say(self, template: str, **values: object) -> None:
+        """Print a line in the language of this process; a side's name becomes its word."""
+        if "side" in values:
+            values["side"] = gettext.gettext(SIDES[str(values["side"])])
+        line = gettext.gettext(template) % values
+        with contextlib.suppress(OSError):  # the log's disk is full, or nobody reads it: the node goes on
+            self._out.write(line + "\n")
+            self._out.flush()
 
 
 def _describe(slot: Slot) -> dict[str, str | int]:
@@ -396,16 +408,6 @@ def require_enrolled(config: NodeConfig) -> None:
 
 def _of_windows(module: object, name: str) -> list[int]:
     return [getattr(module, name)] if hasattr(module, name) else []
-
-
-def _say(template: str, **values: object) -> None:
-    """Print a line in the language of this process; a side's name becomes its word."""
-    if "side" in values:
-        values["side"] = gettext.gettext(SIDES[str(values["side"])])
-    line = gettext.gettext(template) % values
-    with contextlib.suppress(OSError):  # the log's disk is full, or nobody reads it: the node goes on
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
 
 
 def _digest(payload: bytes) -> bytes:
