@@ -29,12 +29,12 @@ KEY_SOURCES: Final[Mapping[str, str]] = {
 """What keeps the database key."""
 
 FLOORS: Final[Mapping[str, str]] = {
-    "threshold": _("auditors that must open together, at least"),
-    "collude": _("auditors assumed to side with the county, at least"),
-    "min_reports": _("schools in a sum that is opened, at least"),
-    "colluding_schools": _("schools assumed to add no noise, at least"),
-    "rho_round": _("cost of one round, at most"),
-    "rho_year": _("cost of a school year, at most"),
+    "threshold": _("auditors who must open a sum together, at least"),
+    "collude": _("auditors who may work together unnoticed, at least"),
+    "min_reports": _("schools in a sum, at least"),
+    "colluding_schools": _("schools that may work together unnoticed, at least"),
+    "rho_round": _("cost of one round (ρ), at most"),
+    "rho_year": _("cost of a school year (ρ), at most"),
 }
 """What a school asks of every plan."""
 
