@@ -317,7 +317,7 @@ def test_nothing_was_asked_of_another_host_and_no_rule_was_broken(day: Day) -> N
 
 
 def test_the_console_logs_no_request_and_keeps_no_file(day: Day) -> None:
-    mine = {"node.toml", "running.json", "running.lock", "running.lock", "vault", "egress", "receipts"}
+    mine = {"node.toml", "running.json", "running.lock", "vault", "egress", "receipts"}
     assert {path.name for path in day.school.folder.root.iterdir()} <= mine
 
 
