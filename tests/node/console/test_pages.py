@@ -13,7 +13,7 @@ from fakes_console import PASSPHRASE, PRINCIPAL, PSYCHOLOGIST, Browser, ConsoleH
 from fakes_federation import CLOSES
 from fakes_vault import SchoolHouse, pupils
 
-from node.console.pages_round import lay_out
+from node.console.pages_round import choices_of, lay_out
 
 ROLES = ("it", "psychologist", "principal")
 COUNT = re.compile(r'<td class="num">(\d+)</td>')
@@ -303,10 +303,40 @@ def test_what_is_refused_keeps_what_was_typed_but_no_passphrase(
     assert 'value="再核对一遍"' in browser.text
     assert 'value="hold" required checked' in browser.text
     assert wrong not in browser.text
-    assert wrong not in str([row.typed for row in house.sessions._sessions.values()])
     house.now_s += 100
     decide(browser, round_id, "hold", reason="再核对一遍")
     assert "再核对一遍" not in re.sub(r"<p>.*?</p>", "", browser.get(f"/round/{round_id}/sign").text)
+
+
+def test_no_passphrase_is_kept_between_two_pages(
+    house: ConsoleHouse, round_id: str, people: dict[str, Browser]
+) -> None:
+    browser, wrong = people["principal"], "wrong wrong wrong"
+    browser.get(f"/round/{round_id}/sign")
+    browser.client.follow_redirects = False
+    browser.post(f"/round/{round_id}/sign", {"decision": "hold", "reason": "再看", "passphrase": wrong})
+    kept = str([row.typed for row in house.sessions._sessions.values()])
+    assert "再看" in kept
+    assert wrong not in kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "held", "expected"),
+    [
+        ({}, "", ("approve", "hold", "decline")),
+        ({"is_over": 1}, "", ()),
+        ({"released": {"state": "waiting", "records": "a"}}, "", ("hold",)),
+        ({"released": {"state": "waiting", "records": "a"}}, "hold", ("approve",)),
+        ({"released": {"state": "waiting", "records": "b"}}, "", ("approve", "hold")),
+        ({"released": {"state": "cosigned", "records": "a"}}, "", ()),
+        ({"released": {"state": "cosigned", "records": "b"}}, "", ("approve",)),
+        ({"released": {"state": "cosigned", "records": ""}}, "", ("approve",)),
+        ({"released": {"state": "in-set", "records": "b"}, "is_over": 1}, "", ()),
+    ],
+)
+def test_what_can_still_be_decided(changes: dict[str, Any], held: str, expected: tuple[str, ...]) -> None:
+    answer = {"is_over": 0, "released": {}, "records": "a", **changes}
+    assert choices_of(answer, {"decision": held} if held else {}) == expected
 
 
 def test_a_report_in_the_log_is_signed_again_only_for_other_records(
