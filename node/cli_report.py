@@ -24,7 +24,7 @@ from node.local_report.document import Document
 from node.local_report.html import encode_html
 from node.local_report.pdf import check_ready, encode_pdf
 from node.local_report.words import VERSIONS
-from node.session import VaultSession
+from node.role_login import ROLES
 
 
 def _encode_workbook(document: Document) -> bytes:
@@ -54,6 +54,13 @@ _HOLDER = click.Group("holder")  # `command` needs a group; `node.cli` takes the
     "--follow-up", is_flag=True, help=_("The list of pupils with something to do, by name; needs the same.")
 )
 @click.option("--reason", help=_("What it is for; stands in the journal and on every page."))
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default=PSYCHOLOGIST,
+    show_default=True,
+    help=_("The holder's role; the hand-in version is for the principal too."),
+)
 @actor_options()
 def report(
     context: Context,
@@ -63,6 +70,7 @@ def report(
     exact: bool,
     follow_up: bool,
     reason: str | None,
+    role: str,
     holder: str | None,
     role_passphrase_file: Path | None,
 ) -> None:
@@ -76,11 +84,12 @@ def report(
     asks |= {name: value for name, value in named.items() if value}
     if version != "hand-in" and not (holder and reason):
         raise click.UsageError(_("This version needs --holder NAME and --reason TEXT."))
-    if version == "hand-in" and (holder or reason):
-        raise click.UsageError(_("The hand-in version takes no --holder and no --reason."))
+    if version == "hand-in" and reason:
+        raise click.UsageError(_("The hand-in version takes no --reason."))
     with context.vault() as vault:
-        if holder and reason:
-            asks |= _who(vault, holder, role_passphrase_file, reason)
+        if holder:
+            asks |= {"actor": ask_actor(vault, role, holder, role_passphrase_file)}
+            asks |= {"reason": reason} if reason else {}
         answer, _blobs = vault.call(asks)
     write_report(out, encode(make_document(answer)), is_secret=version != "hand-in")
     about = {name: answer[name] for name in ("version", "school_year", "wave")}
@@ -88,10 +97,6 @@ def report(
 
 
 report_command: click.Command = _HOLDER.commands["report"]
-
-
-def _who(vault: VaultSession, holder: str, passphrase_file: Path | None, reason: str) -> dict[str, Any]:
-    return {"actor": ask_actor(vault, PSYCHOLOGIST, holder, passphrase_file), "reason": reason}
 
 
 def _encoder(out: Path) -> Callable[[Document], bytes]:

@@ -60,8 +60,7 @@ def _make(visit: Visit) -> Reply:
         visit.say("bad", N_("version, wave or kind of file is missing"), N_("Choose one of each."))
         return Redirect("/reports")
     asks: dict[str, Any] = {"version": version, "school_year": school_year, "wave": wave}
-    if version != HAND_IN:
-        asks |= {"reason": visit.text("reason"), **visit.session.actor}
+    asks |= visit.session.actor | ({} if version == HAND_IN else {"reason": visit.text("reason")})
     encode = _encoder(form)
     answer = visit.ask("local_report", **{name: value for name, value in asks.items() if value != ""})
     with speaking(visit.language):

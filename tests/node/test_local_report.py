@@ -355,7 +355,7 @@ def test_the_list_is_written_for_its_owner_only_and_the_hand_in_version_names_no
     assert stat.S_IMODE(named.stat().st_mode) == 0o600
     assert traps.NAMES[0] in named.read_text("utf-8")
     assert "王老师" in named.read_text("utf-8")
-    shown = json.loads(done(run(folder / "node", "report", "--out", str(plain), "--json")).output)
+    shown = json.loads(done(run(folder / "node", "report", "--out", str(plain), "--json", *who[:4])).output)
     assert shown == {"version": "hand-in", "school_year": "2026-2027", "wave": "A", "file": str(plain)}
     assert not [
         name for name in traps.NAMES for text in parts_of(plain.read_bytes()).values() if name in text
@@ -400,10 +400,10 @@ def test_a_template_is_never_written_over_and_names_the_next_command(folder: Pat
     [
         (("--out", "a.xlsx", "--exact"), 2),
         (("--out", "a.xlsx", "--exact", "--follow-up"), 2),
-        (("--out", "a.xlsx", "--holder", "王老师"), 2),
+        (("--out", "a.xlsx", "--reason", "期末研判"), 2),
         (("--out", "a.docx"), 1),
     ],
-    ids=["no holder", "both", "holder for hand-in", "another ending"],
+    ids=["no holder", "both", "reason for hand-in", "another ending"],
 )
 def test_wrong_usage_is_told_before_the_vault_is_opened(
     tmp_path: Path, arguments: tuple[str, ...], exit_code: int

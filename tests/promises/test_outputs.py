@@ -183,8 +183,9 @@ CASES: dict[str, list[Case]] = {
     "receipt write": [Case(round_and(), 1)],
     "receipt import": [Case(given(), 1)],
     "report": [
-        Case(out("hand-in.html")),
-        Case(out("hand-in.xlsx")),
+        Case(out("hand-in.html"), 1),
+        Case(joined(out("hand-in.html"), teacher())),
+        Case(joined(out("hand-in.xlsx"), teacher())),
         Case(joined(out("exact.html", *EXACT), teacher(wrong=True)), 1),
         Case(joined(out("list.xlsx", *LIST), teacher(wrong=True)), 1),
         Case(joined(out("exact.html", *EXACT), teacher())),

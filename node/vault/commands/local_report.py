@@ -2,7 +2,7 @@
 
 | version | who | holds |
 | --- | --- | --- |
-| ``hand-in`` | whoever can unlock the node | counts without small cells; no names |
+| ``hand-in`` | psychologist or principal; without roles who unlocks the node | no small cells, no names |
 | ``exact`` | the psychologist, with a reason | every cell; no names |
 | ``follow-up`` | the psychologist, with a reason | the list of pupils with something to do, by name |
 
@@ -26,7 +26,7 @@ from node.vault.open_vault import OpenVault
 from node.vault.records import RecordSet, list_sets, pruned_on, read_records
 from node.vault.register import open_cards, read_classes
 from node.vault.report_axes import status_of_row
-from node.vault.roles import PSYCHOLOGIST, Unlocked, require
+from node.vault.roles import PSYCHOLOGIST, ROLES, Unlocked, list_holders, require
 from node.vault.small_cells import FLOOR
 from node.vault.store import VaultStore
 from plan.record import Record
@@ -57,10 +57,10 @@ def _local_report(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
 def _actor(store: VaultStore, version: str, fields: Fields) -> tuple[Unlocked | None, str]:
     """Check who asks and why, where a version needs that."""
     if version == HAND_IN:
-        for name in ("actor", "reason"):
-            if fields.has(name) and fields.values[name] != {}:
-                raise bad_field(name, _("nothing: the hand-in version needs none"))
-        return None, ""
+        if fields.has("reason"):
+            raise bad_field("reason", _("nothing: the hand-in version needs none"))
+        named = fields.mapping("actor")
+        return (require(store, named, *ROLES) if named or list_holders(store) else None), ""
     actor = require(store, fields.mapping("actor"), PSYCHOLOGIST)
     reason = fields.text("reason", MAX_REASON).strip() if fields.has("reason") else ""
     if len(reason) < MIN_REASON or not reason.isprintable():

@@ -57,6 +57,10 @@ def ask(house: SchoolHouse, version: str, **fields: Any) -> dict[str, Any]:
     return house.call("local_report", version=version, **given)
 
 
+def hand_in(house: SchoolHouse, **fields: Any) -> dict[str, Any]:
+    return house.call("local_report", actor=fakes_roles.actor("psychologist", WANG), **fields)
+
+
 def table(answer: dict[str, Any], name: str) -> dict[str, Any]:
     return next(item for item in answer["tables"] if item["id"] == name)
 
@@ -64,14 +68,14 @@ def table(answer: dict[str, Any], name: str) -> dict[str, Any]:
 def test_the_hand_in_version_is_the_default_and_holds_no_name_and_no_small_number(
     school: SchoolHouse,
 ) -> None:
-    answer = school.call("local_report")
+    answer = hand_in(school)
     assert answer["version"] == "hand-in"
     text = json.dumps(answer, ensure_ascii=False)
     assert not [word for word in ("姓名", "G0", pupils(1)[0].rec_key.hex()) if word in text]
     counts = [n for item in answer["tables"] for row in item["counts"] for n in row]
     assert sum(counts) > 0
     assert not [n for n in counts if 0 < n < 10]
-    assert answer["mark"] == {"who": "", "when": "2026-09-10T09:00:00Z", "why": ""}
+    assert answer["mark"] == {"who": WANG, "when": "2026-09-10T09:00:00Z", "why": ""}
 
 
 def test_the_exact_version_counts_every_cell(school: SchoolHouse) -> None:
@@ -93,15 +97,26 @@ def test_the_journal_says_who_had_which_version_made_of_what_and_why(
     school: SchoolHouse, version: str
 ) -> None:
     if version == "hand-in":
-        school.call("local_report")
+        hand_in(school)
     else:
         ask(school, version)
     (record,) = journal(school)
     record_set = find_set(school.store, "2026-2027", "A")
     assert record_set is not None
-    reason, subject = ("", "vault") if version == "hand-in" else (REASON, WANG)
+    reason, subject = "" if version == "hand-in" else REASON, WANG
     assert record.data == {"version": version, "reason": reason, "records": record_set.digest.hex()}
     assert (record.subject, record.target) == (subject, "2026-2027/A")
+
+
+def test_the_hand_in_version_is_for_psychologist_and_principal_where_there_are_roles(
+    school: SchoolHouse,
+) -> None:
+    with pytest.raises(VaultError) as refused:
+        school.call("local_report")
+    assert refused.value.code == "role-needed"
+    answer = school.call("local_report", actor=fakes_roles.actor("principal", "校长"))
+    assert (answer["version"], answer["mark"]["who"]) == ("hand-in", "校长")
+    assert len(journal(school)) == 1
 
 
 @pytest.mark.parametrize("version", ["exact", "follow-up"])
@@ -183,7 +198,7 @@ def test_the_wave_counted_last_is_meant_and_compared_with_the_one_before(school:
     assert {(str(i), str(j)): cells[i + 1][j + 1] for i in range(4) for j in range(4)} == {
         (str(i), str(j)): wanted[str(i), str(j)] for i in range(4) for j in range(4)
     }
-    first = school.call("local_report", wave="A", school_year="2026-2027")
+    first = hand_in(school, wave="A", school_year="2026-2027")
     assert first["wave"] == "A"
     assert "before" not in first
 
@@ -199,25 +214,24 @@ def test_with_fewer_than_ten_pupils_nothing_is_printed(house: SchoolHouse) -> No
         {"version": "all"},
         {"name": "1"},
         {"reason": "x"},
-        {"actor": fakes_roles.actor("psychologist", WANG)},
         {"school_year": "2026"},
     ],
     ids=str,
 )
 def test_other_fields_are_refused(school: SchoolHouse, fields: dict[str, Any]) -> None:
     with pytest.raises(CommandError):
-        school.call("local_report", **fields)
+        hand_in(school, **fields)
 
 
 def test_a_wave_without_records_is_refused(school: SchoolHouse) -> None:
     with pytest.raises(RecordsError) as refused:
-        school.call("local_report", wave="X")
+        hand_in(school, wave="X")
     assert refused.value.code == "records-missing"
 
 
 def test_exact_and_hand_in_agree_wherever_the_hand_in_prints(school: SchoolHouse) -> None:
-    exact, hand_in = ask(school, "exact"), school.call("local_report")
-    for item in hand_in["tables"]:
+    exact, printed = ask(school, "exact"), hand_in(school)
+    for item in printed["tables"]:
         if item["id"].startswith(("alerted:", "class_levels")):
             continue
         fine = table(exact, item["id"])
