@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from node import cli_budget, cli_text, follow_up_words
+from node import cli_budget, cli_text, cli_words, follow_up_words
 from node.cell_words import ENGLISH, cell_word, title_of
 from node.errors import _ as N_  # translated where it is shown
 from node.local_report import words as report_words
@@ -33,15 +33,6 @@ TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
 TEMPLATES: Final = Path(__file__).with_name("templates")
 STATIC: Final = Path(__file__).with_name("static")
 
-FLOORS: Final[Mapping[str, str]] = {
-    "threshold": N_("auditors who must open a sum together, at least"),
-    "collude": N_("auditors who may work together unnoticed, at least"),
-    "min_reports": N_("schools in a sum, at least"),
-    "colluding_schools": N_("schools that may work together unnoticed, at least"),
-    "rho_round": N_("cost of one round (ρ), at most"),
-    "rho_year": N_("cost of a school year (ρ), at most"),
-}
-"""What a school's floors mean."""
 LINKS: Final[Mapping[str, str]] = {"log": N_("the county's log"), "report": N_("sending a report")}
 """What a node asks the county for."""
 ON_A_PAGE: Final[Mapping[str, str]] = {
@@ -106,7 +97,7 @@ def make_templates() -> Environment:
         "class_word": class_word,
         "handed_word": handed_word,
         "link_word": link_word,
-        "floor_word": lambda name: gettext.gettext(FLOORS.get(name, name)),
+        "floor_word": lambda name: _in_words(cli_words, "FLOORS", name),
         "percent": lambda part, whole: float(Fraction(part) / Fraction(whole)) if Fraction(whole) else 1.0,
     }
     environment.filters |= {
