@@ -160,9 +160,9 @@ def template_profile(answer: Values, columns: Sequence[Column]) -> str:
     optional = [item.field for item in columns if item.field not in needed and "." not in item.field]
     place = f'sheet = "{SHEET}"\nheader_row = {HEADER_ROW}\n'
     lines = [
-        "# 本配置与“fedscreen node template”生成的登记表配套;登记表同时作为名册和测评结果导入:",
+        "# 本模板与“fedscreen node template”生成的登记表配套;登记表同时作为名册和测评结果导入:",
         "# fedscreen node import --roster 登记表.xlsx --screening 登记表.xlsx"
-        " --profile 本文件 --codebook 量表口径.toml",
+        " --profile 本文件 --codebook 编码本.toml",
         f'id = "template-{answer["instrument"]["id"]}"',
         'version = "1"',
         f"title = {_text(('登记表 ' + answer['instrument']['title'])[:MAX_TITLE])}",
