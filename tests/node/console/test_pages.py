@@ -564,3 +564,11 @@ def test_a_node_that_has_not_joined_says_so(tmp_path: Path, path: str) -> None:
     assert "unforeseen" not in answer.text
     if path == "/":
         assert "not joined" in answer.text
+
+
+def test_a_list_without_names_says_what_the_profile_needs(
+    shared: ConsoleHouse, visitors: dict[str, Browser]
+) -> None:
+    text = visitors["psychologist"].get("/follow-up?all=1").text
+    assert "<strong>No names are kept" in text
+    assert "[columns]" in text
