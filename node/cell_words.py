@@ -68,5 +68,5 @@ def cell_word(dimension: str, code: str, label: str) -> str:
     if os.environ.get("LANGUAGE") == "zh_CN":
         return label
     if dimension == "band" and code.isdigit():
-        return gettext.gettext("band %(number)s") % {"number": int(code) + 1}
+        return gettext.gettext(N_("band %(number)s")) % {"number": int(code) + 1}
     return gettext.gettext(known) if known else (label if label == code else f"{label} ({code})")

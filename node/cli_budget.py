@@ -124,7 +124,10 @@ def meaning_lines(answer: Values) -> Iterator[str]:
         yield _(_SURE) % times
     if Fraction(answer["spent"]) < Fraction(answer["cap"]):
         at_cap = {"times": times_in_100(answer["at_cap"]["guess"])}
-        yield _("  Once the whole account is spent, a guess would be right at most %(times)s times in 100.") % at_cap
+        yield (
+            _("  Once the whole account is spent, a guess would be right at most %(times)s times in 100.")
+            % at_cap
+        )
 
 
 def expert_lines(answer: Values) -> Iterator[str]:

@@ -166,7 +166,7 @@ def class_word(grade: str, number: str) -> str:
         return found
     if not number.isdigit():
         return f"{found} {number}"
-    return gettext.gettext("%(grade)s, class %(number)s") % {"grade": found, "number": number}
+    return gettext.gettext(N_("%(grade)s, class %(number)s")) % {"grade": found, "number": number}
 
 
 def handed_word(field: str, text: str) -> str:
