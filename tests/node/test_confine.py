@@ -570,7 +570,7 @@ def test_another_system_has_no_wall(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 WINDOWS = """
 import os, signal, socket, subprocess, sys, select
-import click, cryptography.x509, grpc, nacl.pwhash, numpy, python_calamine, sqlcipher3  # theirs, not ours, to port
+import click, cryptography.x509, grpc, nacl.pwhash, numpy, python_calamine, sqlcipher3  # theirs to port
 from nacl import signing
 for name in ("resource", "pwd", "grp", "fcntl", "termios"):
     sys.modules[name] = None
