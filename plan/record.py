@@ -169,6 +169,11 @@ FIELD_NAMES: Final = tuple(item.name for item in fields(Record))
 _DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
     {item.name: item.default for item in fields(Record)}
 )
+_NAMES: Final = frozenset(FIELD_NAMES)
+_REQUIRED: Final = frozenset({"rec_key", "grade", "system", "disposition"})
+_SPELLED: Final = ("rec_key", "groups", "factors_high", "total", "administered_on")
+"""Fields whose value in a row is spelled otherwise than in a record."""
+
 _HIDDEN: Final = phrase("a value that is not repeated here")
 
 
@@ -347,16 +352,20 @@ def from_own_row(row: Mapping[str, object]) -> Record:
     Raises:
         RecordError: an unknown or missing key, or no valid record.
     """
-    problems = [
-        _problem(name[:40], phrase("a field of the record")) for name in row if name not in FIELD_NAMES
-    ]
-    required = [name for name in ("rec_key", "grade", "system", "disposition") if name not in row]
-    problems += [_problem(name, phrase("a value"), phrase("nothing")) for name in required]
-    raise_if(RecordError, problems)
+    raise_if(RecordError, _key_problems(row))
     try:
-        return Record(**{name: _field_value(name, value) for name, value in row.items()})  # type: ignore[arg-type]
+        values = {name: _field_value(name, row[name]) for name in _SPELLED if name in row}
+        return Record(**{**row, **values})  # type: ignore[arg-type]
     except (ValueError, TypeError) as err:
         raise RecordError(_problem("", phrase("the values that to_row writes"))) from err
+
+
+def _key_problems(row: Mapping[str, object]) -> list[Problem]:
+    if row.keys() <= _NAMES and row.keys() >= _REQUIRED:
+        return []
+    problems = [_problem(name[:40], phrase("a field of the record")) for name in row if name not in _NAMES]
+    missing = sorted(_REQUIRED - row.keys())
+    return problems + [_problem(name, phrase("a value"), phrase("nothing")) for name in missing]
 
 
 def _field_value(name: str, value: object) -> object:

@@ -38,7 +38,7 @@ from node.vault.importing.errors import (
     IssueList,
     RowIssue,
 )
-from node.vault.importing.join import Pupil
+from node.vault.importing.join import Pupil, class_reader
 from node.vault.importing.parsers import make_parsers
 from node.vault.importing.profile import ImportProfile, parse_profile
 from node.vault.importing.pupils import check_pupil, join_pupils
@@ -218,9 +218,9 @@ def import_files(files: Mapping[str, bytes], context: ImportContext) -> ImportRe
         issues.add(RowIssue(SCREENING, 0, "", "no-results", severity="warning"))
     if context.consent_policy == "require" and not any(r.guardian_consent == "1" for r in records):
         issues.add(RowIssue(ROSTER, 0, "", "no-consent", severity="warning"))
-    grades = profile.values.get("grade", {})
+    class_key = class_reader(profile.values.get("grade", {}))
     cards = tuple(
-        make_card(record, pupil.enrolled, grades) for record, pupil in zip(records, pupils, strict=True)
+        make_card(record, pupil.enrolled, class_key) for record, pupil in zip(records, pupils, strict=True)
     )
     denied = frozenset(
         record.rec_key

@@ -18,14 +18,16 @@ since the roster's counts. Names, classes and births are used here and nowhere k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from node.vault.importing.errors import IssueList
 from node.vault.importing.profile import ImportProfile
 from node.vault.importing.rows import PupilRow, PupilRows
 
+MAX_REMEMBERED: Final = 4096
 PERSON: Final = ("sex", "grade", "class_no", "birth_ym")
 FATAL: Final = frozenset({"name", "birth_ym"})
 
@@ -58,6 +60,8 @@ class Finder:
 
     def __init__(self, roster: PupilRows, profile: ImportProfile, issues: IssueList) -> None:
         self._grades = profile.values.get("grade", {})
+        self._class_key = class_reader(self._grades)
+        self._grade_in_class = lru_cache(MAX_REMEMBERED)(lambda text: grade_in_class(text, self._grades))
         self._is_auto = profile.join == "auto"
         # Who has lost the number on the roster would be missed in every other file: that is told once.
         self._is_whole = all("student_no" in row.values for row in roster.rows)
@@ -164,8 +168,8 @@ class Finder:
         grade, in_grade = row.text("grade"), row.text("class_no")
         if not in_grade:
             return grade if name == "grade" else ""
-        grade = grade or grade_in_class(in_grade, self._grades)
-        return grade if name == "grade" else class_key(in_grade, grade, self._grades)
+        grade = grade or self._grade_in_class(in_grade)
+        return grade if name == "grade" else self._class_key(in_grade, grade)
 
 
 def grade_in_class(text: str, labels: Mapping[str, str]) -> str:
@@ -179,6 +183,16 @@ def grade_in_class(text: str, labels: Mapping[str, str]) -> str:
         (label for label in labels if label.endswith("年级") and key.startswith(label[:1] + "(")), ""
     )
     return labels.get(short, "")
+
+
+def class_reader(labels: Mapping[str, str]) -> Callable[[str, str], str]:
+    """Give `class_key` for the labels of one profile; each spelling of a class is worked out once."""
+
+    @lru_cache(maxsize=MAX_REMEMBERED)
+    def read(text: str, grade: str) -> str:
+        return class_key(text, grade, labels)
+
+    return read
 
 
 def class_key(text: str, grade: str, labels: Mapping[str, str]) -> str:

@@ -25,6 +25,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
@@ -199,7 +200,9 @@ def _read_xlsx(file: str, data: bytes) -> list[Sheet]:
     parts = _unpack(file, data)
     _bound_sheets(file, parts)
     try:
-        with CalamineWorkbook.from_filelike(io.BytesIO(_pack(parts))) as workbook:
+        packed = _pack(parts)
+        parts.clear()  # a large sheet is some ten times its packed size
+        with CalamineWorkbook.from_filelike(packed) as workbook:
             return _sheets_of(file, workbook)
     except CalamineError as err:
         raise refuse_file(file, "xlsx-damaged") from err
@@ -312,12 +315,13 @@ def _is_kept(name: str) -> bool:
     return name.startswith("xl/") and name.endswith((".xml", ".rels")) and not _LEFT_OUT.match(name)
 
 
-def _pack(parts: dict[str, bytes]) -> bytes:
+def _pack(parts: dict[str, bytes]) -> io.BytesIO:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for name, content in parts.items():
             archive.writestr(zipfile.ZipInfo(name), content)
-    return packed.getvalue()
+    packed.seek(0)
+    return packed
 
 
 def _bound_sheets(file: str, parts: dict[str, bytes]) -> None:
@@ -341,11 +345,11 @@ def _bound_grid(file: str, xml: bytes) -> int:
     """Give the number of cells of a sheet's grid, if it is in bounds."""
     if _FAR_REF.search(xml):
         raise refuse_file(file, "xlsx-damaged")
-    spans = _ROW_TAG.split(xml, MAX_ROWS + 1)
-    if len(spans) > MAX_ROWS + 1:
+    starts = [found.start() for found in islice(_ROW_TAG.finditer(xml), MAX_ROWS + 1)]
+    if len(starts) > MAX_ROWS:
         raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
-    last_row = max(len(spans) - 1, max(map(int, set(_ROW_REF.findall(xml))), default=0))
-    widest = max(len(_CELL_TAG.findall(span)) for span in spans)
+    last_row = max(len(starts), max(map(int, set(_ROW_REF.findall(xml))), default=0))
+    widest = max(len(_CELL_TAG.findall(xml, *span)) for span in pairwise([0, *starts, len(xml)]))
     last_column = max(widest, max(map(_column_number, set(_COLUMN_REF.findall(xml))), default=0))
     if last_row > MAX_ROWS:
         raise refuse_file(file, "too-many-rows", allowed=str(MAX_ROWS))
