@@ -125,18 +125,23 @@ def import_records(
     result = import_files(files, context)
     if result.is_refused:
         return _answer(target, result, None, {}, is_dry_run=is_dry_run, has_names=False)
-    records = with_levels_before(store, target, result.records)
-    wave = (target.school_year, target.wave)
-    before = find_set(store, *wave)
-    coverage = _coverage(store, before, records)
-    formed = form_records(store, wave, records, target.consent, result.no_follow_up)
+    coverage = _coverage(store, find_set(store, target.school_year, target.wave), result.records)
     saved, has_names = None, False
-    if not is_dry_run:
-        saved, has_names = _save(store, journal, now, target, (result, formed), by, entropy)
+    if is_dry_run:
+        formed = _formed(store, target, result)
+    else:
+        saved, has_names, formed = _save(store, journal, now, target, result, by, entropy)
     answer = _answer(target, result, saved, formed.counts, is_dry_run=is_dry_run, has_names=has_names)
     if 2 * coverage["tested"] < coverage.get("before", {}).get("tested", 0):
         answer["issues"].append(RowIssue(SCREENING, 0, "", "results-gone", severity="warning").as_json())
     return answer | coverage
+
+
+def _formed(store: VaultStore, target: ImportTarget, result: ImportResult) -> FormedRecords:
+    """Put the level of the wave before and the entries of the form on what the files say."""
+    records = with_levels_before(store, target, result.records)
+    wave = (target.school_year, target.wave)
+    return form_records(store, wave, records, target.consent, result.no_follow_up)
 
 
 def _coverage(store: VaultStore, before: RecordSet | None, records: Iterable[Record]) -> dict[str, Any]:
@@ -160,17 +165,21 @@ def _save(
     journal: Journal,
     now: datetime,
     target: ImportTarget,
-    read: tuple[ImportResult, FormedRecords],
+    result: ImportResult,
     by: str,
     entropy: Entropy,
-) -> tuple[SavedRecords, bool]:
-    """Store records and cards; the cards also where the records are those of before."""
-    result, formed = read
+) -> tuple[SavedRecords, bool, FormedRecords]:
+    """Store records and cards; the cards also where the records are those of before.
+
+    What is in the store already, an entry of the form above all, is read under the same lock: somebody may be
+    typing on the console meanwhile.
+    """
     if result.provenance is None:
         raise RecordsError(_("the import has no provenance"), code="no-provenance")
     provenance: dict[str, Any] = {**result.provenance.as_json(), "consent": target.consent, "by": by}
     data: JsonInput = {**provenance, "census_date": target.census_date.isoformat()}
     with store.transaction("import"):
+        formed = _formed(store, target, result)
         saved = save_records(
             store,
             formed.records,
@@ -186,7 +195,7 @@ def _save(
             remember(store, LastImport(saved.record_set.set_id, saved.replaced_set or 0))
             name = f"{target.school_year}/{target.wave}"
             journal.append(JournalRecord(now, "vault", "import", name, "ok", data))
-    return saved, has_names
+    return saved, has_names, formed
 
 
 def with_levels_before(

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from fakes_vault import SchoolHouse, plan_of
 
+from node.vault import follow_up, import_records
 from node.vault.errors import RecordsError
+from node.vault.follow_up import FormedRecords
+from node.vault.store import VaultStore
 from plan.codebook import parse_codebook_toml
 from plan.publishing import use_codebook
 
@@ -123,3 +126,19 @@ def test_what_was_released_cannot_be_undone(house: SchoolHouse) -> None:
 def test_provenance_says_who_imported(house: SchoolHouse) -> None:
     do_import(house, 12, by="王老师")
     assert b"\xe7\x8e\x8b" in bytes(house.store.query("SELECT provenance FROM record_set")[0][0])
+
+
+def test_the_form_is_read_under_the_imports_own_lock(
+    house: SchoolHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what somebody types on the console meanwhile would be missing in the new records."""
+    is_locked = []
+
+    def form_records(store: VaultStore, *arguments: Any) -> FormedRecords:
+        store.execute("UPDATE setting SET value = value WHERE name = ''")  # refused outside a transaction
+        is_locked.append(True)
+        return follow_up.form_records(store, *arguments)
+
+    monkeypatch.setattr(import_records, "form_records", form_records)
+    do_import(house, 12)
+    assert is_locked == [True]
