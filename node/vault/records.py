@@ -27,7 +27,7 @@ from node.vault.errors import RecordsError, _
 from node.vault.journal import TIME_FORMAT
 from node.vault.store import VaultStore
 from plan.errors import RecordError
-from plan.record import Record, from_own_row, to_row
+from plan.record import Record, encode_row, from_own_row
 
 IMPORTED: Final = "imported"
 """In a set's provenance: when its files were imported, if the follow-up's form has made it anew since."""
@@ -201,7 +201,7 @@ def _encode_rows(records: Iterable[Record]) -> dict[bytes, bytes]:
             raise RecordsError(
                 _("one pupil stands in the records twice"), _("Keep one row for each pupil."), code="double"
             )
-        rows[record.rec_key] = encode_json(to_row(record))
+        rows[record.rec_key] = encode_row(record)
     if not rows:
         raise RecordsError(_("there is no record to store"), code="no-records")
     return dict(sorted(rows.items()))

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from fakes_federation import fake_bytes
 
-from node import audit_county, audit_material, audit_rehearse, audit_scratch
+from node import audit_county, audit_material, audit_rehearse, audit_scratch, cli_audit
 from node.audit_canaries import canary_files, canary_plan, codebook_toml, make_canaries
 from node.audit_checks import AuditError
 from node.audit_material import read_material
@@ -295,7 +295,7 @@ def test_a_real_node_is_never_opened_nor_asked_for(
 @pytest.mark.parametrize("name", ["rehearse", "selftest"])
 def test_no_option_names_a_node(name: str) -> None:
     """A trial that took a folder or a passphrase could confirm guesses about real pupils."""
-    audit = node_group.commands["audit"]
+    audit = cli_audit.audit
     assert hasattr(audit, "commands")
     names = {parameter.name for parameter in audit.commands[name].params}
     assert names <= {"file", "out", "floor", "as_json"}

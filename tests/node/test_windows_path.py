@@ -25,7 +25,7 @@ from fakes_vault import plan_of
 from posix_names import LOOKED_AT, MODULES, missing_on_windows
 from wall_support import TESTS, wait_until
 
-from node import cli, cli_setup, dpapi, launch
+from node import cli_run, cli_setup, dpapi, launch
 from node import config as config_module
 from node.cli_context import Context
 from node.config import open_folder, read_config, write_config
@@ -454,7 +454,7 @@ CHILD = "import sys; data = sys.stdin.buffer.read(); print(len(data)); sys.exit(
 
 def test_a_child_gets_the_key_and_its_exit_code_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
     key = bytes([70]) + bytes(31)
-    assert cli.wait_for_child([sys.executable, "-c", CHILD], key, dict(os.environ)) == 70
+    assert cli_run.wait_for_child([sys.executable, "-c", CHILD], key, dict(os.environ)) == 70
     assert capfd.readouterr().out == "32\n"
 
 
@@ -462,15 +462,14 @@ def test_without_a_console_a_child_prints_nowhere(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)  # pythonw.exe
-    assert cli.wait_for_child([sys.executable, "-c", CHILD], bytes(32), dict(os.environ)) == 0
+    assert cli_run.wait_for_child([sys.executable, "-c", CHILD], bytes(32), dict(os.environ)) == 0
     monkeypatch.undo()
     assert capfd.readouterr().out == ""
 
 
 def test_a_child_that_takes_no_key_is_no_error() -> None:
-    assert (
-        cli.wait_for_child([sys.executable, "-c", "import os; os.close(0)"], bytes(32), dict(os.environ)) == 0
-    )
+    closing = [sys.executable, "-c", "import os; os.close(0)"]
+    assert cli_run.wait_for_child(closing, bytes(32), dict(os.environ)) == 0
 
 
 def test_a_side_that_says_nothing_is_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plan_samples import INVALID_TEST, record, untested
 
+from crypto.canonical import encode_json
 from plan.codes import (
     DISPOSITION,
     FIELD_CODES,
@@ -23,7 +24,16 @@ from plan.codes import (
     stage_of,
 )
 from plan.errors import RecordError
-from plan.record import FIELD_NAMES, FOLLOW_UP_FIELDS, TEST_FIELDS, Record, apply_consent, from_row, to_row
+from plan.record import (
+    FIELD_NAMES,
+    FOLLOW_UP_FIELDS,
+    TEST_FIELDS,
+    Record,
+    apply_consent,
+    encode_row,
+    from_row,
+    to_row,
+)
 
 
 def keys_of(error: RecordError) -> set[str]:
@@ -259,6 +269,7 @@ def test_a_row_reads_back_as_the_same_record(pupil: Record) -> None:
     assert from_row(row) == pupil
     assert to_row(from_row(row)) == row
     assert all(isinstance(value, str | int | list) for value in row.values())
+    assert encode_row(pupil) == encode_json(row)
 
 
 @given(some_records(), st.sampled_from(["1", "2", "9"]))

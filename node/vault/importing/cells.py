@@ -55,7 +55,11 @@ def column_letters(index: int) -> str:
 
 def is_blank(cell: Cell) -> bool:
     """Say whether nothing visible stands in a cell."""
-    return isinstance(cell, str) and (not cell or not cell.translate(_INVISIBLE).strip())
+    if not isinstance(cell, str):
+        return False
+    if cell and ("!" <= cell[0] <= "~" or "\u4e00" <= cell[0] <= "\u9fff"):
+        return False  # nearly every cell begins with a character that is seen
+    return not cell or not cell.translate(_INVISIBLE).strip()
 
 
 def says_nothing(cell: Cell) -> bool:

@@ -49,13 +49,16 @@ _ROOT_PARTS = frozenset({"[content_types].xml", "_rels/.rels"})
 _LEFT_OUT = re.compile(r"xl/(drawings|media|charts|theme|printersettings|externallinks|embeddings|comments)")
 # The workbook reader takes attributes without a space between them and any prefix of a tag: so do these.
 _PREFIX = rb"<(?:[^\s<>/=:\"']+:)?"
-_REF = rb"(?<![A-Za-z0-9_:.-])r\s*=\s*[\"']"
+# The letter comes first, what must not stand before it second: so the search leaps from letter to letter.
+_REF = rb"r(?<![A-Za-z0-9_:.-]r)\s*=\s*[\"']"
 _ROW_REF = re.compile(_REF + rb"[A-Za-z]{0,4}([0-9]{1,12})[\"']")
 _COLUMN_REF = re.compile(_REF + rb"([A-Za-z]{1,8})[0-9]")
 _FAR_REF = re.compile(_REF + rb"(?:[A-Za-z]{9}|[A-Za-z]{0,8}[0-9]{13})")
 _ROW_TAG = re.compile(_PREFIX + rb"row[\s/>]")
 _CELL_TAG = re.compile(_PREFIX + rb"c[\s/>]")
-_TEXT_CELL = re.compile(rb"(?<![A-Za-z0-9_:.-])t\s*=\s*[\"']s[\"']")
+_TYPE_IS = rb"t(?<![A-Za-z0-9_:.-]t)\s*=\s*[\"']"
+_TEXT_CELL = re.compile(_TYPE_IS + rb"s[\"']")
+_ERROR_WORD = re.compile(rb"=\s*[\"']e[\"']")
 _ERROR_TYPE = re.compile(rb"(" + _PREFIX + rb"c\s(?:[^<>]*\s)?t\s*=\s*[\"'])e([\"'])")
 _SHARED_ITEM = re.compile(_PREFIX + rb"si[\s/>]")
 _SHEET_PART = re.compile(r"xl/worksheets/[^/]*\.xml\Z")
@@ -302,7 +305,7 @@ def _values_only(name: str, xml: bytes, *, is_saved: bool) -> bytes:
         xml = _BLANK_CELL.sub(b"", xml)
         if len(_ROW_TAG.findall(xml)) == len(_PLACED_ROW.findall(xml)):
             xml = _BLANK_ROW.sub(b"", xml)
-    return _ERROR_TYPE.sub(rb"\1str\2", xml)
+    return _ERROR_TYPE.sub(rb"\1str\2", xml) if _ERROR_WORD.search(xml) else xml
 
 
 def _part_name(name: str) -> str:
