@@ -9,6 +9,7 @@ instruction: the log itself (``entries``), what reports carry beside their heade
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     Integer,
@@ -116,6 +117,32 @@ close_requests = Table(
     metadata,
     Column("round", LargeBinary, primary_key=True),
     Column("requested_ms", Integer, nullable=False),
+)
+
+facts = Table(  # what people typed about a school's conditions; every version is kept
+    "facts",
+    metadata,
+    Column("node", String, nullable=False),
+    Column("year", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),  # canonical JSON of results.facts
+    Column("entered_by", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("node", "year", "version"),
+)
+
+progress = Table(  # principals' progress statements; every version is kept
+    "progress",
+    metadata,
+    Column("node", String, nullable=False),
+    Column("round", LargeBinary, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),  # canonical JSON of results.progress
+    Column("entered_by", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("node", "round", "version"),
 )
 
 
