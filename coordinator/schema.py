@@ -145,6 +145,63 @@ progress = Table(  # principals' progress statements; every version is kept
     PrimaryKeyConstraint("node", "round", "version"),
 )
 
+accounts = Table(  # who may log in to the dashboard (`coordinator.accounts`)
+    "accounts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("person", String(200), nullable=False),
+    Column("role", String(16), nullable=False),  # empty until the security administrator gives one
+    Column("node", String(64), nullable=False),  # the school of a school's account, else empty
+    Column("is_enabled", Integer, nullable=False),
+    Column("passphrase", String(200), nullable=False),  # Argon2id; empty before the first
+    Column("code_digest", LargeBinary, nullable=False),  # SHA-256 of a set-up code; empty for none
+    Column("code_until_ms", BigInteger, nullable=False),
+    Column("totp_secret", String(64), nullable=False),
+    Column("totp_pending", String(64), nullable=False),
+    Column("totp_step", BigInteger, nullable=False),  # the newest that was used
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),  # of the passphrase; 0 before the first
+)
+
+recovery_codes = Table(  # of accounts with a second factor; each works once
+    "recovery_codes",
+    metadata,
+    Column("account", String(64), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("account", "digest"),
+)
+
+login_sessions = Table(
+    "login_sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the cookie
+    Column("account", String(64), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+)
+
+login_brakes = Table(  # failed log-ins by account, and of everybody
+    "login_brakes",
+    metadata,
+    Column("subject", String(100), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("free_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+)
+
+actions = Table(  # who did what on the dashboard; rows are only ever added (`coordinator.actions`)
+    "actions",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("account", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", String(100), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the row before and this one
+)
+
 
 def insert_sql(table: Table) -> str:
     """Write the INSERT of a whole row, columns in the table's order: for rows that come by the thousand."""
