@@ -1,0 +1,185 @@
+"""A report as words and numbers, from which any form is written: a workbook of sheets, or a brief of chapters.
+
+Numbers come rounded as people may see them, with their margins; nothing here or behind knows more. Texts that
+people wrote (names, titles) are cleaned where a document is made, see `coordinator.reports.text`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal, TypeAlias
+
+from coordinator.reports.charts.values import Value
+from privacy.display import Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """An estimated number as it may be shown.
+
+    Attributes:
+        shown: the number and its margin, or that it is withheld.
+        unit: `人`, `%` …; percent has one decimal.
+    """
+
+    shown: Shown
+    unit: str
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals are written."""
+        return 1 if self.unit == "%" else 0
+
+
+ABSENT: Final = None
+"""A cell that the plan does not count: a structural zero, written as a dash."""
+
+Cell: TypeAlias = str | int | float | Figure | None
+ColumnKind: TypeAlias = Literal["name", "text", "figure", "number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; a workbook gives a `figure` two, the second for the margin."""
+
+    name: str
+    kind: ColumnKind = "figure"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table.
+
+    Attributes:
+        shaded: the rows of these tables are shaded by the size of their numbers (a heat table).
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    is_shaded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A series of numbers of a drawing, one per category."""
+
+    name: str
+    values: tuple[Value | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart as data; workbooks draw it themselves, every other form takes the SVG.
+
+    Attributes:
+        kind: what is drawn; a `matrix` is a heat table, so a workbook shades its table instead.
+        name: unique in the document; letters, digits, hyphens.
+        totals: of a `stacked` drawing: the whole of each bar.
+        axes: names of rows and columns of a `matrix`.
+    """
+
+    kind: Literal["stacked", "lines", "bars", "funnel", "matrix"]
+    name: str
+    title: str
+    unit: str
+    categories: tuple[str, ...]
+    lines: tuple[Line, ...]
+    totals: tuple[Value | None, ...] = ()
+    axes: tuple[str, str] = ("", "")
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A sentence or several; `note` is smaller, `item` stands in a list, `warning` has a frame."""
+
+    text: str
+    kind: Literal["body", "note", "item", "warning"] = "body"
+
+
+Block: TypeAlias = Table | Drawing | Paragraph
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A sheet of a workbook, or a chapter of a brief.
+
+    Attributes:
+        name: of the sheet's tab; empty for a chapter.
+        title: its heading.
+        unit: what its numbers count; empty for none.
+        is_annex: whether it stands behind the body.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    name: str = ""
+    unit: str = ""
+    is_annex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands on every page of a document, and on its first.
+
+    Attributes:
+        title, subtitle: its heading.
+        place: who made it: the federation's title.
+        mark: the release class.
+        notice: that these are estimates.
+        facts: what it is about, name and value.
+        sign: names of the lines to fill in by hand.
+        footers: the standing sentences.
+        day: for the file's own properties.
+        language: as pages name it, such as `zh-CN`.
+        withheld: stands for a number that is too small or too uncertain.
+    """
+
+    title: str
+    subtitle: str
+    place: str
+    mark: str
+    notice: str
+    facts: tuple[tuple[str, str], ...]
+    sign: tuple[str, ...]
+    footers: tuple[str, ...]
+    day: date
+    language: str
+    withheld: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report."""
+
+    head: Head
+    parts: tuple[Part, ...]
+
+
+DASH: Final = "—"
+
+
+def number_text(value: float, decimals: int) -> str:
+    """Write a number as people read it."""
+    return f"{value:.{decimals}f}"
+
+
+def figure_text(figure: Figure, withheld: str, *, has_unit: bool = False) -> str:
+    """Write an estimate with its margin, or the word for what is withheld."""
+    value, margin = figure.shown.value, figure.shown.margin
+    if value is None or margin is None:
+        return withheld
+    unit = "%" if has_unit and figure.unit == "%" else ""
+    return f"{number_text(value, figure.decimals)} ± {number_text(margin, figure.decimals)}{unit}"
+
+
+def cell_text(cell: Cell, withheld: str) -> str:
+    """Write any cell."""
+    if cell is ABSENT:
+        return DASH
+    if isinstance(cell, Figure):
+        return figure_text(cell, withheld)
+    return f"{cell:g}" if isinstance(cell, float) else str(cell)
