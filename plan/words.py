@@ -104,6 +104,10 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "opening": _("opening"),
     "release": _("release"),
     "replayed": _("replay"),
+    "extension": _("extension"),
+    "extended": _("extension granted"),
+    "cancel": _("end by the county"),
+    "correction": _("correction"),
 }
 """Types of statements in the log."""
 

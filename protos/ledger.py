@@ -5,10 +5,8 @@ run this same code. An entry that it refuses never becomes part of the state; a 
 one stops trusting the log's further entries. The first entry is the genesis roster that the
 federation card pins.
 
-Rules for rosters: serial and predecessor in order; signed by the coordinator, at least a quorum
-of the preceding roster's auditors, and every new auditor (genesis: all). A node id belongs to
-one school for ever. A superseding roster changes no open round. Rules of a round:
-``protos.round_log``.
+Rules for rosters: ``protos.roster_chain``. A superseding roster changes no open round. Rules of a
+round: ``protos.round_log``.
 
 I/O-free; no clock. Spec: docs/protocol.md "Statements", docs/log.md.
 """
@@ -16,7 +14,6 @@ I/O-free; no clock. Spec: docs/protocol.md "Statements", docs/log.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from crypto.checkpoint import Checkpoint, parse_checkpoint
@@ -24,15 +21,16 @@ from crypto.errors import CryptoError
 from crypto.merkle import leaf_hash
 from crypto.merkle_tree import HashList, MerkleTree
 from crypto.note import VerifierKey, parse_note, verified_by
-from crypto.replication import validate_parameters
 from protos import round_log as rules
-from protos.bodies import ReportName, RosterBody, parse_roster_body
+from protos.bodies import ReportName, parse_roster_body
 from protos.card import FederationCard
 from protos.entry import Entry, parse_entry
 from protos.errors import BodyError, LedgerError
 from protos.fields import ZERO_DIGEST
 from protos.positions import Positions
 from protos.report_table import Logged, ReportTable
+from protos.roster_chain import RosterChain, RosterState
+from protos.round_changes import CHANGES, rule_change
 from protos.round_log import RoundLog, RoundState
 from protos.statements import (
     Abandon,
@@ -61,21 +59,12 @@ ReadEntry = Callable[[int], bytes]
 _Apply = Callable[[Logged[Any]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class RosterState:
-    """A roster in the log: its statement, its body, and the position from which it is in force."""
-
-    digest: bytes
-    statement: Roster
-    body: RosterBody
-    index: int
-
-
 class Ledger:
     """What the log says so far.
 
     Attributes:
         card: what this reader pinned.
+        chain: the rosters, and what they say of keys that follow each other.
         tree: the Merkle tree over the entries; `leaves` are its leaf hashes.
         entries_digest: digest of a statement → its position.
         rosters: every roster by digest; `roster` is the one in force.
@@ -102,7 +91,7 @@ class Ledger:
         self._positions = Positions(self.rounds)
         self._digests = HashList()
         self._read_entry = read_entry
-        self._chain: list[RosterState] = []
+        self.chain = RosterChain(card)
 
     @property
     def size(self) -> int:
@@ -126,14 +115,14 @@ class Ledger:
         Raises:
             LedgerError: the log is empty.
         """
-        if not self._chain:
+        if not self.chain.states:
             raise LedgerError("no-roster", "the log is empty: it starts with the genesis roster")
-        return self._chain[-1]
+        return self.chain.states[-1]
 
     @property
     def roster_chain(self) -> tuple[RosterState, ...]:
         """Every roster, oldest first."""
-        return tuple(self._chain)
+        return tuple(self.chain.states)
 
     def root(self, size: int | None = None) -> bytes:
         """Return the tree's root at a size (default: now)."""
@@ -169,7 +158,7 @@ class Ledger:
 
     def roster_at(self, size: int) -> RosterState:
         """Find the roster in force when the log had `size` entries (the genesis roster at least)."""
-        return next((row for row in reversed(self._chain) if row.index < size), self._chain[0])
+        return self.chain.at(size)
 
     def cosigners_at(self, size: int) -> tuple[VerifierKey, ...]:
         """Return the witness keys that count at a size: of the roster in force, without the revoked."""
@@ -196,10 +185,10 @@ class Ledger:
                 )
             roster = self.roster_at(checkpoint.size)
             cosigners = self.cosigners_at(checkpoint.size)
-            signers = verified_by(note, [self.card.log, *cosigners])
+            signers = verified_by(note, [roster.body.log, *cosigners])
         except CryptoError as err:
             raise LedgerError("bad-checkpoint", "the checkpoint is damaged or wrongly signed") from err
-        if checkpoint.origin != self.card.log.name or self.card.log not in signers:
+        if checkpoint.origin != self.card.log.name or roster.body.log not in signers:
             raise LedgerError("bad-checkpoint", "the checkpoint is not signed by this federation's log")
         if checkpoint.root != self.root(checkpoint.size):
             raise LedgerError("split-view", f"another tree than this copy's at size {checkpoint.size}")
@@ -228,7 +217,7 @@ class Ledger:
         if not isinstance(statement, Roster | Revoke):
             entry.verify_signers(signers)
         elif isinstance(statement, Roster):
-            self._verify_roster_signers(entry, body)
+            self.chain.verify_signers(entry, parse_roster_body(body, self.card.federation))
         else:
             self._verify_revoke_signers(entry)
         return logged, apply
@@ -249,7 +238,7 @@ class Ledger:
         ref = body_of(statement)
         if (ref is None and body) or (ref is not None and ref != body_ref(body)):
             raise LedgerError("wrong-body", "the body is not the one that the statement names")
-        if not self._chain and not isinstance(statement, Roster):
+        if not self.chain.states and not isinstance(statement, Roster):
             raise LedgerError("no-roster", "the log starts with the genesis roster")
 
     def _rule(self, logged: Logged[Any]) -> tuple[tuple[VerifierKey, ...], _Apply]:
@@ -266,6 +255,8 @@ class Ledger:
         if isinstance(statement, Replayed):
             return self._rule_replayed(statement)
         round_log = self._round(statement.round)
+        if isinstance(statement, CHANGES):
+            return rule_change(round_log, statement, self.rounds, self.revoked_auditors)
         if isinstance(statement, Candidates | Close | Release):
             self._rule_coordinator(round_log, statement, logged)
             return (round_log.roster.coordinator,), self._apply_coordinator
@@ -282,56 +273,14 @@ class Ledger:
 
     def _rule_roster(self, roster: Roster, logged: Logged[Any]) -> _Apply:
         body = parse_roster_body(logged.body, self.card.federation)
-        if not self._chain:
-            self._check_genesis(roster, body, logged.digest)
-        else:
-            self._check_successor(roster, body)
-        for row in body.tuples:
-            self._check_tuple(roster, body, row)
+        self.chain.check(roster, body, logged.digest)
 
         def apply(entry: Logged[Any]) -> None:
             state = RosterState(entry.digest, entry.statement, body, entry.index)
             self.rosters[entry.digest] = state
-            self._chain.append(state)
+            self.chain.take(state)
 
         return apply
-
-    def _check_genesis(self, roster: Roster, body: RosterBody, roster_digest: bytes) -> None:
-        card = self.card
-        pinned = tuple((row.id, row.statement, row.cosigner) for row in card.auditors)
-        found = tuple((row.id, row.statement, row.cosigner) for row in body.auditors)
-        if roster_digest != card.genesis or roster.previous != ZERO_DIGEST or roster.serial != 1:
-            raise LedgerError("wrong-genesis", "the first entry is not the roster that the card pins")
-        if (body.log, body.coordinator, body.ca, found) != (card.log, card.coordinator, card.ca, pinned):
-            raise LedgerError("wrong-genesis", "the genesis roster's keys are not those on the card")
-        if (roster.kind, roster.quorum, body.tuples) != (card.kind, card.quorum, card.tuples):
-            raise LedgerError("wrong-genesis", "the genesis roster's rules are not those on the card")
-
-    def _check_successor(self, roster: Roster, body: RosterBody) -> None:
-        last = self.roster
-        if roster.previous != last.digest or roster.serial != last.statement.serial + 1:
-            raise LedgerError("wrong-predecessor", "the roster does not follow the one in force")
-        if roster.kind != last.statement.kind or body.log != last.body.log:
-            raise LedgerError("wrong-roster", "kind and log key of a federation do not change")
-        operators = {node.id: node.operator for row in self._chain for node in row.body.nodes}
-        for node in body.nodes:
-            if operators.get(node.id, node.operator) != node.operator:
-                raise LedgerError("wrong-roster", f"node {node.id} belongs to another operator for ever")
-
-    def _check_tuple(self, roster: Roster, body: RosterBody, row: tuple[int, int, int, int]) -> None:
-        n, t, f, q = row
-        if n == 1 and roster.kind != "demo":
-            raise LedgerError("wrong-tuple", "a single auditor is allowed in a demo federation only")
-        try:
-            validate_parameters(n, t, f, q)
-        except CryptoError as err:
-            raise LedgerError("wrong-tuple", str(err)) from err
-        if n > len(body.auditors) or 2 * roster.quorum <= len(body.auditors) + f:
-            raise LedgerError(
-                "wrong-tuple", "too few auditors, or the roster's quorum is not above (n + f)/2"
-            )
-        if not 1 <= roster.quorum <= len(body.auditors):
-            raise LedgerError("wrong-tuple", "the roster's quorum is above the number of auditors")
 
     def _rule_revoke(self, revoke: Revoke) -> _Apply:
         body = self.roster.body
@@ -411,8 +360,8 @@ class Ledger:
     def _rule_coordinator(
         self, round_log: RoundLog, statement: Candidates | Close | Release, logged: Logged[Any]
     ) -> None:
-        if round_log.can_never_open:
-            raise LedgerError("aborted", "too many auditors have abandoned this round")
+        if round_log.is_dead:
+            raise LedgerError("aborted", "the county or too many auditors have ended this round")
         if isinstance(statement, Candidates):
             rules.check_candidates(round_log, statement, logged.body, logged.index, self.revoked_nodes)
         elif isinstance(statement, Close):
@@ -460,23 +409,6 @@ class Ledger:
         tables[type(entry.statement)][entry.statement.auditor] = entry
 
     # -- who must have signed ----------------------------------------------------------------
-
-    def _verify_roster_signers(self, entry: Entry, body: bytes) -> None:
-        new = parse_roster_body(body, self.card.federation)
-        old = self._chain[-1] if self._chain else None
-        coordinator = old.body.coordinator if old else new.coordinator
-        old_keys = {row.statement for row in old.body.auditors} if old else set()
-        order = [row.statement for row in new.auditors]
-        order += [row.statement for row in (old.body.auditors if old else ()) if row.statement not in order]
-        names = [signature.name for signature in entry.note.signatures]
-        present = [key for key in order if key.name in names]
-        entry.verify_signers((coordinator, *present))
-        missing = [key.name for key in order if key not in old_keys and key not in present]
-        if missing:
-            raise LedgerError("too-few-signatures", f"new auditor {missing[0]} has not signed")
-        needed = old.statement.quorum if old else 0
-        if len(set(present) & old_keys) < needed:
-            raise LedgerError("too-few-signatures", f"needs {needed} auditors of the preceding roster")
 
     def _verify_revoke_signers(self, entry: Entry) -> None:
         state = self.roster

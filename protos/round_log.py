@@ -14,6 +14,8 @@ Order of a round; every rule is checked by everybody who reads the log:
 8. ``opening``: after q agreements; reveals the r_a committed in the approval.
 9. ``release``: names q agreements and at least t openings that agree with each other.
 
+Deadlines moved, rounds ended by the county, releases corrected: ``protos.round_changes``.
+
 Spec: docs/protocol.md "The close". I/O-free; no clock.
 """
 
@@ -24,6 +26,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 
 from crypto.derivation import approvals_digest
@@ -41,6 +44,7 @@ from protos.bodies import (
     parse_close_body,
     parse_release_body,
 )
+from protos.changes import Changes
 from protos.errors import LedgerError
 from protos.fields import ZERO_DIGEST
 from protos.report_payload import body_bytes
@@ -94,6 +98,7 @@ class RoundLog:
     abandons: dict[str, Logged[Abandon]] = field(default_factory=dict)
     openings: dict[str, Logged[Opening]] = field(default_factory=dict)
     release: Logged[Release] | None = None
+    changes: Changes = field(default_factory=Changes)
     _approvals_digest: bytes = field(default=b"", init=False, repr=False, compare=False)
     _names: tuple[Logged[Candidates], tuple[ReportName, ...]] | None = field(
         default=None, init=False, repr=False, compare=False
@@ -128,11 +133,21 @@ class RoundLog:
         return len(self.abandons) >= self.terms.quorum
 
     @property
+    def is_dead(self) -> bool:
+        """Whether the county or too many auditors have ended the round, so that nothing is ever released."""
+        return self.changes.cancel is not None or self.can_never_open
+
+    @property
+    def closes(self) -> datetime:
+        """The deadline in force: the plan's, or that of the last extension that q auditors granted."""
+        return self.changes.closes_below(self.terms, None)
+
+    @property
     def state(self) -> RoundState:
         """Where the round stands."""
         if self.release is not None:
             return RoundState.RELEASED if self.release.statement.status == "ok" else RoundState.ABORTED
-        if self.can_never_open:
+        if self.is_dead:
             return RoundState.ABORTED
         if len(self.openings) >= self.terms.threshold:
             return RoundState.UNSEALED
@@ -276,10 +291,16 @@ def check_ladder(plan: Plan) -> None:
         raise _refuse("wrong-plan", f"the noise of a table's steps adds up to more than {MAX_S2}")
 
 
+def _check_not_cancelled(round_log: RoundLog) -> None:
+    if round_log.changes.cancel is not None:
+        raise _refuse("cancelled", "the county has ended this round")
+
+
 def check_approval(round_log: RoundLog, approval: Approval) -> None:
     """Check that an approval may come next."""
     if approval.auditor not in round_log.terms.auditors:
         raise _refuse("not-an-auditor", f"{approval.auditor} is no auditor of this plan")
+    _check_not_cancelled(round_log)
     if approval.auditor in round_log.approvals:
         raise _refuse("second-approval", f"{approval.auditor} has approved this round already")
     if approval.roster != round_log.roster_digest:
@@ -289,6 +310,7 @@ def check_approval(round_log: RoundLog, approval: Approval) -> None:
 def check_report(round_log: RoundLog, report: Report, previous: bytes, is_revoked: bool) -> None:
     """Check that a report's header may come next. `previous`: digest of the node's last report, or zeros."""
     terms = round_log.terms
+    _check_not_cancelled(round_log)
     if not round_log.is_approved:
         raise _refuse("not-approved", "not all auditors of the plan have approved")
     if round_log.candidates is not None:

@@ -19,6 +19,7 @@ MAX_S2 = 2**24  # variance of a school's noise in a cell, in scaled units
 MAX_STEPS = 12  # of a turnout ladder; a report has one vector more
 MAX_AUDITORS = 7
 MAX_ATTEMPT = 3
+MAX_EXTENSIONS = 3  # of a round's deadline
 ROUND_KEY_BYTES = 1216  # ML-KEM-768 (1184) + X25519 (32), draft-ietf-hpke-pq
 INSTANCE_BYTES = 16
 

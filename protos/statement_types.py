@@ -1,4 +1,4 @@
-"""The thirteen signed statements: their fields in the order of their lines, and who signs them.
+"""The signed statements: their fields in the order of their lines, and who signs them.
 
 How they are written and read stands in `protos.statements`, which everybody imports them from.
 Spec: docs/protocol.md "Statements".
@@ -29,6 +29,7 @@ from protos.statement_base import (
     many,
     one,
 )
+from protos.statement_changes import Cancel, Correction, Extended, Extension
 
 _FEDERATION = one("federation", ID)
 _ROUND = one("round", DIGEST)
@@ -402,6 +403,10 @@ Statement = (
     | Opening
     | Release
     | Replayed
+    | Extension
+    | Extended
+    | Cancel
+    | Correction
 )
 STATEMENT_TYPES: tuple[type[Statement], ...] = (
     Roster,
@@ -417,4 +422,8 @@ STATEMENT_TYPES: tuple[type[Statement], ...] = (
     Opening,
     Release,
     Replayed,
+    Extension,
+    Extended,
+    Cancel,
+    Correction,
 )

@@ -30,6 +30,7 @@ from protos.statement_base import (
     body_ref,
     one,
 )
+from protos.statement_changes import Cancel, Correction, Extended, Extension
 from protos.statement_pattern import pattern_of
 from protos.statement_types import (
     STATEMENT_TYPES,
@@ -61,9 +62,13 @@ __all__ = [
     "Agreement",
     "Approval",
     "BodyRef",
+    "Cancel",
     "Candidates",
     "Checked",
     "Close",
+    "Correction",
+    "Extended",
+    "Extension",
     "NoiseLine",
     "Opening",
     "Plan",

@@ -10,9 +10,13 @@ from protos.statements import (
     Agreement,
     Approval,
     BodyRef,
+    Cancel,
     Candidates,
     Checked,
     Close,
+    Correction,
+    Extended,
+    Extension,
     Opening,
     Plan,
     Release,
@@ -76,4 +80,10 @@ EXAMPLES: dict[str, Statement] = {
         "county-1", D1, D2, "ok", 2, 12, 0, Fraction(1, 5), (("a1", D1),), (("a1", D1), ("a2", D3)), BODY
     ),
     "replayed": Replayed("county-1", D1, "a1", "s01", D2, "PASS", "L3"),
+    "extension": Extension("county-1", D1, 1, OPENS + timedelta(days=37), "schools-missing"),
+    "extended": Extended("county-1", D1, "a1", D2),
+    "cancel": Cancel("county-1", D1, bytes(32), D3, "reissued"),
+    "correction": Correction(
+        "county-1", D1, D2, bytes(32), "corrected", ("A1", "A6"), D3, "school-miscounted"
+    ),
 }
