@@ -3,6 +3,8 @@
 Messages name tables, dimensions and numbers of cells; never a value of a cell.
 """
 
+from plan.errors import Phrase, Problem
+
 
 class ResultsError(Exception):
     """Base of everything this room refuses."""
@@ -14,3 +16,21 @@ class ReleaseError(ResultsError):
 
 class SelectionError(ResultsError):
     """A selection of cells that a table does not have, or numbers that may not be combined."""
+
+
+class FactsError(ResultsError):
+    """A school's facts or a principal's statement are not valid. Holds every problem, each with its field.
+
+    Attributes:
+        problems: at least one; `key` is the field's name.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+    @property
+    def phrase(self) -> Phrase:
+        """All problems, one a line."""
+        named = [(f"p{place}", problem.phrase) for place, problem in enumerate(self.problems)]
+        return Phrase("\n".join(f"%({name})s" for name, _ in named), tuple(named))
