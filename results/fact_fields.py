@@ -13,7 +13,7 @@ Values come as text, whole numbers or lists; each kind reads them strictly and h
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -96,7 +96,7 @@ class Field:
     high: int = 0
     step: int = 1
     unit: str = ""
-    codes: Codes = MappingProxyType({})
+    codes: Codes = field(default_factory=lambda: MappingProxyType({}))
     is_required: bool = False
 
     @property

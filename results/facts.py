@@ -79,8 +79,8 @@ DECLARATION: Final = (
 
 DECLARATION_TEXT: Final = phrase(
     "School conditions are typed by people: exact, outside of differential privacy, never computed by a "
-    "node, and without any count of pupils in difficulty. By school they are for the school and for use inside the "
-    "county, not for publication and not for ranking."
+    "node, and without any count of pupils in difficulty. By school they are for the school and for use "
+    "inside the county, not for publication and not for ranking."
 )
 """The same in the reader's language."""
 
