@@ -15,30 +15,34 @@ from typing import Any
 
 from crypto.canonical import encode_json, parse_json
 from crypto.errors import CryptoError
-from crypto.note import KeyType, VerifierKey, parse_vkey
+from crypto.note import KeyType, VerifierKey, parse_signature_line, parse_vkey
 from protos.errors import BodyError
 from protos.fields import CODE_PATTERN, HEX_PATTERN, ID_PATTERN, TABLE_PATTERN
 
 MAX_NODES = 100_000
 MAX_WORDS = 200
+MAX_LINE = 400
 _id_of = attrgetter("id")
 
 
 @dataclass(frozen=True, slots=True)
 class RosterAuditor:
-    """An auditor: who operates it, its two public keys, whether outside the county's line."""
+    """An auditor: who operates it, its two public keys, whether outside the county's line; where its keys
+    follow others, the line by which the old statement key says so (`protos.succession`), else empty."""
 
     id: str
     operator: str
     statement: VerifierKey
     cosigner: VerifierKey
     is_outside: bool
+    succession: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RosterNode:
     """A node: operator, report key, commitment to its master secret (32 bytes), public attributes
-    (county, school_type, deployment …), and the nodes that it succeeds."""
+    (county, school_type, deployment …), and the nodes that it succeeds; where its report key follows another,
+    the line by which the old one says so (`protos.succession`), else empty."""
 
     id: str
     operator: str
@@ -46,6 +50,7 @@ class RosterNode:
     master: bytes
     attributes: tuple[tuple[str, str], ...]
     succeeds: tuple[str, ...]
+    succession: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,10 @@ def key_name(federation: str, *parts: str) -> str:
     return "/".join(("fedscreen", federation, *parts))
 
 
+def _named(name: str, value: str) -> dict[str, str]:
+    return {name: value} if value else {}
+
+
 def encode_roster_body(body: RosterBody) -> bytes:
     """Write a roster's body; the inverse of `parse_roster_body`."""
     return encode_json(
@@ -180,6 +189,7 @@ def encode_roster_body(body: RosterBody) -> bytes:
                     "operator": auditor.operator,
                     "outside": int(auditor.is_outside),
                     "statement": auditor.statement.text,
+                    **_named("succession", auditor.succession),
                 }
                 for auditor in body.auditors
             ],
@@ -194,6 +204,7 @@ def encode_roster_body(body: RosterBody) -> bytes:
                     "operator": node.operator,
                     "report": node.report.text,
                     "succeeds": list(node.succeeds),
+                    **_named("succession", node.succession),
                 }
                 for node in body.nodes
             ],
@@ -239,7 +250,7 @@ def _check_roster(body: RosterBody) -> None:
 
 
 def _parse_auditor(row: Any, federation: str) -> RosterAuditor:
-    value = _dict(row, "auditor", ("cosigner", "id", "operator", "outside", "statement"))
+    value, line = _with_line(row, "auditor", ("cosigner", "id", "operator", "outside", "statement"))
     auditor_id = _id(value["id"], "auditor id")
     return RosterAuditor(
         id=auditor_id,
@@ -251,12 +262,28 @@ def _parse_auditor(row: Any, federation: str) -> RosterAuditor:
             value["cosigner"], "cosigner", KeyType.COSIGNATURE, key_name(federation, "witness", auditor_id)
         ),
         is_outside=bool(_int(value["outside"], "outside", 0, 1)),
+        succession=line,
     )
+
+
+def _with_line(row: Any, what: str, keys: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Take the optional line of succession off a party's entry; it is there or absent, never empty."""
+    if not isinstance(row, dict) or "succession" not in row:
+        return _dict(row, what, keys), ""
+    value = _dict(row, what, (*keys, "succession"))
+    line = value["succession"]
+    if not isinstance(line, str) or not 0 < len(line) <= MAX_LINE:
+        raise BodyError(f"{what}: expected a signature line of at most {MAX_LINE} characters")
+    try:
+        parse_signature_line(line)
+    except CryptoError as err:
+        raise BodyError(f"{what}: its succession is no signature line") from err
+    return value, line
 
 
 def _parse_node(row: Any, federation: str) -> RosterNode:
     keys = ("attributes", "id", "master", "operator", "report", "succeeds")
-    value = _dict(row, "node", keys)
+    value, line = _with_line(row, "node", keys)
     node_id = _id(value["id"], "node id")
     attributes = value["attributes"]
     if not isinstance(attributes, dict) or len(attributes) > 16:
@@ -270,6 +297,7 @@ def _parse_node(row: Any, federation: str) -> RosterNode:
         master=_digest(value["master"], "master"),
         attributes=sorted_attributes(attributes),
         succeeds=succeeds,
+        succession=line,
     )
 
 
