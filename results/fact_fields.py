@@ -253,7 +253,7 @@ _NETWORK = (
     _number(
         "home_visit_coverage_pct",
         "本学期家访覆盖率(按5%取整)",
-        phrase("Families visited this term, in steps of 5 %"),
+        phrase("Families visited this term in percent, in steps of 5"),
         100,
         "%",
         step=5,

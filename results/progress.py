@@ -22,7 +22,7 @@ BANDS: Final[Codes] = MappingProxyType({"lt80": "不足80%", "80-95": "80%至95%
 """Bands of the share of pupils to be tested who have been tested (测评覆盖率)."""
 
 BAND_LABELS: Final[Mapping[str, Phrase]] = MappingProxyType(
-    {"lt80": phrase("below 80 %"), "80-95": phrase("80 % to 95 %"), "ge95": phrase("95 % or more")}
+    {"lt80": phrase("below 80 %%"), "80-95": phrase("80 %% to 95 %%"), "ge95": phrase("95 %% or more")}
 )
 
 ATTESTATIONS: Final[Mapping[str, tuple[str, Phrase]]] = MappingProxyType(
