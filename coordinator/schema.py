@@ -202,6 +202,16 @@ actions = Table(  # who did what on the dashboard; rows are only ever added (`co
     Column("digest", LargeBinary, nullable=False),  # SHA-256 of the row before and this one
 )
 
+denied_certificates = Table(  # serials that no call is answered for any more, long before they expire
+    "denied_certificates",
+    metadata,
+    Column("serial", String(40), primary_key=True),  # lower-case hex, no leading zeros
+    Column("role", String(16), nullable=False),
+    Column("party", String(64), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("denied_ms", BigInteger, nullable=False),
+)
+
 
 def insert_sql(table: Table) -> str:
     """Write the INSERT of a whole row, columns in the table's order: for rows that come by the thousand."""
