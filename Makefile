@@ -81,6 +81,7 @@ replay-matrix: $(VENV)/dev.stamp
 
 kills: $(VENV)/dev.stamp
 	$(DEV) tests/kills/run.py $(ARGS)
+	FEDSCREEN_CRASH_EVERY=1 $(DEV) -m pytest -q -n 2 tests/county/test_crashes.py
 
 full-disk: $(VENV)/dev.stamp
 	PYTHONPATH=.:tests $(DEV) tests/full_disk.py $$(mktemp -d)

@@ -82,6 +82,9 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("Federation.create", TOKEN_BYTES, 1, "as coordinator/cli.py, in the demo")
     ],
     "fedscreen/demo/schools.py": [("prepare_school", TOKEN_BYTES, 2, "as node/cli.py, in the demo")],
+    "node/cli.py": [
+        ("Commands.get_command", "importlib.import_module", 1, "loads a command by name, from a fixed list")
+    ],
     "node/cli_backup.py": [
         ("backup", TOKEN_BYTES, 1, "the salt of a backup's key"),
         ("restore", TOKEN_BYTES, 1, "two users of the new machine"),
