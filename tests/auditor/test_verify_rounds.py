@@ -263,7 +263,7 @@ def _succeed(log: BundleLog, **succeeds: tuple[str, ...]) -> None:
     ledger = log.whole_ledger()
     state = ledger.roster
     nodes = tuple(replace(row, succeeds=succeeds.get(row.id, ())) for row in state.body.nodes)
-    ledger._chain[-1] = replace(state, body=replace(state.body, nodes=nodes))
+    ledger.chain.states[-1] = replace(state, body=replace(state.body, nodes=nodes))
 
 
 def _report_only(log: BundleLog, *schools: str) -> None:
@@ -316,7 +316,7 @@ def test_a_predecessor_that_has_left_the_roster_still_counts(log: BundleLog) -> 
     _succeed(log, s3=("s1",))
     state = ledger.roster
     nodes = tuple(replace(row, succeeds=("s3",)) for row in state.body.nodes if row.id == "s2")
-    ledger._chain.append(replace(state, body=replace(state.body, nodes=nodes)))
+    ledger.chain.states.append(replace(state, body=replace(state.body, nodes=nodes)))
     with pytest.raises(CheckFailed, match="s2: rho"):
         privacy.check_account(log)
 

@@ -100,11 +100,11 @@ def test_a_round_that_was_given_back_is_shown_and_does_not_count(house: SchoolHo
 
 def test_a_predecessors_round_is_named(house: SchoolHouse) -> None:
     federation, own = house.federation, house.roster_node
-    federation.roster_nodes = (replace(own, succeeds=("s1",)),)
-    federation.join()
     round_id = house.start_round()
     federation.report("s1", round_id)
     federation.report("s3", round_id)
+    rest = [row for row in federation.ledger.roster.body.nodes if row.id not in ("s1", own.id)]
+    federation.join([*rest, replace(own, succeeds=("s1",))])
     house.sync()
     answer = budget(house)
     assert (sources(answer), answer["rounds"][0]["predecessors"]) == ([(0, 1, 0)], ["s1"])
