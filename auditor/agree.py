@@ -39,6 +39,7 @@ TOO_FEW_REPORTS = "too-few-reports"
 SMALL_GROUP = "min-group"
 EXPIRED = "expired"
 NEVER_OPENS = "never-opens"
+CANCELLED = "cancelled"
 
 
 def sign_decision(context: Context, round_log: RoundLog) -> SignedEntry:

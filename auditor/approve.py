@@ -2,7 +2,7 @@
 
 Checks, in order; the first that fails is the refusal:
 
-1. The plan names this auditor, and the window is not over.
+1. The plan names this auditor, the county has not ended the round, and the window is not over.
 2. Cells, noise and rho are recomputed from the plan; the statement says the same.
 3. The policy: tuple, max-rho, min-reports, min-group, forbid-field, max-rho-year.
 4. The roster: enough independent operators for `min_reports`, no group below `min_group`.
@@ -67,6 +67,14 @@ def review_plan(context: Context, round_id: bytes) -> PlanReview:
     plan = round_log.terms
     if context.id not in plan.auditors:
         raise RefusalError("not-an-auditor", phrase("the plan does not name %(id)s", id=context.id))
+    if round_log.changes.cancel is not None:
+        raise RefusalError(
+            "cancelled",
+            phrase(
+                "the county has ended this round (%(reason)s)",
+                reason=round_log.changes.cancel.statement.reason,
+            ),
+        )
     if plan.closes <= context.now():
         raise RefusalError(
             "expired",
@@ -179,7 +187,8 @@ def _others(context: Context, round_log: RoundLog) -> list[tuple[RoundLog, Publi
 
 def _verify_not_asked_before(context: Context, round_log: RoundLog, view: Published) -> None:
     for other, other_view in _others(context, round_log):
-        is_over = other.can_never_open or other.state is RoundState.ABORTED
+        # ended by the county is not enough: the sum may have been opened before, and asked for again
+        is_over = other.can_never_open or (other.state is RoundState.ABORTED and other.changes.cancel is None)
         if is_over or not other.reports:
             continue
         if other_view.document.census_date != view.document.census_date:
@@ -199,14 +208,16 @@ def year_cost(context: Context, round_log: RoundLog, view: Published) -> Fractio
     """Sum what this round and the earlier ones of its school year cost a pupil (zCDP).
 
     Rounds that a quorum has abandoned cost nothing; neither does a plan without reports that is
-    over, or that is reissued here with the same content.
+    over, ended by the county, or reissued here with the same content.
     """
     total = max(view.rho, round_log.terms.rho)
     for other, other_view in _others(context, round_log):
         if other_view.document.school_year != view.document.school_year or other.is_refundable:
             continue
         is_unused = not other.reports and (
-            other.terms.closes <= context.now() or other.plan.body == round_log.plan.body
+            other.closes <= context.now()
+            or other.changes.cancel is not None
+            or other.plan.body == round_log.plan.body
         )
         if not is_unused:
             total += max(other_view.rho, other.terms.rho)

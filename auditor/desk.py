@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from auditor.agree import EXPIRED, NEVER_OPENS, sign_abandon, sign_decision
+from auditor.agree import CANCELLED, EXPIRED, NEVER_OPENS, sign_abandon, sign_decision
 from auditor.answer_masks import destroy_keys, sign_opening, stored_answer
 from auditor.approve import sign_approval, verify_own_approval
 from auditor.check_reports import sign_checked
@@ -28,6 +28,7 @@ from auditor.config import AuditorConfig
 from auditor.context import Context
 from auditor.durable import Durable, ignore_durable
 from auditor.errors import AuditorError, NotReadyError, RefusalError
+from auditor.extend import sign_extended
 from auditor.keys import AuditorKeys
 from auditor.link import CoordinatorLink
 from auditor.mirror import Mirror
@@ -148,6 +149,17 @@ class Desk:
             signed = sign_approval(self.context, round_id)
             return self.context.link.submit_statement(signed.entry, signed.body)
 
+    def extend(self, round_id: bytes) -> int:
+        """Grant the later deadline that the coordinator asks for; returns the log position.
+
+        Raises:
+            RefusalError: it is against the rules, or nobody has asked.
+        """
+        with self.state.locked():
+            self.mirror.sync(self.context.link)
+            signed = sign_extended(self.context, round_id)
+            return self.context.link.submit_statement(signed.entry, signed.body)
+
     def step(self) -> list[Event]:
         """Do everything that can be done now."""
         events: list[Event] = []
@@ -190,7 +202,10 @@ class Desk:
     def _work(self, round_log: RoundLog) -> Iterator[Event]:
         context, round_id = self.context, round_log.round_id
         if self.context.id not in round_log.approvals:
-            yield from self._resend(round_log, SlotKind.APPROVAL)
+            if round_log.changes.cancel is None:
+                yield from self._resend(round_log, SlotKind.APPROVAL)
+            else:
+                yield from self._destroy(round_id, phrase("the county has ended the round"))
             return
         verify_own_approval(context, round_log)
         if round_log.release is not None:
@@ -199,6 +214,9 @@ class Desk:
             return
         if round_log.can_never_open:
             yield from self._give_up(round_log, NEVER_OPENS)
+            return
+        if round_log.changes.cancel is not None:
+            yield from self._give_up(round_log, CANCELLED)
             return
         if self._is_expired(round_log):
             yield from self._give_up(round_log, EXPIRED)
@@ -252,7 +270,7 @@ class Desk:
         return signed.digest in self.context.ledger.entries_digest
 
     def _is_expired(self, round_log: RoundLog) -> bool:
-        return self.context.now() > round_log.terms.closes + self.context.keep_keys
+        return self.context.now() > round_log.closes + self.context.keep_keys
 
     def _give_up(self, round_log: RoundLog, reason: str) -> Iterator[Event]:
         """Abandon a round that was not decided, so that schools get their charge back; destroy its keys.

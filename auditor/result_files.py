@@ -27,6 +27,11 @@ def result_files(round_log: RoundLog) -> dict[str, bytes]:
     view = view_plan(round_log.terms, round_log.plan.body)
     body: Any = parse_json(logged.body)
     head = files.head_of(
-        round_log.terms, logged.statement, round_log.round_id, logged.digest, len(round_log.roster.nodes)
+        round_log.terms,
+        logged.statement,
+        round_log.round_id,
+        logged.digest,
+        len(round_log.roster.nodes),
+        round_log.changes.corrections_as_values(),
     )
     return files.result_files(head, view.document, body["tables"])

@@ -31,6 +31,8 @@ def _describe_round(desk: Desk, row: RoundLog) -> dict[str, object]:
         "serial": row.terms.serial,
         "state": row.state.value,
         "is_named": desk.context.id in row.terms.auditors,
+        "closes": row.closes.isoformat(),
+        "standing": row.changes.standing if row.release else "",
         "signed": _signed(desk, row.round_id),
         "has_key": desk.state.secret(SecretKind.ROUND_KEY, row.round_id) is not None,
         "reports": len({node for node, _ in row.reports}),

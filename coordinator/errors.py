@@ -248,6 +248,36 @@ class NotReleasedError(CoordinatorError):
     code = "not-released"
 
 
+class WithdrawnError(CoordinatorError):
+    """The release was withdrawn: its numbers must not be used any more."""
+
+    code = "withdrawn"
+
+
+class RoundEndedError(CoordinatorError):
+    """The round is over, or too far on, for what is asked."""
+
+    code = "round-ended"
+
+
+class HasReportsError(CoordinatorError):
+    """Schools have reported, so the round cannot be reissued with another plan."""
+
+    code = "has-reports"
+
+
+class ExtensionRefusedError(CoordinatorError):
+    """A later deadline is not one that the rules allow."""
+
+    code = "extension-refused"
+
+
+class YearRefusedError(PlanRefusedError):
+    """The plans of a school year do not go together: they cost too much, or ask the same twice."""
+
+    code = "year-refused"
+
+
 class NotOpenedError(CoordinatorError):
     """The caller has not logged its opening, so the masked vectors stay here."""
 

@@ -202,6 +202,8 @@ def _check_round(view: View, round_log: RoundLog, report: Report) -> None:
         raise RoundNotOpenError(phrase("this round waits for its auditors' approvals"))
     if round_log.candidates is not None:
         raise RoundClosedError(phrase("the candidates of this round are fixed; no further report counts"))
+    if round_log.changes.cancel is not None:
+        raise RoundClosedError(phrase("the county has ended this round; no report is taken any more"))
     _check_window(round_log, view.now)
 
 
@@ -210,9 +212,9 @@ def _check_window(round_log: RoundLog, now: datetime) -> None:
         raise RoundNotOpenError(
             phrase("this round takes reports from %(opens)s on", opens=round_log.terms.opens.isoformat())
         )
-    if now >= round_log.terms.closes:
+    if now >= round_log.closes:
         raise RoundExpiredError(
-            phrase("this round took reports until %(closes)s", closes=round_log.terms.closes.isoformat())
+            phrase("this round took reports until %(closes)s", closes=round_log.closes.isoformat())
         )
 
 

@@ -33,6 +33,7 @@ from protos.statements import (
     Agreement,
     Approval,
     Checked,
+    Extended,
     Opening,
     Replayed,
     Statement,
@@ -40,8 +41,8 @@ from protos.statements import (
     parse_statement,
 )
 
-_ONCE_ONLY = {"second-approval", "second-checked", "second-vote", "second-opening"}
-_BY_AUDITOR = (Approval, Checked, Agreement, Abandon, Replayed)
+_ONCE_ONLY = {"second-approval", "second-extended", "second-checked", "second-vote", "second-opening"}
+_BY_AUDITOR = (Approval, Extended, Checked, Agreement, Abandon, Replayed)
 
 
 def submit_statement(book: LogBook, auditor_id: str, entry: bytes, body: bytes) -> int:

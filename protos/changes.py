@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from protos.fields import ZERO_DIGEST
 from protos.report_table import Logged
 from protos.statements import Cancel, Correction, Extended, Extension, Plan
 
@@ -56,6 +57,19 @@ class Changes:
         if self.is_withdrawn:
             return "withdrawn"
         return "corrected" if self.corrections else "valid"
+
+    def corrections_as_values(self) -> list[dict[str, object]]:
+        """Give the corrections as JSON values, oldest first."""
+        return [
+            {
+                "correction": row.digest.hex(),
+                "status": row.statement.status,
+                "tables": list(row.statement.tables),
+                "successor": "" if row.statement.successor == ZERO_DIGEST else row.statement.successor.hex(),
+                "reason": row.statement.reason,
+            }
+            for row in self.corrections
+        ]
 
     def end_by(self, cancel: Logged[Cancel]) -> None:
         """Take the county's end of the round."""

@@ -40,6 +40,7 @@ class ReleaseHead:
         replicas: fewest replicas of any subset's mask sum.
         rho: the plan's.
         cells: the plan's.
+        corrections: what was said of the release since, oldest first; none for one that stands as it is.
     """
 
     federation: str
@@ -53,6 +54,7 @@ class ReleaseHead:
     replicas: int
     rho: Fraction
     cells: int
+    corrections: tuple[Mapping[str, object], ...] = ()
 
 
 class _Terms(Protocol):
@@ -78,7 +80,12 @@ class _Statement(Protocol):
 
 
 def head_of(
-    terms: _Terms, statement: _Statement, round_id: bytes, release: bytes, schools: int
+    terms: _Terms,
+    statement: _Statement,
+    round_id: bytes,
+    release: bytes,
+    schools: int,
+    corrections: Sequence[Mapping[str, object]] = (),
 ) -> ReleaseHead:
     """Gather what the log says.
 
@@ -87,19 +94,23 @@ def head_of(
         statement: the release's statement.
         round_id, release: their digests.
         schools: nodes on the plan's roster.
+        corrections: each with its ``status``, ``tables``, ``successor`` and ``reason``, oldest first. The
+            head's status is then ``withdrawn`` if one of them says so, else ``corrected``.
     """
+    said = {str(row["status"]) for row in corrections}
     return ReleaseHead(
         federation=terms.federation,
         round_id=round_id,
         release=release,
         serial=terms.serial,
-        status=statement.status,
+        status="withdrawn" if "withdrawn" in said else "corrected" if said else statement.status,
         schools=schools,
         reports_in=statement.reports_in,
         reports_out=statement.reports_out,
         replicas=statement.replicas,
         rho=terms.rho,
         cells=terms.cells,
+        corrections=tuple(corrections),
     )
 
 
@@ -143,6 +154,7 @@ def _release_values(head: ReleaseHead, plan: PlanDocument, release: Release) -> 
         "school_year": plan.school_year,
         "wave": plan.wave,
         "status": head.status,
+        **({"corrections": [dict(row) for row in head.corrections]} if head.corrections else {}),
         "schools": head.schools,
         "reports_in": head.reports_in,
         "reports_out": head.reports_out,

@@ -8,7 +8,8 @@ Order; the first check that fails refuses the round, and nothing has been charge
 4.  every auditor of the plan has approved, below that checkpoint, with a round key that can be sealed to;
 5.  every auditor of the plan is pinned on this node's card with the same keys;
 6.  this node stands in the plan's roster with its own report key and its own commitment to K, unrevoked;
-7.  the round is not abandoned, and its window is open by the vault's clock;
+7.  the round is neither abandoned nor ended by the county, and its window is open by the vault's clock; a
+    later deadline counts once the grants of q auditors lie below that checkpoint;
 8.  the plan is at least as strict as the local floors, and its roster has enough independent operators;
 9.  cells and noise of the plan are what its tables make them, thresholds included; its codebooks are named
     by digest, except in a demo;
@@ -80,7 +81,7 @@ def check_round(parts: Parts, round_id: bytes) -> CheckedRound:
     _check_cosigned(round_log, trusted)
     _check_pins(parts, round_log)
     own = _check_own_entry(parts, round_log)
-    _check_window(round_log, now)
+    _check_window(round_log, now, trusted.size)
     floors = load_floors(parts.store)
     _check_floors(floors, round_log)
     published = parts.published.read(round_log)
@@ -219,8 +220,14 @@ def _check_own_entry(parts: Parts, round_log: RoundLog) -> dict[str, str]:
     return dict(own.attributes)
 
 
-def _check_window(round_log: RoundLog, now: datetime) -> None:
-    terms = round_log.terms
+def _check_window(round_log: RoundLog, now: datetime, log_size: int) -> None:
+    terms, closes = round_log.terms, round_log.changes.closes_below(round_log.terms, log_size)
+    if round_log.changes.cancel is not None:
+        raise _refuse(
+            "round-cancelled",
+            _("the county has ended this round; it is never opened"),
+            _("Wait for the county's next plan."),
+        )
     if round_log.can_never_open:
         raise _refuse(
             "round-aborted",
@@ -234,12 +241,12 @@ def _check_window(round_log: RoundLog, now: datetime) -> None:
             _("Try again then; check this computer's date if that has passed."),
             opens=terms.opens.isoformat(),
         )
-    if now >= terms.closes:
+    if now >= closes:
         raise _refuse(
             "plan-expired",
             _("the plan expired on %(closes)s"),
             _("Ask the county for a new plan; check this computer's date if it has not passed."),
-            closes=terms.closes.isoformat(),
+            closes=closes.isoformat(),
         )
 
 

@@ -111,7 +111,7 @@ def approve(
 
 def is_over(round_log: RoundLog) -> bool:
     """Say whether the county has closed a round's collection: then no decision changes anything."""
-    return round_log.candidates is not None or round_log.can_never_open
+    return round_log.candidates is not None or round_log.is_dead
 
 
 def hold_back(parts: Parts, round_id: bytes, principal: Unlocked, reason: str) -> None:

@@ -50,7 +50,7 @@ def preview_round(parts: Parts, round_id: bytes, *, with_counts: bool = True) ->
         "purpose": document.purpose,
         "recipients": list(document.recipients),
         "opens": terms.opens.isoformat(),
-        "closes": terms.closes.isoformat(),
+        "closes": checked.round_log.closes.isoformat(),
         "auditors": list(terms.auditors),
         "operators": _operators(checked),
         "threshold": terms.threshold,

@@ -120,7 +120,7 @@ def state_of(mirror: Mirror, report: StoredReport, node: str) -> ReportState:
     logged = find_logged(mirror, report, node)
     if logged is None:
         is_taken = (node, report.attempt) in round_log.reports
-        is_over = round_log.candidates is not None or round_log.can_never_open
+        is_over = round_log.candidates is not None or round_log.is_dead
         return ReportState.DEAD if is_taken or is_over else ReportState.WAITING
     closed = _state_in_close(round_log, report)
     if closed is not None:

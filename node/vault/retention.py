@@ -231,7 +231,7 @@ def _is_settled(mirror: Mirror, report: StoredReport, node: str, now: datetime) 
 
 def _is_over(mirror: Mirror, round_id: bytes, now: datetime) -> bool:
     round_log = mirror.ledger.rounds[round_id]
-    return round_log.state in (RoundState.RELEASED, RoundState.ABORTED) or now >= round_log.terms.closes
+    return round_log.state in (RoundState.RELEASED, RoundState.ABORTED) or now >= round_log.closes
 
 
 def _due_sets(parts: Parts, in_use: set[int]) -> Iterator[int]:

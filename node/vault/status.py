@@ -123,7 +123,7 @@ def _round(parts: Parts, round_log: RoundLog) -> dict[str, Any]:
         "state": round_log.state.value,
         "is_cosigned": int(round_log.plan.index < parts.mirror.trusted_size),
         "opens": terms.opens.isoformat(),
-        "closes": terms.closes.isoformat(),
+        "closes": round_log.closes.isoformat(),
         "cells": terms.cells,
         "auditors": list(terms.auditors),
         "approved": [name for name in terms.auditors if name in round_log.approvals],
