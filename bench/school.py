@@ -134,7 +134,6 @@ def _count_and_release(folder: Path) -> Iterator[tuple[str, float, int]]:
     store, published, attributes = parts.store, checked.published, checked.attributes
     records = read_records(store, count_round(store, published, attributes).record_set)
     yield "tabulate", _timed(lambda: count_records(published, records, attributes)), cells
-    del records
     yield "read and tabulate", _timed(lambda: count_round(store, published, attributes)), cells
     yield "report", _timed(lambda: house.release(round_id)), cells
     house.store.close()
