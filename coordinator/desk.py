@@ -81,6 +81,11 @@ class Desk:
         with self._book.reading() as view:
             verify_not_rolled_back(view, self.home.log_folder, published)
 
+    @property
+    def book(self) -> LogBook:
+        """The log and the database, for modules that keep something of their own beside the log."""
+        return self._book
+
     def close(self) -> None:
         """Close the database."""
         self._store.close()

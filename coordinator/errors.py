@@ -7,11 +7,20 @@ messages name ids, sizes and steps, never a key, a seed, a count of pupils or a 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
 
 from plan.errors import Phrase, PhrasedError
 
 Message = Phrase | Exception | str
+
+
+class Explained(Protocol):
+    """Something wrong that has a phrase."""
+
+    @property
+    def phrase(self) -> Phrase:
+        """What is wrong, in words."""
 
 
 class CoordinatorError(PhrasedError):
@@ -120,6 +129,42 @@ class WrongRoleError(CoordinatorError):
     """The call is for another role than the caller's certificate says."""
 
     code = "wrong-role"
+
+
+class RevokedError(NotRosteredError):
+    """The caller was revoked in the log; nothing is answered any more."""
+
+    code = "revoked"
+
+
+class CertificateDeniedError(CallerError):
+    """The caller's certificate is denied by its serial: a newer one took its place, or it was stolen."""
+
+    code = "certificate-denied"
+
+
+class DrainingError(CoordinatorError):
+    """This process is about to stop; the same call to another one, or a little later, succeeds."""
+
+    code = "draining"
+
+
+class TooManyCallsError(CoordinatorError):
+    """The caller calls more often, or more at once, than its role may."""
+
+    code = "too-many-calls"
+
+
+class QuotaUsedError(CoordinatorError):
+    """The caller has sent as many bytes as its role may within an hour."""
+
+    code = "quota-used"
+
+
+class TooSlowError(CoordinatorError):
+    """The request did not arrive, or the answer was not taken, within the time that a call has."""
+
+    code = "too-slow"
 
 
 class IdentityMismatchError(CoordinatorError):
@@ -316,3 +361,18 @@ class FsckError(CoordinatorError):
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems = problems
         self.findings = tuple(str(problem) for problem in problems)
+
+
+class FactsRefusedError(CoordinatorError):
+    """A school's facts or a progress statement cannot be saved; nothing was.
+
+    Attributes:
+        problems: at least one; each says where, what was found and what is allowed.
+    """
+
+    code = "facts-refused"
+
+    def __init__(self, problems: Sequence[Explained]) -> None:
+        named = [(f"p{place}", problem.phrase) for place, problem in enumerate(problems)]
+        super().__init__(Phrase("\n".join(f"%({name})s" for name, _ in named), tuple(named)))
+        self.problems = tuple(problems)

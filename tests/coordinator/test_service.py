@@ -284,7 +284,7 @@ def test_the_table_has_every_error_that_a_call_can_raise() -> None:
         errors.AlreadyEnrolledError, errors.RosterError, errors.PlanRefusedError, errors.SchoolsMissingError,
         errors.TooFewReportsError, errors.GroupTooSmallError,
         errors.ReplicaMismatchError, errors.FsckError, errors.NotCosignedError, errors.FileError,
-        errors.RosterUnchangedError,
+        errors.RosterUnchangedError, errors.FactsRefusedError,
     }  # fmt: skip
     every = {
         item
