@@ -9,12 +9,15 @@ or MiB; the reference is the limit that this project has set itself, not another
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -28,6 +31,7 @@ for folder in (ROOT, ROOT / "tests"):
 from fakes_federation import TinyFederation
 from fakes_vault import SchoolHouse
 from plan_samples import codebook, ready_toml
+from playwright.sync_api import sync_playwright
 
 from bench.row import Row, make_row
 from fedscreen.demo.county import make_county
@@ -42,6 +46,7 @@ PUPILS, QUICK_PUPILS = 10_000, 2_000
 CENSUS = "2026-09-30"
 WAVE = ("--wave", "A", "--school-year", "2026-2027", "--census-date", CENSUS)
 LIMITS = {"import": 3.0, "tabulate": 0.2, "read and tabulate": 0.4, "report": 1.0, "vault MiB": 120.0}
+FIRST_PAGE_S = 0.3
 PASSPHRASE = "four unrelated words here"
 SAMPLE_S = 0.01
 COUNTY = "532501"
@@ -56,6 +61,7 @@ def rows(quick: bool) -> Iterator[Row]:
         write_school(_large_school(pupils), folder / "files")
         seconds, peak = _import(folder)
         yield make_row("school: import", pupils, 0, seconds, LIMITS["import"] * share, 1.0)
+        yield make_row("school: console's first page", pupils, 0, _first_page(folder), FIRST_PAGE_S, 1.0)
         yield make_row("school: vault's peak, MiB", pupils, 0, peak / 2**20, LIMITS["vault MiB"], 1.0)
         for step, found, cells in _count_and_release(folder):
             yield make_row(f"school: {step}", pupils, cells, found, LIMITS[step] * share, 1.0)
@@ -72,8 +78,7 @@ def _import(folder: Path) -> tuple[float, int]:
     passphrase.write_text(PASSPHRASE + "\n", "utf-8")
     passphrase.chmod(0o600)
     command = [sys.executable, "-m", "fedscreen", "node"]
-    environ = {**os.environ, "FEDSCREEN_NODE_DIR": str(folder / "node"), "PYTHONPATH": str(ROOT)}
-    environ |= {"FEDSCREEN_NODE_PASSPHRASE_FILE": str(passphrase), "FEDSCREEN_LANG": "en"}
+    environ = _environ(folder)
     identity = ("--federation", "bench", "--id", "s01", "--operator", "School 1", "--system", "6-3")
     subprocess.run([*command, "init", *identity, "--attribute", f"county={COUNTY}"], env=environ, check=True)
     names = {"roster": "roster.xlsx", "screening": "screening.xlsx"}
@@ -85,6 +90,37 @@ def _import(folder: Path) -> tuple[float, int]:
     if process.returncode:
         raise RuntimeError("the import failed")
     return time.monotonic() - start, peak
+
+
+def _first_page(folder: Path) -> float:
+    """Open the console on that node; give the seconds from the link to the page with all that it loads.
+
+    Loaded by the system's Chromium in a fresh profile, or where there is none, asked for over HTTP.
+    """
+    command = [sys.executable, "-m", "fedscreen", "node", "console", "--port", "0", "--json"]
+    with subprocess.Popen(command, env=_environ(folder), stdout=subprocess.PIPE) as process:
+        try:
+            link = json.loads(process.stdout.readline())["link"]
+            chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+            return _load(link, chromium) if chromium else _timed(lambda: urllib.request.urlopen(link).read())
+        finally:
+            process.terminate()
+
+
+def _load(link: str, chromium: str) -> float:
+    with sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.goto("about:blank")
+        seconds = _timed(lambda: page.goto(link, wait_until="load"))
+        browser.close()
+    return seconds
+
+
+def _environ(folder: Path) -> dict[str, str]:
+    passphrase = folder / "passphrase"
+    environ = {**os.environ, "FEDSCREEN_NODE_DIR": str(folder / "node"), "PYTHONPATH": str(ROOT)}
+    return environ | {"FEDSCREEN_NODE_PASSPHRASE_FILE": str(passphrase), "FEDSCREEN_LANG": "en"}
 
 
 def _watch(process: subprocess.Popen[bytes]) -> int:
