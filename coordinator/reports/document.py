@@ -1,4 +1,4 @@
-"""A report as words and numbers, from which any form is written: a workbook of sheets, or a brief of chapters.
+"""A report as words and numbers, from which any form is written: a workbook of sheets, a brief of chapters.
 
 Numbers come rounded as people may see them, with their margins; nothing here or behind knows more. Texts that
 people wrote (names, titles) are cleaned where a document is made, see `coordinator.reports.text`.

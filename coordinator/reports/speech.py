@@ -1,7 +1,7 @@
 """In which language a report speaks: its own, whatever the process around it speaks.
 
-Messages are the catalogue's, marked with `_` as everywhere; `Speech.say` looks them up in the report's language.
-Labels of codes are Chinese where the plan defines them and have English words in `words.py`.
+Messages are the catalogue's, marked with `_` as everywhere; `Speech.say` looks them up in the report's
+language. Labels of codes are Chinese where the plan defines them and have English words in `words.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gettext
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.errors import ConfigError
+from coordinator.reports.errors import ReportError
 from plan.errors import phrase
 
 DOMAIN: Final = "fedscreen"
@@ -52,10 +52,10 @@ def speech_of(language: str) -> Speech:
     """Give the speech of a language.
 
     Raises:
-        ConfigError: a language that reports do not speak.
+        ReportError: a language that reports do not speak.
     """
     if language not in LANGUAGES:
-        raise ConfigError(
+        raise ReportError(
             phrase("language of a report: expected zh_CN or en, found '%(found)s'", found=language[:20])
         )
     return Speech(language)
@@ -66,6 +66,6 @@ def _catalogue(folder: str) -> gettext.NullTranslations:
     try:
         return gettext.translation(DOMAIN, folder, [CHINESE])
     except OSError as err:
-        raise ConfigError(
+        raise ReportError(
             phrase("no Chinese catalogue in %(folder)s; install the package whole", folder=folder)
         ) from err

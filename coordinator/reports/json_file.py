@@ -1,0 +1,51 @@
+"""A report's tables as JSON, for programs: the numbers as people may see them, with their margins."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from coordinator.reports.document import Cell, Document, Figure, Part, Table
+
+FORMAT: Final = "fedscreen/report/v1"
+
+
+def encode_json(document: Document) -> bytes:
+    """Write a report as JSON; keys are English, titles in the report's language."""
+    head = document.head
+    values = {
+        "format": FORMAT,
+        "language": head.language,
+        "title": head.title,
+        "subtitle": head.subtitle,
+        "place": head.place,
+        "release_class": head.mark,
+        "notice": head.notice,
+        "facts": [{"name": name, "value": value} for name, value in head.facts],
+        "parts": [_part(part) for part in document.parts],
+        "footers": list(head.footers),
+    }
+    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
+
+
+def _part(part: Part) -> dict[str, Any]:
+    tables = [_table(block) for block in part.blocks if isinstance(block, Table)]
+    return {"name": part.name, "title": part.title, "unit": part.unit, "tables": tables}
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "title": table.title,
+        "columns": [column.name for column in table.columns],
+        "rows": [[_cell(cell) for cell in row] for row in table.rows],
+        "note": table.note,
+    }
+
+
+def _cell(cell: Cell) -> object:
+    """Give an estimate as value and margin, or as withheld; null is what the plan does not count."""
+    if not isinstance(cell, Figure):
+        return cell
+    if cell.shown.is_withheld:
+        return {"withheld": True, "unit": cell.unit}
+    return {"value": cell.shown.value, "margin": cell.shown.margin, "unit": cell.unit}
