@@ -37,10 +37,12 @@ from numpy.typing import NDArray
 from bench.simulated_rounds import released_rounds, simulated_plan, true_cells
 from plan.codes import STAGE
 from plan.layout import Layout, build_layout
-from privacy.intervals import Rate, rate, sum_interval
+from privacy.intervals import MIN_DENOMINATOR, Rate, rate, sum_interval
 from results.amounts import Amount, difference_of
+from results.catalogue import CATALOGUE, LEVELS, Indicator
 from results.estimator import Estimator, estimator_of
-from results.indicators import CATALOGUE, LEVELS, Population
+from results.indicators import Keys, choices
+from results.pupils import Population, find_cells
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -54,6 +56,7 @@ WITHIN = 0.01  # 94 to 96 %: 4.6 standard deviations of one number's coverage ov
 MAX_BIAS = 5.0  # Monte-Carlo standard errors, over some thousand numbers: a false alarm below 1e-3
 MAX_VARIANCE_RATIO = 1.1
 NARROWER = 0.35
+_SAFE = 8.0  # standard errors between a base and the floor of denominators
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ class Share:
     part: Count
     base: Count
     covariance: float
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no round of a simulation will find the base too small for a rate."""
+        return self.base.truth >= MIN_DENOMINATOR + _SAFE * math.sqrt(self.base.variance)
 
     @property
     def truth(self) -> float:
@@ -134,25 +142,30 @@ class County:
         """Return the rates of the catalogue, in all and by stage."""
         found = []
         for entry in CATALOGUE:
-            for place in _PLACES if entry.base else ():
-                part, base = (self.find(item, place) for item in (entry.counted, entry.base or entry.counted))
+            for keys, parts in self._keys(entry) if entry.base else ():
+                part = self.find(entry.counted, {**keys, **parts})
+                base = self.find(entry.base or entry.counted, keys)
                 if part and base:
                     found.append(Share(part, base, self.estimator.covariance(part.cells, base.cells)))
         return found
 
-    def find(self, population: Population, place: Mapping[str, frozenset[str]]) -> Count | None:
-        """Return a population's number at a place, or None if the tables do not tell."""
-        _, cells = self.estimator.find([{**choice, **place} for choice in population.alternatives])
+    def _keys(self, entry: Indicator) -> Iterator[tuple[Keys, Keys]]:
+        """Yield the codes of each number of an indicator: of numerator and base, of the numerator alone."""
+        for place in _PLACES:
+            for whole in choices(entry.each, self.layout.scope):
+                for parts in choices(entry.parts, self.layout.scope):
+                    yield {**place, **whole}, parts
+
+    def find(self, people: Population, keys: Keys) -> Count | None:
+        """Return a population's number of some codes, or None if the tables do not tell."""
+        _, cells = find_cells(self.estimator, people, keys)
         return self._count(cells) if cells else None
 
     def _count(self, cells: tuple[int, ...]) -> Count:
         return Count(cells, float(self.truth[list(cells)].sum()), self.estimator.covariance(cells, cells))
 
 
-_PLACES: tuple[Mapping[str, frozenset[str]], ...] = (
-    {},
-    *({"stage": frozenset(codes.split())} for codes in (*STAGE, "primary junior")),
-)
+_PLACES: tuple[Keys, ...] = ({}, *({"stage": codes} for codes in (*STAGE, "primary+junior")))
 
 
 class Tally:
@@ -222,7 +235,7 @@ def _simulate(now: County, then: County, rounds: int, rng: np.random.Generator) 
     counts = {"cells": cells, "margins": now.margins(), "levels": now.levels()}
     tallies = {name: Tally() for name in KINDS}
     levels = list(zip(now.levels(), then.levels(), strict=True))
-    rates = list(zip(now.rates(), then.rates(), strict=True))
+    rates = [two for two in zip(now.rates(), then.rates(), strict=True) if all(one.is_safe for one in two)]
     for start in range(0, rounds, BATCH):
         size = min(BATCH, rounds - start)
         new, old = now.estimates(size, rng), then.estimates(size, rng)
@@ -253,7 +266,7 @@ def measure_gain(systems: Sequence[str]) -> dict[str, float]:
         count.variance
         for stage in STAGE
         for population in LEVELS.values()
-        if (count := county.find(population, {"stage": frozenset((stage,))}))
+        if (count := county.find(population, {"stage": stage}))
     ]
     ratios = county.estimator.variances / county.estimator.raw_variances
     return {

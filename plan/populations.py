@@ -34,7 +34,15 @@ Selection: TypeAlias = Mapping[str, Collection[str]]
 
 PLACE: Final = "PLACE"
 TEST: Final = "TEST"  # in capitals, because no dimension and no roster attribute can be called so
-_FACTS: Final = {"grade": PLACE, "stage": PLACE, "disposition": TEST, "level": TEST, "alert": TEST}
+INSTRUMENT: Final = "INSTRUMENT"  # of the test; in selections only, no table has it as a dimension
+_FACTS: Final = {
+    "grade": PLACE,
+    "stage": PLACE,
+    "disposition": TEST,
+    "level": TEST,
+    "alert": TEST,
+    INSTRUMENT: TEST,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,8 @@ def _code(kind: Kind, dimension: str) -> str:
             return kind[1]
         case "alert":
             return UNKNOWN if kind[1] == UNKNOWN else "high" if kind[1] in ("2", "3") else "low"
+        case "INSTRUMENT":
+            return kind[2]
     return kind[0]
 
 

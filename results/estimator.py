@@ -65,37 +65,43 @@ class Estimator:
         found = self.solver.variances()
         return np.where(found > _NOTHING * self.raw_variances, found, 0.0)
 
-    def find(self, choices: Iterable[Selection]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    def find(
+        self, choices: Iterable[Selection], prefer: Sequence[str] = ()
+    ) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Find the cells that count the pupils of a selection.
 
         Args:
             choices: selections that describe the same pupils in different words.
+            prefer: ids of tables to take first among those over a set-valued dimension.
 
         Returns:
             The ids of all tables that count exactly these pupils, and positions in the vector in that one of
-            them with the fewest cells; both empty if no table does. All of them give the same estimate.
+            them with the fewest cells; both empty if no table does. All of them give the same estimate. Over
+            a set-valued dimension each table has an estimate of its own: then it is one table's alone.
         """
         choices = list(choices)
-        return self._narrowest(
+        found = self._found(
             lambda table: next(filter(None, (self.pupils.cells(table, choice) for choice in choices)), ())
         )
+        apart = [table.id for table in self.layout.tables if table.multi and table.id in found]
+        if not apart:
+            return _narrowest(found)
+        return _narrowest({name: found[name] for name in [n for n in apart if n in prefer] or apart}, 1)
 
     def find_pupils(
         self, table: TableLayout, selection: Selection
     ) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Find the cells that count the pupils behind selected cells of a table of sums; as `find`."""
         behind = self.pupils.behind(table, selection)
-        return self._narrowest(lambda other: self.pupils.counting(other, behind))
+        return _narrowest(self._found(lambda other: self.pupils.counting(other, behind)))
 
-    def _narrowest(
-        self, cells_in: Callable[[TableLayout], tuple[int, ...]]
-    ) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    def _found(self, cells_in: Callable[[TableLayout], tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}
         for table in self.layout.tables:
             cells = () if table.sum else cells_in(table)
             if cells:
                 found[table.id] = tuple(table.offset + cell for cell in cells)
-        return tuple(found), min(found.values(), key=len) if found else ()
+        return found
 
     def covariance(self, one: tuple[int, ...], other: tuple[int, ...]) -> float:
         """Return the covariance of the sums of two groups of estimated cells, in counts squared."""
@@ -112,6 +118,14 @@ class Estimator:
             found = self.solver.influence(target) * self.raw_variances
             self._pulls[cells] = {int(at): float(found[at]) for at in np.flatnonzero(found)}
         return self._pulls[cells]
+
+
+def _narrowest(
+    found: Mapping[str, tuple[int, ...]], most: int | None = None
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the names of the tables, of `most` only the first ones by cells, and the fewest cells."""
+    names = sorted(found, key=lambda name: len(found[name])) if most else found
+    return tuple(names)[:most], min(found.values(), key=len) if found else ()
 
 
 @lru_cache(maxsize=8)

@@ -32,6 +32,7 @@ class Release:
         tables: in the plan's order.
         display_floor: smaller counts are withheld where people read.
         denominator_floor: no rate on a base that may be smaller.
+        wave: of the plan, a key of `plan.codes.WAVE`; "" if it is not known.
 
     Raises:
         SelectionError: the tables are of different releases.
@@ -41,6 +42,7 @@ class Release:
     tables: tuple[NoisyTable, ...]
     display_floor: int = DISPLAY_FLOOR
     denominator_floor: int = MIN_DENOMINATOR
+    wave: str = ""
 
     def __post_init__(self) -> None:
         if len({table.release for table in self.tables}) > 1:
@@ -82,10 +84,11 @@ def make_release(
     *,
     display_floor: int = DISPLAY_FLOOR,
     denominator_floor: int = MIN_DENOMINATOR,
+    wave: str = "",
 ) -> Release:
     """Put tables built with `build_tables`, all or some, together with their layout."""
     present = replace(layout, tables=tuple(table.layout for table in tables))
-    return Release(present, tuple(tables), display_floor, denominator_floor)
+    return Release(present, tuple(tables), display_floor, denominator_floor, wave)
 
 
 def read_release(
@@ -100,7 +103,7 @@ def read_release(
         reports_in: |S|, from the release statement.
 
     Returns:
-        The tables, with the plan's floors.
+        The tables, with the plan's floors and wave.
 
     Raises:
         ReleaseError: the body does not fit the plan.
@@ -112,4 +115,5 @@ def read_release(
         build_tables(layout, released, release=release, reports_in=reports_in),
         display_floor=plan.display_floor,
         denominator_floor=plan.denominator_floor,
+        wave=plan.wave,
     )

@@ -1,27 +1,20 @@
 """The first page of a release: coverage by stage, and pupils by stage and alert level, with 95 % intervals.
 
-Its numbers are IND-01 to IND-04 and IND-07 of `results.indicators.CATALOGUE`.
+Its numbers are IND-01 to IND-04 and IND-07 of `results.catalogue.CATALOGUE`.
 """
 
 from dataclasses import dataclass
 
 from plan.codes import STAGE
 from privacy.display import Shown, show_count
-from results.indicators import (
-    CATALOGUE,
-    LEVELS,
-    NO_CONSENT_RECORDED,
-    Indicator,
-    IndicatorValue,
-    breakdown,
-    estimate,
-)
+from results.catalogue import CATALOGUE, LEVELS, NO_CONSENT
+from results.indicators import IndicatorValue, breakdown
+from results.pupils import estimate
 from results.release import Release
 from results.rows import Row, estimate_row
 
 _COVERAGE_IDS = ("IND-01", "IND-02", "IND-02/leave", "IND-02b", "IND-03", "IND-04")
-_NO_CONSENT = Indicator("FS-01", NO_CONSENT_RECORDED.name, NO_CONSENT_RECORDED, None, ("stage",))
-_COVERAGE = (*(entry for entry in CATALOGUE if entry.id in _COVERAGE_IDS), _NO_CONSENT)
+_COVERAGE = (*(entry for entry in CATALOGUE if entry.id in _COVERAGE_IDS), NO_CONSENT)
 
 
 @dataclass(frozen=True, slots=True)
