@@ -50,19 +50,24 @@ def publish_plan(book: LogBook, home: Home, draft: PlanDocument, auditors: Seque
         StatementRefusedError: the log's rules refuse it.
     """
     with book.writing("append plan") as view:
-        statement, body = _statement(view, home, draft, auditors)
-        earlier = _same_plan(view.ledger, statement)
-        if earlier is not None:
-            return earlier
-        if statement.closes <= view.now:
-            raise PlanRefusedError(
-                phrase(
-                    "window.closes: %(closes)s is over; choose a later time",
-                    closes=statement.closes.isoformat(),
-                )
+        return append_plan(view, home, draft, auditors)
+
+
+def append_plan(view: View, home: Home, draft: PlanDocument, auditors: Sequence[str] = ()) -> bytes:
+    """Log a plan within a write transaction; return the round id. Arguments and errors as `publish_plan`."""
+    statement, body = _statement(view, home, draft, auditors)
+    earlier = _same_plan(view.ledger, statement)
+    if earlier is not None:
+        return earlier
+    if statement.closes <= view.now:
+        raise PlanRefusedError(
+            phrase(
+                "window.closes: %(closes)s is over; choose a later time",
+                closes=statement.closes.isoformat(),
             )
-        text = encode_statement(statement)
-        view.append(sign_entry(text, home.statement_key), body)
+        )
+    text = encode_statement(statement)
+    view.append(sign_entry(text, home.signer(view.ledger.roster.body.coordinator)), body)
     return digest(text)
 
 

@@ -5,14 +5,16 @@ Order of a round, and who moves it:
 1. draft: every auditor of the plan approves. Nothing else can happen before.
 2. collecting: the nodes report. The coordinator fixes the **candidates** at the deadline, or as
    soon as every unrevoked school of the roster has reported, or when an administrator asks for
-   it. Fewer independent operators than ``min_reports`` at the deadline end the round.
+   it. Fewer independent operators than ``min_reports`` at the deadline end the round, unless an
+   extension waits for its auditors. The deadline is the one in force (``RoundLog.closes``).
 3. checking: the auditors check. The coordinator **closes** when at least q have checked, after
-   waiting ``check_grace_s`` for the others. S is what ``Ledger``'s closed_set says, never a choice.
+   waiting ``check_grace_s`` for the others. S is what ``Ledger``'s closed_set says, never a choice;
+   whose checks are named: ``choose_checks``.
 4. agreed: at least q auditors agree; then they open. The coordinator **combines** when at least t
    have opened, after waiting ``open_grace_s`` for the others: t + 1 replies detect a lie.
 5. Replicas are compared by the digests in the openings, all subsets. Liars are named when
    enough others agree; without that nothing is combined and the round waits for more replies.
-6. released, or aborted with the reason.
+6. released, or aborted with the reason. The county may end a round at any time before the release.
 
 ``next_action`` is a function of its arguments: asking twice changes nothing, so every step can be
 resumed by any process at any time. Spec: docs/protocol.md "The close", "Combining".
@@ -26,9 +28,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
 
+from coordinator.choose_checks import HasSmallGroup, choose_checks
 from coordinator.errors import ReplicaMismatchError
 from plan.errors import phrase
 from protos.bodies import ReportName
+from protos.fields import ZERO_DIGEST
 from protos.round_log import RoundLog, closed_set, distinct_operators
 
 
@@ -38,6 +42,7 @@ class Reason(enum.Enum):
     APPROVALS = "waiting-for-approvals"
     NOT_YET_OPEN = "not-yet-open"
     REPORTS = "waiting-for-reports"
+    EXTENSION = "waiting-for-extension"
     CHECKS = "waiting-for-checks"
     CHECK_GRACE = "waiting-for-more-checks"
     AGREEMENTS = "waiting-for-agreements"
@@ -48,6 +53,8 @@ class Reason(enum.Enum):
     TOO_FEW_REPORTS = "too-few-reports"
     GROUP_TOO_SMALL = "group-too-small"
     ABANDONED = "abandoned"
+    CANCELLED = "cancelled"
+    REISSUED = "reissued"
     CORRUPT = "corrupt"
     RELEASED = "released"
 
@@ -91,6 +98,11 @@ class Finished:
 Action = Wait | FixCandidates | CloseSet | Combine | Finished
 
 
+def no_small_group(_names: tuple[ReportName, ...]) -> bool:
+    """Say that no set has a small group: a plan without roster attributes."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a round's next step depends on beside its own entries.
@@ -104,7 +116,7 @@ class Surroundings:
         opened_since: when the t-th opening was logged, None before.
         check_grace: how long to wait for the other checks.
         open_grace: how long to wait for the other openings.
-        has_small_group: whether S would hold a group of schools below ``min_group``.
+        has_small_group: whether a set of reports would show a group of schools below ``min_group``.
     """
 
     now: datetime
@@ -115,7 +127,7 @@ class Surroundings:
     opened_since: datetime | None
     check_grace: timedelta
     open_grace: timedelta
-    has_small_group: bool = False
+    has_small_group: HasSmallGroup = no_small_group
 
 
 def next_action(round_log: RoundLog, around: Surroundings) -> Action:
@@ -123,6 +135,9 @@ def next_action(round_log: RoundLog, around: Surroundings) -> Action:
     if round_log.release is not None:
         is_ok = round_log.release.statement.status == "ok"
         return Finished(Reason.RELEASED if is_ok else Reason.CORRUPT)
+    if round_log.changes.cancel is not None:
+        is_reissue = round_log.changes.cancel.statement.successor != ZERO_DIGEST
+        return Finished(Reason.REISSUED if is_reissue else Reason.CANCELLED)
     if round_log.can_never_open:
         return Finished(Reason.ABANDONED)
     if not round_log.is_approved:
@@ -141,18 +156,28 @@ def _while_draft(round_log: RoundLog, around: Surroundings) -> Action:
 
 
 def _while_collecting(round_log: RoundLog, around: Surroundings) -> Action:
-    terms = round_log.terms
-    is_over = around.now >= terms.closes
+    terms, closes = round_log.terms, round_log.closes
+    is_over = around.now >= closes
     missing = missing_nodes(round_log, around)
     if not is_over and around.now < terms.opens:
         return Wait(Reason.NOT_YET_OPEN, (), terms.opens)
     if not is_over and missing and not around.is_close_requested:
-        return Wait(Reason.REPORTS, missing, terms.closes)
+        return Wait(Reason.REPORTS, missing, closes)
     if distinct_operators(round_log, around.candidates) < terms.min_reports:
         if is_over:
-            return Finished(Reason.TOO_FEW_REPORTS)
-        return Wait(Reason.TOO_FEW_REPORTS, missing, terms.closes)
+            return _wait_for_extension(round_log, around) or Finished(Reason.TOO_FEW_REPORTS)
+        return Wait(Reason.TOO_FEW_REPORTS, missing, closes)
     return FixCandidates()
+
+
+def _wait_for_extension(round_log: RoundLog, around: Surroundings) -> Wait | None:
+    """Wait past the deadline, where too few have reported, for grants that may still move it."""
+    pending = round_log.changes.pending(round_log.terms)
+    if pending is None or around.now >= pending.statement.closes:
+        return None
+    granted = round_log.changes.extended.get(pending.digest, {})
+    missing = _still_possible(round_log, around, granted)
+    return Wait(Reason.EXTENSION, missing, pending.statement.closes)
 
 
 def _while_checking(round_log: RoundLog, around: Surroundings) -> Action:
@@ -163,11 +188,13 @@ def _while_checking(round_log: RoundLog, around: Surroundings) -> Action:
     until = around.checked_since + around.check_grace
     if missing and around.now < until:
         return Wait(Reason.CHECK_GRACE, missing, until)
-    if distinct_operators(round_log, closed_set(round_log, round_log.checked).set) < terms.min_reports:
+    chosen = choose_checks(round_log, around.has_small_group)
+    if chosen:
+        return CloseSet(chosen)
+    left = closed_set(round_log, round_log.checked).set
+    if distinct_operators(round_log, left) < terms.min_reports:
         return Finished(Reason.TOO_FEW_REPORTS)
-    if around.has_small_group:
-        return Finished(Reason.GROUP_TOO_SMALL)
-    return CloseSet(tuple(name for name in terms.auditors if name in round_log.checked))
+    return Finished(Reason.GROUP_TOO_SMALL)
 
 
 def _after_close(round_log: RoundLog, around: Surroundings) -> Action:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,8 @@ from coordinator.log_book import View
 from coordinator.plan_view import published_plan
 from coordinator.round import Action, Surroundings, next_action
 from plan.groups import small_groups
-from protos.round_log import Logged, RoundLog, closed_set
+from protos.bodies import ReportName
+from protos.round_log import Logged, RoundLog
 
 
 def look_around(view: View, config: Config, round_log: RoundLog) -> Surroundings:
@@ -29,7 +31,7 @@ def look_around(view: View, config: Config, round_log: RoundLog) -> Surroundings
         opened_since=_logged_since(view, round_log.openings, terms.threshold),
         check_grace=timedelta(seconds=config.check_grace_s),
         open_grace=timedelta(seconds=config.open_grace_s),
-        has_small_group=_has_small_group(round_log),
+        has_small_group=partial(_has_small_group, round_log),
     )
 
 
@@ -50,10 +52,7 @@ def _logged_since(view: View, rows: Mapping[str, Logged[Any]], needed: int) -> d
     return view.logged_at(positions[needed - 1]) if len(positions) >= needed else None
 
 
-def _has_small_group(round_log: RoundLog) -> bool:
-    if round_log.candidates is None or round_log.close is not None:
-        return False
-    names = closed_set(round_log, round_log.checked).set
+def _has_small_group(round_log: RoundLog, names: tuple[ReportName, ...]) -> bool:
     layout = published_plan(round_log).layout
     nodes = (name.node for name in names)
     schools = {node.id: dict(node.attributes) for node in round_log.roster.nodes}

@@ -31,6 +31,7 @@ REASONS: Final[Mapping[str, str]] = {
     "waiting-for-approvals": _("waiting for approvals"),
     "not-yet-open": _("the window has not begun"),
     "waiting-for-reports": _("waiting for reports"),
+    "waiting-for-extension": _("waiting for the auditors to grant a later deadline"),
     "waiting-for-checks": _("waiting for checks"),
     "waiting-for-more-checks": _("waiting a while for the remaining checks"),
     "waiting-for-agreements": _("waiting for agreements"),
@@ -41,11 +42,37 @@ REASONS: Final[Mapping[str, str]] = {
     "too-few-reports": _("too few reports"),
     "group-too-small": _("a group of schools is too small"),
     "abandoned": _("abandoned by its auditors"),
+    "cancelled": _("ended by the county"),
+    "reissued": _("replaced by another plan"),
     "corrupt": _("the sum is out of all bounds"),
     "released": _("released"),
     "at-work": _("at work"),
 }
 """Why a round waits or has ended."""
+
+CHANGE_REASONS: Final[Mapping[str, str]] = {
+    "schools-missing": _("schools are missing"),
+    "holiday": _("holidays"),
+    "technical-fault": _("a technical fault"),
+    "auditor-away": _("an auditor is away"),
+    "wrong-terms": _("the plan's terms were wrong"),
+    "expired": _("the plan expired"),
+    "no-longer-needed": _("no longer needed"),
+    "reissued": _("replaced by another plan"),
+    "school-miscounted": _("a school had miscounted"),
+    "wrong-codebook": _("a codebook was wrong"),
+    "wrong-records": _("records were wrong"),
+    "replaced": _("newer numbers take their place"),
+    "other": _("another reason, told by the county itself"),
+}
+"""Why the county moves a deadline, ends a round or corrects a release."""
+
+STANDINGS: Final[Mapping[str, str]] = {
+    "valid": _("valid"),
+    "corrected": _("corrected"),
+    "withdrawn": _("withdrawn"),
+}
+"""How a release is to be read."""
 
 REPORT_STATES: Final[Mapping[str, str]] = {
     "waiting": _("not yet in the log"),

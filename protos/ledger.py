@@ -256,7 +256,7 @@ class Ledger:
             return self._rule_replayed(statement)
         round_log = self._round(statement.round)
         if isinstance(statement, CHANGES):
-            return rule_change(round_log, statement, self.rounds, self.revoked_auditors)
+            return rule_change(round_log, statement, self.rounds, self.revoked_auditors, self.roster.body)
         if isinstance(statement, Candidates | Close | Release):
             self._rule_coordinator(round_log, statement, logged)
             return (round_log.roster.coordinator,), self._apply_coordinator

@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import Any
 
 from crypto.note import VerifierKey
+from protos.bodies import RosterBody
 from protos.errors import LedgerError
 from protos.fields import ZERO_DIGEST
 from protos.report_table import Logged
@@ -39,6 +40,7 @@ def rule_change(
     change: Change,
     rounds: Mapping[bytes, RoundLog],
     revoked_auditors: Mapping[str, int],
+    in_force: RosterBody,
 ) -> tuple[tuple[VerifierKey, ...], _Apply]:
     """Check that a change may come next; give who must have signed it and what it does to the round.
 
@@ -47,6 +49,7 @@ def rule_change(
         change: the statement.
         rounds: every round of the log by its id.
         revoked_auditors: id → position of the revocation.
+        in_force: the roster in force: a release may be corrected years after its plan's keys.
 
     Raises:
         LedgerError: it may not; the code says why.
@@ -59,7 +62,7 @@ def rule_change(
         return coordinator, round_log.changes.extensions.append
     if isinstance(change, Correction):
         check_correction(round_log, change, rounds)
-        return coordinator, round_log.changes.corrections.append
+        return (in_force.coordinator,), round_log.changes.corrections.append
     check_cancel(round_log, change, rounds)
     return coordinator, round_log.changes.end_by
 

@@ -98,7 +98,7 @@ def test_a_whole_round_step_by_step() -> None:
     assert action() == Wait(Reason.CHECK_GRACE, ("a3",), NOON + GRACE)
     assert action(now=NOON + GRACE) == CloseSet(("a1", "a2", "a4"))
     assert action(revoked=frozenset({"a3"})) == CloseSet(("a1", "a2", "a4"))
-    assert action(now=NOON + GRACE, has_small_group=True) == Finished(Reason.GROUP_TOO_SMALL)
+    assert action(now=NOON + GRACE, has_small_group=lambda _: True) == Finished(Reason.GROUP_TOO_SMALL)
     federation.close(round_id, ["a1", "a2", "a4"])
     assert action() == Wait(Reason.AGREEMENTS, ("a1", "a2", "a3", "a4"))
     for name in ("a1", "a2", "a3"):
