@@ -56,9 +56,12 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def create_authority(federation: str, now: datetime, key: ec.EllipticCurvePrivateKey) -> Authority:
-    """Make a CA: a certificate that its own key signs."""
-    name = _name(f"fedscreen {federation} CA")
+def create_authority(
+    federation: str, now: datetime, key: ec.EllipticCurvePrivateKey, number: int = 1
+) -> Authority:
+    """Make a CA: a certificate that its own key signs; each later one of a federation has its number."""
+    suffix = "" if number == 1 else f" {number}"
+    name = _name(f"fedscreen {federation[: 63 - 13 - len(suffix)]} CA{suffix}")
     builder = (
         _builder(name, name, key.public_key(), now, CA_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -66,6 +69,21 @@ def create_authority(federation: str, now: datetime, key: ec.EllipticCurvePrivat
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return Authority(builder.sign(key, hashes.SHA256()), key)
+
+
+def link_authority(old: Authority, new: Authority, now: datetime) -> str:
+    """Certify a new CA's key by the CA before it; return PEM.
+
+    TLS never uses this certificate: it leads whoever pinned the old CA to the new one (`crypto.ca_chain`).
+    """
+    key = new.key.public_key()
+    builder = (
+        _builder(new.certificate.subject, old.certificate.subject, key, now, CA_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(is_ca=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+    return _sign(builder, old)
 
 
 def load_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
@@ -144,6 +162,15 @@ def issue_server(
 def expires_at(certificate_pem: bytes) -> datetime:
     """Tell when a certificate ends (UTC)."""
     return x509.load_pem_x509_certificate(certificate_pem).not_valid_after_utc
+
+
+def is_issued_by(certificate_pem: bytes, authority: Authority) -> bool:
+    """Tell whether a CA has signed a certificate."""
+    try:
+        x509.load_pem_x509_certificate(certificate_pem).verify_directly_issued_by(authority.certificate)
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
+        return False
+    return True
 
 
 def _public_key_of(csr_pem: str) -> ec.EllipticCurvePublicKey:

@@ -37,7 +37,7 @@ def fix_candidates(view: View, home: Home, round_log: RoundLog) -> None:
         log_size=log_size,
         body=body_ref(body),
     )
-    view.append(sign_entry(encode_statement(statement), home.statement_key), body)
+    view.append(sign_entry(encode_statement(statement), home.signer(round_log.roster.coordinator)), body)
 
 
 def close_set(view: View, home: Home, round_log: RoundLog, checked: tuple[str, ...]) -> None:
@@ -55,7 +55,7 @@ def close_set(view: View, home: Home, round_log: RoundLog, checked: tuple[str, .
         reports=len(close_body.set),
         body=body_ref(body),
     )
-    view.append(sign_entry(encode_statement(statement), home.statement_key), body)
+    view.append(sign_entry(encode_statement(statement), home.signer(round_log.roster.coordinator)), body)
 
 
 def request_close(book: LogBook, config: Config, round_id: bytes, *, without_missing: bool = False) -> None:

@@ -21,10 +21,12 @@ from pathlib import Path
 from coordinator import carry, enrol, hand_out, roster, status, take_statement
 from coordinator.close import close_set, fix_candidates, request_close
 from coordinator.combine import combine
+from coordinator.denied import Refusals
 from coordinator.durable import DurableHook, ignore_step
 from coordinator.errors import CoordinatorError
 from coordinator.export import export_results
 from coordinator.home import Entropy, Home, load_home
+from coordinator.identity import Caller
 from coordinator.log_book import LogBook
 from coordinator.plan_view import published_plan
 from coordinator.publish_log import publish_log, published_checkpoint, verify_not_rolled_back
@@ -33,7 +35,8 @@ from coordinator.receive import Receiver
 from coordinator.release import delete_boxes, has_boxes, log_release
 from coordinator.revoke import revoke
 from coordinator.round import Action, CloseSet, Combine, Finished, FixCandidates, Wait
-from coordinator.store import Store
+from coordinator.store import Store, read_meta
+from coordinator.structured_log import fields
 from coordinator.surroundings import action_of
 from coordinator.witnesses import cosigned_checkpoint, latest_checkpoint, take_cosignature
 from plan.document import PlanDocument
@@ -75,8 +78,9 @@ class Desk:
         self.home: Home = load_home(directory)
         self._durable = durable
         self._store = Store(self.home.store_path, durable)
-        self._book = LogBook(self._store, self.home.log_key, now)
+        self._book = LogBook(self._store, lambda: self.home.ring.signing("log"), now)
         self._receiver = Receiver(self._book)
+        self._refusals = Refusals(self._store)
         published = published_checkpoint(self.home.log_folder)
         with self._book.reading() as view:
             verify_not_rolled_back(view, self.home.log_folder, published)
@@ -89,6 +93,15 @@ class Desk:
     def close(self) -> None:
         """Close the database."""
         self._store.close()
+
+    def probe(self) -> None:
+        """Read something, to see whether the database answers; raises StoreError if it does not."""
+        with self._store.reading() as connection:
+            read_meta(connection, "schema_version")
+
+    def verify_caller(self, caller: Caller) -> None:
+        """Refuse a caller that was revoked, or whose certificate is denied (``coordinator.denied``)."""
+        self._refusals.verify(caller)
 
     # -- anybody enrolled ---------------------------------------------------------------------
 
@@ -221,7 +234,7 @@ class Desk:
             try:
                 done += self._drive(round_id)
             except CoordinatorError as err:
-                _LOGGER.error("round %s: %s (%s)", round_id.hex()[:16], err.code, err)
+                _LOGGER.error("a round cannot go on", extra=fields(round=_short(round_id), code=err.code))
         publish_log(self._book, self.home.log_folder, self._durable)
         return tuple(done)
 
@@ -234,7 +247,7 @@ class Desk:
                 return
             step = type(action).__name__
             self._take(round_id, action)
-            _LOGGER.info("round %s: %s done", round_id.hex()[:16], step)
+            _LOGGER.info("step done", extra=fields(round=_short(round_id), step=step))
             yield f"{step} {round_id.hex()[:16]}"
 
     def _take(self, round_id: bytes, action: Action) -> None:
@@ -261,9 +274,11 @@ class Desk:
             bound = self.home.config.school_bound
             combined = combine(connection, round_log, layout, action.openers, bound)
         if action.liars:
-            _LOGGER.warning("round %s: replicas of %s differ", round_id.hex()[:16], ", ".join(action.liars))
+            _LOGGER.warning(
+                "replicas differ", extra=fields(round=_short(round_id), party=", ".join(action.liars))
+            )
         if combined.outside:
-            _LOGGER.error("round %s: corrupt, tables %s", round_id.hex()[:16], ", ".join(combined.outside))
+            _LOGGER.error("corrupt", extra=fields(round=_short(round_id), table=", ".join(combined.outside)))
         with self._book.writing("append release") as view:
             if action_of(view, self.home.config, view.round(round_id)) == action:
                 log_release(view, self.home, view.round(round_id), layout, combined, action.openers)
@@ -272,3 +287,7 @@ class Desk:
     def _round(self, round_id: bytes) -> RoundLog:
         with self._book.reading() as view:
             return view.round(round_id)
+
+
+def _short(round_id: bytes) -> str:
+    return round_id.hex()[:16]

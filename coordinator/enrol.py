@@ -5,13 +5,16 @@ Rules:
 2. A certificate's only identity is the SAN URI that the CA writes; the CSR gives just a key.
 3. An id is enrolled once. The same keys may come again: with the same file (the same grant
    again, renewed when a third of its time is left) or with a new TLS key or attributes. Other
-   keys under the same id are refused, and a node id belongs to one operator for ever.
-4. Approval only registers. A party takes part from the roster on that its auditors sign.
+   keys under the same id are refused unless they come as a roll, signed by the key that the roster
+   in force has for it; and a node id belongs to one operator for ever.
+4. A party that renews over its own TLS connection brings a signing request alone.
+5. Approval only registers. A party takes part from the roster on that its auditors sign.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -19,12 +22,13 @@ from sqlalchemy import Connection
 from coordinator import ca, schema
 from coordinator.errors import AlreadyEnrolledError, EnrolmentRefusedError
 from coordinator.home import Home
-from coordinator.log_book import LogBook
+from coordinator.log_book import LogBook, View
 from coordinator.roster import card_text
 from coordinator.store import upsert
+from crypto.note import VerifierKey
 from plan.errors import phrase
-from protos.enrolment import Grant, Request, encode_grant, parse_request
-from protos.errors import ProtocolError
+from protos.enrolment import Enrolment, Grant, Request, encode_grant, parse_enrolment
+from protos.errors import EnrolmentError, ProtocolError
 
 OUTSIDE_ATTRIBUTE = "outside"
 _YES = ("1", "yes", "true")
@@ -48,46 +52,86 @@ def approve_request(book: LogBook, home: Home, data: bytes, *, is_outside: bool 
         AlreadyEnrolledError: the id is enrolled with other keys.
         CertificateError: the signing request cannot be certified.
     """
-    request = _read(home, data)
+    enrolment = _read(home, data)
+    request = enrolment.request
     with book.writing("enrol") as view:
-        row = view.connection.execute(
-            sa.select(_TABLE).where(_TABLE.c.role == request.role, _TABLE.c.id == request.id)
-        ).first()
+        row = find_enrolment(view, request.role, request.id)
         if row is not None:
-            _check_same_keys(request, parse_request(row.request))
-        outside = is_outside or _says_outside(request)
+            _check_keys(view, enrolment, parse_enrolment(row.request))
+        elif enrolment.succession:
+            raise EnrolmentRefusedError(phrase("a roll of keys: nobody of this id is enrolled"))
+        outside = is_outside or _says_outside(request) or bool(row is not None and row.is_outside)
         if row is not None and row.request == data and not _is_old(row.certificate_pem, request, view.now):
             certificate_pem = str(row.certificate_pem)
         else:
-            certificate_pem = _certify(home, request, view.now)
+            certificate_pem = _certify(view, home, request.role, request.id, request.csr_pem)
         if row is None or (row.request, row.certificate_pem, bool(row.is_outside)) != (
             data,
             certificate_pem,
             outside,
         ):
             _keep(view.connection, request, data, certificate_pem, is_outside=outside)
-        card = card_text(view)
+        return _grant(view, home, request.role, request.id, certificate_pem)
+
+
+def renew_certificate(book: LogBook, home: Home, role: str, party_id: str, csr_pem: str) -> bytes:
+    """Certify an enrolled party's TLS key anew; the caller has shown its present certificate.
+
+    Args:
+        book: the log and database.
+        home: holds the CA.
+        role, party_id: as its certificate says.
+        csr_pem: for its TLS key, the same or a new one.
+
+    Returns:
+        The grant.
+
+    Raises:
+        EnrolmentRefusedError: nobody of this id is enrolled.
+        CertificateError: the signing request cannot be certified.
+    """
+    with book.writing("renew") as view:
+        row = find_enrolment(view, role, party_id)
+        if row is None:
+            raise EnrolmentRefusedError(
+                phrase("%(role)s %(id)s: not enrolled", role=phrase(role), id=party_id)
+            )
+        certificate_pem = _certify(view, home, role, party_id, csr_pem)
+        key = {"role": role, "id": party_id}
+        values = {"is_outside": row.is_outside, "request": row.request, "certificate_pem": certificate_pem}
+        upsert(view.connection, _TABLE, key, values)
+        return _grant(view, home, role, party_id, certificate_pem)
+
+
+def find_enrolment(view: View, role: str, party_id: str) -> Any:
+    """Find the row of an enrolled party; None where there is none."""
+    query = sa.select(_TABLE).where(_TABLE.c.role == role, _TABLE.c.id == party_id)
+    return view.connection.execute(query).first()
+
+
+def _grant(view: View, home: Home, role: str, party_id: str, certificate_pem: str) -> bytes:
     return encode_grant(
         Grant(
-            role=request.role,
-            federation=request.federation,
-            id=request.id,
+            role=role,
+            federation=home.config.federation,
+            id=party_id,
             certificate_pem=certificate_pem,
-            ca_pem=home.authority.certificate_pem,
-            card_text=card,
+            ca_pem=home.ring.chain_pem(),
+            card_text=card_text(view),
             address=home.config.public_address,
             server_name=home.config.server_name,
         )
     )
 
 
-def _read(home: Home, data: bytes) -> Request:
+def _read(home: Home, data: bytes) -> Enrolment:
     try:
-        request = parse_request(data)
+        enrolment = parse_enrolment(data)
     except ProtocolError as err:
         raise EnrolmentRefusedError(
             phrase("this is no request of a node or auditor, or it is damaged (%(reason)s)", reason=err)
         ) from err
+    request = enrolment.request
     if request.federation != home.config.federation:
         raise EnrolmentRefusedError(
             phrase(
@@ -98,7 +142,36 @@ def _read(home: Home, data: bytes) -> Request:
                 config_federation=home.config.federation,
             )
         )
-    return request
+    return enrolment
+
+
+def _check_keys(view: View, enrolment: Enrolment, before: Enrolment) -> None:
+    """Let the same keys pass, and a roll by the key that the newest roster has."""
+    request, earlier = enrolment.request, before.request
+    if enrolment.succession and (request.operator, request.master) == (earlier.operator, earlier.master):
+        rostered = rostered_key(view, request.role, request.id)
+        try:
+            if rostered == request.key:
+                return  # the roll that the roster in force has taken
+            enrolment.verify_follows(rostered or earlier.key)
+        except EnrolmentError as err:
+            raise AlreadyEnrolledError(
+                phrase("%(role)s %(id)s: %(reason)s", role=phrase(request.role), id=request.id, reason=err)
+            ) from err
+        return
+    _check_same_keys(request, earlier)
+
+
+def rostered_key(view: View, role: str, party_id: str) -> VerifierKey | None:
+    """Give the key that the newest roster with this party has for it; None before the first."""
+    if not view.has_genesis:
+        return None
+    chain = view.ledger.chain
+    if role == "node":
+        node = chain.nodes.get(party_id)
+        return node.report if node else None
+    auditor = chain.auditors.get(party_id)
+    return auditor.statement if auditor else None
 
 
 def _check_same_keys(request: Request, earlier: Request) -> None:
@@ -122,9 +195,10 @@ def _is_old(certificate_pem: str, request: Request, now: datetime) -> bool:
     return left < timedelta(days=ca.LEAF_DAYS[request.role] / 3)
 
 
-def _certify(home: Home, request: Request, now: datetime) -> str:
-    uri = ca.uri_of(request.federation, request.role, request.id)
-    return ca.issue_client(home.authority, request.csr_pem, uri, ca.LEAF_DAYS[request.role], now)
+def _certify(view: View, home: Home, role: str, party_id: str, csr_pem: str) -> str:
+    uri = ca.uri_of(home.config.federation, role, party_id)
+    issuer = home.issuer(view.ledger.roster.body.ca if view.has_genesis else None)
+    return ca.issue_client(issuer, csr_pem, uri, ca.LEAF_DAYS[role], view.now)
 
 
 def _says_outside(request: Request) -> bool:

@@ -4,7 +4,8 @@
 
     coordinator.toml   what an administrator sets; written last, so it marks a finished init
     coordinator.db     the store (coordinator.store)
-    keys/              mode 0700: log.key, statement.key (Ed25519 seeds), ca.key, server.key
+    keys/              mode 0700: log.key, statement.key (Ed25519 seeds), ca.key, server.key; later ones
+                       beside them (coordinator.key_ring)
     ca.pem server.pem  certificates
     log/               the published log, a static folder (coordinator.publish_log)
 """
@@ -21,27 +22,69 @@ from coordinator.config import FILE_NAME as CONFIG_NAME
 from coordinator.config import Config, encode_config, load_config
 from coordinator.durable import DurableHook, ignore_step, sync_folder, write_file
 from coordinator.errors import ConfigError
+from coordinator.key_ring import CA_CERTIFICATE, KEY_MODE, KeyRing
 from coordinator.store import FILE_NAME as STORE_NAME
 from coordinator.store import Store
-from crypto.note import KEY_BYTES, KeyType, SigningKey
+from crypto.note import KEY_BYTES, SigningKey, VerifierKey
 from plan.errors import phrase
-from protos.bodies import key_name
 
-KEY_MODE = 0o600
+__all__ = [
+    "CA_CERTIFICATE",
+    "KEY_MODE",
+    "SERVER_CERTIFICATE",
+    "Home",
+    "create_home",
+    "load_home",
+    "server_credentials",
+]
+
 SERVER_CERTIFICATE = "server.pem"
-CA_CERTIFICATE = "ca.pem"
 Entropy = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What lies in the folder, read once. The keys are the coordinator's own secrets."""
+    """What lies in the folder. The keys are the coordinator's own secrets; new ones are seen at once.
+
+    Which of several statement keys signs is said by the log: `signer` with the key that the roster of a plan
+    names, for that plan's round, else with the key of the roster in force.
+    """
 
     directory: Path
     config: Config
-    authority: ca.Authority = field(repr=False)
-    log_key: SigningKey = field(repr=False)
-    statement_key: SigningKey = field(repr=False)
+    ring: KeyRing = field(repr=False)
+
+    @property
+    def authority(self) -> ca.Authority:
+        """The newest CA."""
+        return self.ring.authorities()[-1]
+
+    @property
+    def log_key(self) -> SigningKey:
+        """The newest log key."""
+        return self.ring.signing("log")[-1]
+
+    @property
+    def statement_key(self) -> SigningKey:
+        """The newest statement key."""
+        return self.ring.signing("statement")[-1]
+
+    def signer(self, verifier: VerifierKey) -> SigningKey:
+        """Give the statement key with this public half.
+
+        Raises:
+            ConfigError: it is not in keys/ any more.
+        """
+        return self.ring.find("statement", verifier)
+
+    def issuer(self, ca_sha256: bytes | None) -> ca.Authority:
+        """Give the CA that certifies nodes and auditors: the one that the roster in force names.
+
+        Args:
+            ca_sha256: what that roster says; None before the first one.
+        """
+        held = self.ring.authorities()
+        return next((row for row in held if row.fingerprint == ca_sha256), held[-1])
 
     @property
     def store_path(self) -> Path:
@@ -115,43 +158,15 @@ def load_home(directory: Path) -> Home:
         CertificateError: the CA's files are damaged.
     """
     config = load_config(directory)
-    try:
-        certificate = (directory / CA_CERTIFICATE).read_bytes()
-        ca_key = (directory / "keys" / "ca.key").read_bytes()
-    except OSError as err:
-        raise ConfigError(
-            phrase("%(filename)s: cannot be read; restore the folder from its backup", filename=err.filename)
-        ) from err
-    return Home(
-        directory=directory,
-        config=config,
-        authority=ca.load_authority(certificate, ca_key),
-        log_key=_load_key(directory, "log", key_name(config.federation, "log")),
-        statement_key=_load_key(directory, "statement", key_name(config.federation, "coordinator")),
-    )
-
-
-def _load_key(directory: Path, file_name: str, name: str) -> SigningKey:
-    path = directory / "keys" / f"{file_name}.key"
-    try:
-        seed = bytes.fromhex(path.read_text("ascii").strip())
-    except (OSError, ValueError) as err:
-        raise ConfigError(phrase("%(path)s: cannot be read; restore it from its backup", path=path)) from err
-    if len(seed) != KEY_BYTES:
-        raise ConfigError(
-            phrase(
-                "%(path)s: expected %(key_bytes)s bytes in hex; restore it from its backup",
-                path=path,
-                key_bytes=KEY_BYTES,
-            )
-        )
-    return SigningKey(name, KeyType.ED25519, seed)
+    return Home(directory, config, KeyRing(directory, config.federation))
 
 
 def server_credentials(
     home: Home, hosts: tuple[str, ...], now: datetime, durable: DurableHook = ignore_step
 ) -> tuple[bytes, bytes]:
     """Give (certificate PEM, key PEM) of the gRPC server, renewed when a third of its time is left.
+
+    The oldest CA that is not retired certifies it: clients that have not heard of a newer one still trust it.
 
     Args:
         home: the coordinator's folder.
@@ -160,11 +175,12 @@ def server_credentials(
         durable: called before and after every file.
     """
     certificate, key = home.directory / SERVER_CERTIFICATE, home.directory / "keys" / "server.key"
-    is_fresh = certificate.exists() and key.exists()
+    issuer = home.ring.authorities()[0]
+    is_fresh = certificate.exists() and key.exists() and ca.is_issued_by(certificate.read_bytes(), issuer)
     if is_fresh and ca.expires_at(certificate.read_bytes()) - now > timedelta(days=ca.SHORT_DAYS / 3):
         return certificate.read_bytes(), key.read_bytes()
     certificate_pem, private_pem = ca.issue_server(
-        home.authority, home.config.federation, home.config.server_name, hosts, now
+        issuer, home.config.federation, home.config.server_name, hosts, now
     )
     certificate.unlink(missing_ok=True)  # never a new key beside an old certificate
     write_file(key, private_pem, durable, mode=KEY_MODE)

@@ -6,7 +6,8 @@ Rules:
 2. An entry is appended in one write transaction together with everything that comes with it
    (vector, boxes, sums); the ledger checks it first, under the database's write lock.
 3. A checkpoint is a function of the tree's size: Ed25519 is deterministic, so the same size
-   never gets two different signatures, and there is only one tree of that size.
+   never gets two different signatures, and there is only one tree of that size. The log key of the
+   roster in force at that size signs it, and after it those before that are not retired yet.
 4. A transaction that fails after an append throws the ledger away; it is read again.
 
 Standard names: c2sp.org/tlog-checkpoint, tlog-cosignature, tlog-proof. Spec: docs/log.md.
@@ -15,7 +16,7 @@ Standard names: c2sp.org/tlog-checkpoint, tlog-cosignature, tlog-proof. Spec: do
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ from protos.ledger import Ledger
 from protos.round_log import RoundLog
 
 CARD = "card"
+LogKeys = Callable[[], Sequence[SigningKey]]
 # written out: they run for every report, and composing a statement costs more than running it
 _LAST = "SELECT position, root FROM entries ORDER BY position DESC LIMIT 1"
 _ROOT = "SELECT root FROM entries WHERE position = ?"
@@ -128,9 +130,16 @@ class View:
 class LogBook:
     """The log of one federation, shared by all threads of a process."""
 
-    def __init__(self, store: Store, log_key: SigningKey, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, log_keys: LogKeys | SigningKey, now: Callable[[], datetime]) -> None:
+        """Work on an open store.
+
+        Args:
+            store: the database.
+            log_keys: gives the log keys that are held, oldest first; or the only one.
+            now: the clock, UTC.
+        """
         self.store = store
-        self._log_key = log_key
+        self._log_keys: LogKeys = (lambda: (log_keys,)) if isinstance(log_keys, SigningKey) else log_keys
         self._now = now
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
@@ -185,19 +194,38 @@ class LogBook:
 
     def checkpoint_text(self, ledger: Ledger, size: int) -> str:
         """Write the checkpoint of a size: what the log key signs and witnesses cosign."""
-        return encode_checkpoint(Checkpoint(self._log_key.name, size, ledger.root(size)))
+        return encode_checkpoint(Checkpoint(ledger.card.log.name, size, ledger.root(size)))
 
     def checkpoint(self, ledger: Ledger, size: int, cosignatures: tuple[str, ...] = ()) -> bytes:
         """Sign the checkpoint of a size, with the cosignature lines given; a C2SP note."""
         text = self.checkpoint_text(ledger, size)
-        return encode_signed(text, (self._log_key.sign(text), *cosignatures))
+        lines = (key.sign(text) for key in self._signers(ledger, size))
+        return encode_signed(text, (*lines, *cosignatures))
+
+    def _signers(self, ledger: Ledger, size: int) -> tuple[SigningKey, ...]:
+        """Find the log keys that sign at a size: the one in force first, then those before it.
+
+        Raises:
+            StoreError: the one in force is not here.
+        """
+        held = {key.verifier: key for key in self._log_keys()}
+        in_force, known = ledger.chain.at(size).body.log, ledger.chain.log_keys()
+        if in_force not in held:
+            raise StoreError(phrase("keys/: the log key of entry %(size)s is not here", size=size - 1))
+        earlier = known[: known.index(in_force)]
+        return (held[in_force], *(held[key] for key in reversed(earlier) if key in held))
 
     def receipt(self, ledger: Ledger, position: int) -> bytes:
         """Make the log-signed tlog-proof of an entry, at the size right after it.
 
-        It depends on the entry's position only, so asking again gives the same bytes.
+        It depends on the entry's position only, so asking again gives the same bytes. Where the log key of
+        that size is retired, it is made at the first size whose log key is not.
         """
-        size = position + 1
+        held = {key.verifier for key in self._log_keys()}
+        later = (
+            row.index + 1 for row in ledger.chain.states if row.index > position and row.body.log in held
+        )
+        size = position + 1 if ledger.chain.at(position + 1).body.log in held else next(later, position + 1)
         hashes = ledger.tree.inclusion_proof(position, size)
         return write_proof(position, hashes, self.checkpoint(ledger, size))
 

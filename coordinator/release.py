@@ -51,7 +51,7 @@ def log_release(
         openings=tuple((name, round_log.openings[name].digest) for name in openers),
         body=body_ref(body),
     )
-    view.append(sign_entry(encode_statement(statement), home.statement_key), body)
+    view.append(sign_entry(encode_statement(statement), home.signer(round_log.roster.coordinator)), body)
     delete_boxes(view, round_log.round_id)
 
 

@@ -55,4 +55,4 @@ def revoke(book: LogBook, home: Home, subject: str, party_id: str, reason: str) 
                     reason=err,
                 )
             ) from err
-        return view.append(sign_entry(encode_statement(statement), home.statement_key), b"")
+        return view.append(sign_entry(encode_statement(statement), home.signer(body.coordinator)), b"")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Row
 
-from coordinator import schema
+from coordinator import members, schema
 from coordinator.errors import (
     NotRosteredError,
     RosterError,
@@ -28,12 +28,12 @@ from coordinator.home import Home
 from coordinator.log_book import CARD, LogBook, View
 from coordinator.store import insert_once, read_meta, write_meta
 from crypto.errors import CryptoError
-from crypto.note import Note, VerifierKey, encode_note, parse_signature_line, verify_signature
+from crypto.note import Note, SigningKey, VerifierKey, encode_note, parse_signature_line, verify_signature
 from plan.errors import phrase
 from protos.bodies import RosterAuditor, RosterBody, RosterNode, encode_roster_body, parse_roster_body
 from protos.card import CardAuditor, FederationCard, encode_card, parse_card
 from protos.convert import Proposal
-from protos.enrolment import Request, parse_request
+from protos.enrolment import Enrolment, parse_enrolment
 from protos.errors import BodyError
 from protos.fields import ZERO_DIGEST
 from protos.ledger import Ledger, RosterState
@@ -97,16 +97,21 @@ def _draft_body(view: View, home: Home) -> RosterBody:
     rows = view.connection.execute(sa.select(table).order_by(table.c.role, table.c.id)).all()
     revoked_nodes = view.ledger.revoked_nodes if view.has_genesis else {}
     revoked_auditors = view.ledger.revoked_auditors if view.has_genesis else {}
-    requests = [(parse_request(row.request), bool(row.is_outside)) for row in rows]
+    known = {(row.role, row.id): row for row in members.read_members(view.connection)}
+    found = [
+        (parse_enrolment(row.request), bool(row.is_outside))
+        for row in rows
+        if not members.has_left(known, row.role, row.id)
+    ]
     auditors = [
-        _auditor(request, is_outside=is_outside)
-        for request, is_outside in requests
-        if request.role == "auditor" and request.id not in revoked_auditors
+        _auditor(view, enrolment, is_outside=is_outside)
+        for enrolment, is_outside in found
+        if enrolment.request.role == "auditor" and enrolment.request.id not in revoked_auditors
     ]
     nodes = [
-        _node(request)
-        for request, _ in requests
-        if request.role == "node" and request.id not in revoked_nodes
+        _node(view, enrolment, known)
+        for enrolment, _ in found
+        if enrolment.request.role == "node" and enrolment.request.id not in revoked_nodes
     ]
     return RosterBody(
         log=home.log_key.verifier,
@@ -118,16 +123,25 @@ def _draft_body(view: View, home: Home) -> RosterBody:
     )
 
 
-def _auditor(request: Request, *, is_outside: bool) -> RosterAuditor:
+def _auditor(view: View, enrolment: Enrolment, *, is_outside: bool) -> RosterAuditor:
+    request = enrolment.request
     if request.cosigner is None:
         raise RosterError(phrase("auditor %(id)s: its request has no cosigner key", id=request.id))
-    return RosterAuditor(request.id, request.operator, request.key, request.cosigner, is_outside)
+    earlier = view.ledger.chain.auditors.get(request.id) if view.has_genesis else None
+    is_same = earlier is None or (earlier.statement, earlier.cosigner) == (request.key, request.cosigner)
+    line = "" if is_same else enrolment.succession
+    return RosterAuditor(request.id, request.operator, request.key, request.cosigner, is_outside, line)
 
 
-def _node(request: Request) -> RosterNode:
+def _node(view: View, enrolment: Enrolment, known: members.Members) -> RosterNode:
+    request = enrolment.request
     if request.master is None:
         raise RosterError(phrase("node %(id)s: its request has no master commitment", id=request.id))
-    return RosterNode(request.id, request.operator, request.key, request.master, request.attributes, ())
+    earlier = view.ledger.chain.nodes.get(request.id) if view.has_genesis else None
+    line = "" if earlier is None or earlier.report == request.key else enrolment.succession
+    attributes = members.attributes_of(known, request)
+    succeeds = members.succeeded_by(known, request.id)
+    return RosterNode(request.id, request.operator, request.key, request.master, attributes, succeeds, line)
 
 
 def _check_body(home: Home, body: RosterBody, last: RosterState | None) -> None:
@@ -151,7 +165,7 @@ def _check_body(home: Home, body: RosterBody, last: RosterState | None) -> None:
             )
     for auditor in body.auditors:
         earlier = last.body.auditor(auditor.id) if last else None
-        if earlier is not None and earlier.statement != auditor.statement:
+        if earlier is not None and earlier.statement != auditor.statement and not auditor.succession:
             raise RosterError(
                 phrase(
                     "auditor %(id)s: its key differs from the roster in force; use another id", id=auditor.id
@@ -195,8 +209,15 @@ def list_proposals(book: LogBook, home: Home, auditor_id: str) -> tuple[Proposal
 
 def _proposal(view: View, home: Home, row: Row[tuple[object, ...]]) -> Proposal:
     lines = _lines(view, row.digest)
-    signed = (home.statement_key.sign(row.text), *(lines[auditor] for auditor in sorted(lines)))
+    signed = (_signer(view, home, row).sign(row.text), *(lines[auditor] for auditor in sorted(lines)))
     return Proposal(row.text, row.body, signed)
+
+
+def _signer(view: View, home: Home, row: Row[tuple[object, ...]]) -> SigningKey:
+    """Find the coordinator's key that signs a draft: of the roster that it replaces; of a genesis its own."""
+    if view.has_genesis:
+        return home.signer(view.ledger.roster.body.coordinator)
+    return home.signer(parse_roster_body(row.body, home.config.federation).coordinator)
 
 
 def _lines(view: View, text_digest: bytes) -> dict[str, str]:
@@ -263,7 +284,8 @@ def _log_if_signed(view: View, home: Home, row: Row[tuple[object, ...]]) -> bool
     has_all_new = all(auditor in lines for auditor in order if auditor not in old_ids)
     if not has_all_new or len(old_ids.intersection(lines)) < (old.statement.quorum if old else 0):
         return False
-    signed = (home.statement_key.sign(row.text), *(lines[auditor] for auditor in order if auditor in lines))
+    key = _signer(view, home, row)
+    signed = (key.sign(row.text), *(lines[auditor] for auditor in order if auditor in lines))
     entry = encode_note(Note(row.text, tuple(parse_signature_line(line) for line in signed)))
     if old is None:
         write_meta(view.connection, CARD, row.card)

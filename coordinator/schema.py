@@ -18,6 +18,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    Text,
     insert,
 )
 from sqlalchemy.dialects import sqlite
@@ -210,6 +211,28 @@ denied_certificates = Table(  # serials that no call is answered for any more, l
     Column("party", String(64), nullable=False),
     Column("reason", String(64), nullable=False),
     Column("denied_ms", BigInteger, nullable=False),
+)
+
+members = Table(  # what the county says of a member beside its request (`coordinator.members`)
+    "members",
+    metadata,
+    Column("role", String(16), nullable=False),
+    Column("id", String(64), nullable=False),
+    Column("attributes", Text, nullable=False),  # JSON: name → value, "" takes one away
+    Column("left_ms", BigInteger),  # since when it is to leave; null for never
+    Column("successor", String(64), nullable=False),  # the node that succeeds it, or empty
+    PrimaryKeyConstraint("role", "id"),
+)
+
+tokens = Table(  # invitations to enrol online; each works once (`coordinator.tokens`)
+    "tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the token
+    Column("node", String(64), nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("used_ms", BigInteger),  # null until it was used
+    Column("request", LargeBinary, nullable=False),  # SHA-256 of the request it was used for, else empty
 )
 
 

@@ -1,8 +1,9 @@
-"""The two files of enrolment: a request (from node or auditor) and a grant (from the coordinator).
+"""The files of enrolment: a request (from node or auditor), a grant (from the coordinator), a roll.
 
 `node request` → `coordinator approve` → `node accept --fingerprint`: three files' worth of work,
-three commands, and no private key moves. Both files are canonical JSON in UTF-8. A request is
-signed by the report key (node) or statement key (auditor) that it brings.
+three commands, and no private key moves. All are canonical JSON in UTF-8. A request is
+signed by the report key (node) or statement key (auditor) that it brings. A roll is the request of
+an enrolled party with its next keys, and the line by which the key before says so (`protos.succession`).
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from crypto.note import (
 from protos.bodies import MAX_WORDS, key_name, sorted_attributes
 from protos.errors import BodyError, EnrolmentError
 from protos.fields import HEX_PATTERN, ID_PATTERN
+from protos.succession import succession_text, verify_succession
 
 REQUEST_FORMAT = "fedscreen/request/v1"
 GRANT_FORMAT = "fedscreen/grant/v1"
+ROLL_FORMAT = "fedscreen/roll/v1"
 MAX_FILE_BYTES = 256 * 1024
 ROLES = ("node", "auditor")
 
@@ -47,8 +50,29 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What a party handed in: its request, and the line of succession where it is a roll, else empty."""
+
+    request: Request
+    succession: str
+
+    def verify_follows(self, old: VerifierKey) -> None:
+        """Check that the holder of the old key says that this request's keys follow it.
+
+        Raises:
+            EnrolmentError: it does not.
+        """
+        own = self.request
+        text = succession_text(own.federation, own.role, own.id, old, own.key, own.cosigner)
+        verify_succession(self.succession, text, old)
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
-    """What the coordinator answers: TLS certificate and CA, the federation card, where to connect."""
+    """What the coordinator answers: TLS certificate and CA, the federation card, where to connect.
+
+    `ca_pem` is a chain as in `crypto.ca_chain`: the CA of the card, and those that followed it.
+    """
 
     role: str
     federation: str
@@ -147,6 +171,23 @@ def _read_request(values: dict[str, Any]) -> Request:
         master=bytes.fromhex(master) if role == "node" else None,
         csr_pem=values["csr"],
     )
+
+
+def encode_roll(request: bytes, succession: str) -> bytes:
+    """Write a roll file: a request file with the next keys, and the old key's line."""
+    return encode_json({"format": ROLL_FORMAT, "request": request.decode("utf-8"), "succession": succession})
+
+
+def parse_enrolment(data: bytes) -> Enrolment:
+    """Read a request file or a roll file; whom the keys follow is checked by `Enrolment.verify_follows`.
+
+    Raises:
+        EnrolmentError: neither, or damaged, or not signed by the key that it brings.
+    """
+    if f'"format":"{ROLL_FORMAT}"'.encode() not in data[:MAX_FILE_BYTES]:
+        return Enrolment(parse_request(data), "")
+    values = _values(data, ROLL_FORMAT, "format request succession")
+    return Enrolment(parse_request(values["request"].encode("utf-8")), values["succession"])
 
 
 def encode_grant(grant: Grant) -> bytes:
