@@ -1,7 +1,8 @@
 """The coordinator's one TOML file, read once into a frozen value.
 
 Unknown keys are refused, defaults are safe (loopback, production), and there is no secret in
-it: keys are files of their own beside it.
+it: keys are files of their own beside it. Limits of callers, connections and calls are its table
+``[limits]`` (``coordinator.limits``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from coordinator.admin_http import is_loopback
 from coordinator.errors import ConfigError
+from coordinator.limits import Limits
 from crypto.errors import CryptoError
 from crypto.replication import validate_parameters
 from plan.errors import Phrase, phrase
@@ -47,6 +50,13 @@ class Config(BaseModel):
             attribute; only the corruption check of the opened sum uses it.
         threads: gRPC worker threads; so many reports can at most share one flush to disk.
         drain_s: how long calls in flight may finish on SIGTERM.
+        drain_notice_s: how long the process answers "not serving" before it closes its port, so
+            that whoever spreads calls over several processes sees it in time.
+        max_connection_age_s: how long a connection may be open.
+        admin_listen: host:port for health and metrics over HTTP; loopback only, nothing when empty.
+        reflection: whether gRPC tells callers which methods there are.
+        log_format: one line of ``json`` an event, or of ``text``.
+        limits: see ``coordinator.limits``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
@@ -64,7 +74,12 @@ class Config(BaseModel):
     school_bound: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
     threads: Annotated[int, Field(ge=1, le=256)] = 8
     drain_s: Seconds = 10.0
+    drain_notice_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     max_connection_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
+    admin_listen: str = ""
+    reflection: bool = False
+    log_format: Literal["json", "text"] = "json"
+    limits: Limits = Limits()
 
     @field_validator("federation")
     @classmethod
@@ -73,7 +88,15 @@ class Config(BaseModel):
             raise ValueError("expected a-z 0-9 . _ - (at most 63, beginning with a letter or digit)")
         return value
 
-    @field_validator("listen", "address")
+    @field_validator("admin_listen")
+    @classmethod
+    def _check_admin(cls, value: str) -> str:
+        host = value.rpartition(":")[0]
+        if value and not (_HOST_PORT.match(value) and is_loopback(host)):
+            raise ValueError("expected host:port of this machine alone")
+        return value
+
+    @field_validator("listen", "address", "admin_listen")
     @classmethod
     def _check_address(cls, value: str) -> str:
         if value and not (_HOST_PORT.match(value) and int(value.rpartition(":")[2]) <= 65535):
@@ -141,6 +164,10 @@ _EXPECTED: Mapping[str, Phrase] = {
     "server_name": phrase("a DNS name in lower case"),
     "quorum": phrase("a whole number from %(low)s to %(high)s", low=1, high=7),
     "tuples": phrase("(3, 3, 2, 3), (4, 3, 1, 3), (5, 4, 2, 4), (7, 5, 2, 5) or another safe choice"),
+    "admin_listen": phrase("host:port with a loopback host, e.g. %(example)s", example="127.0.0.1:50081"),
+    "reflection": phrase("one of %(names)s", names="true, false"),
+    "log_format": phrase("one of %(names)s", names="json, text"),
+    "limits": phrase("a number in the range that docs/county-service.md gives"),
     "school_bound": phrase("a whole number from %(low)s to %(high)s", low=1, high=1_000_000),
     "threads": phrase("a whole number from %(low)s to %(high)s", low=1, high=256),
 }
@@ -150,12 +177,12 @@ _SECONDS = phrase("seconds, as a number in range")
 def _first_problem(err: ValidationError) -> Phrase:
     """Say what is wrong with the first wrong key; its value is not repeated."""
     problem = err.errors(include_input=False, include_context=False, include_url=False)[0]
-    key = str(problem["loc"][0])
+    first = str(problem["loc"][0])
+    key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return phrase(
-            "%(key)s: an unknown key; allowed are %(names)s", key=key, names=", ".join(Config.model_fields)
-        )
-    return phrase("%(key)s: expected %(expected)s", key=key, expected=_EXPECTED.get(key, _SECONDS))
+        known = Limits.model_fields if first == "limits" else Config.model_fields
+        return phrase("%(key)s: an unknown key; allowed are %(names)s", key=key, names=", ".join(known))
+    return phrase("%(key)s: expected %(expected)s", key=key, expected=_EXPECTED.get(first, _SECONDS))
 
 
 def load_config(directory: Path) -> Config:
@@ -177,8 +204,10 @@ def load_config(directory: Path) -> Config:
 def encode_config(config: Config) -> bytes:
     """Write a config as TOML; `parse_config` reads it back to an equal value."""
     lines = ["# One county's coordinator. See 'fedscreen coordinator --help'."]
-    for key, value in config.model_dump().items():
-        lines.append(f"{key} = {_toml(value)}")
+    values = config.model_dump(exclude={"limits"})
+    lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
+    limits = config.limits.model_dump(exclude_defaults=True)  # the others follow the program
+    lines += ["", "[limits]", *(f"{key} = {_toml(value)}" for key, value in limits.items())] if limits else []
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -187,4 +216,6 @@ def _toml(value: object) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return repr(value)

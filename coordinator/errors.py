@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from plan.errors import Phrase, PhrasedError
+from protos.errors import ConvertError
 
 Message = Phrase | Exception | str
 
@@ -159,12 +160,6 @@ class QuotaUsedError(CoordinatorError):
     """The caller has sent as many bytes as its role may within an hour."""
 
     code = "quota-used"
-
-
-class TooSlowError(CoordinatorError):
-    """The request did not arrive, or the answer was not taken, within the time that a call has."""
-
-    code = "too-slow"
 
 
 class IdentityMismatchError(CoordinatorError):
@@ -376,3 +371,10 @@ class FactsRefusedError(CoordinatorError):
         named = [(f"p{place}", problem.phrase) for place, problem in enumerate(problems)]
         super().__init__(Phrase("\n".join(f"%({name})s" for name, _ in named), tuple(named)))
         self.problems = tuple(problems)
+
+
+def code_of(err: Exception) -> str:
+    """Give the stable word of an error: its class's, `malformed` for bytes, `internal` for the unforeseen."""
+    if isinstance(err, CoordinatorError):
+        return err.code
+    return "malformed" if isinstance(err, ConvertError) else "internal"

@@ -1,7 +1,8 @@
 """Who is calling: read from the certificate that the TLS handshake verified.
 
 The handshake proves that the federation's CA signed it; here its one SAN URI gives federation,
-role and id, and its expiry is looked at on every call, since a channel may outlive it.
+role and id, and its expiry is looked at on every call, since a channel may outlive it. Whether
+this party or this very certificate is refused meanwhile is ``coordinator.denied``'s question.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ CALLER_ROLES = ("node", "auditor")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A party behind a verified certificate."""
+    """A party behind a verified certificate; `serial` is the certificate's, in hex."""
 
     role: str
     id: str
     expires: datetime
+    serial: str
 
 
 def identify(certificate_pem: bytes | None, federation: str, now: datetime) -> Caller:
@@ -63,4 +65,9 @@ def _read(certificate_pem: bytes, federation: str) -> Caller:
                 "the client certificate is not for a node or auditor of %(federation)s", federation=federation
             )
         )
-    return Caller(role, party, certificate.not_valid_after_utc)
+    return Caller(role, party, certificate.not_valid_after_utc, serial_of(certificate))
+
+
+def serial_of(certificate: x509.Certificate) -> str:
+    """Write a certificate's serial as the table of denied certificates has it: lower-case hex."""
+    return f"{certificate.serial_number:x}"
