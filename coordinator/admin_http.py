@@ -6,7 +6,7 @@
 | `/readyz` | 200 while calls should come here, else 503; its body: ready, starting, draining or store |
 | `/metrics` | Prometheus text (``coordinator.metrics``) |
 
-It listens on a loopback address only (``coordinator.config`` refuses others), answers GET and HEAD, takes a
+It listens on a loopback address only, answers GET and HEAD, takes a
 request line and headers of 8 KiB within two seconds, and at most `MAX_REQUESTS` at a time. A name in the Host
 header that is not this machine's is refused, so that a web page cannot have a browser read it.
 """
@@ -134,9 +134,13 @@ def serving(listen: str, table: Mapping[str, Callable[[], Answer]]) -> Iterator[
         yield 0
         return
     host, _, port = listen.rpartition(":")
+    if not (port.isdigit() and is_loopback(host)):
+        raise ConfigError(
+            phrase("admin_listen: expected host:port of this machine alone, e.g. 127.0.0.1:50081")
+        )
     try:
         server = _Server(host.strip("[]"), int(port), table)
-    except OSError as err:
+    except (OSError, OverflowError) as err:
         raise ConfigError(
             phrase("admin_listen: %(listen)s cannot be bound; is another server running?", listen=listen)
         ) from err

@@ -9,7 +9,6 @@ standard output, in English.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from coordinator.fsck import fsck as check_folder
 from coordinator.home import create_home
 from coordinator.serve import serve as run_server
 from coordinator.serve import stop_on_signals
+from coordinator.structured_log import start_logging
 from crypto.policy import LogPolicy, parse_policy
 from plan.codebook import parse_codebook_toml
 from plan.document import PlanDocument, parse_plan_toml
@@ -269,14 +269,15 @@ def _read_plan(file: str, codebooks: tuple[Path, ...], exchanged: Path | None) -
 
 @coordinator.command(name="serve", help=_("Take reports and drive every round, until Ctrl-C or SIGTERM."))
 @click.option("--listen", help=_("host:port instead of the one in coordinator.toml."))
+@click.option("--admin", help=_("host:port of health and metrics instead of the one in coordinator.toml."))
 @DIR
 @JSON
-def serve(directory: Path, listen: str | None, as_json: bool) -> None:
+def serve(directory: Path, listen: str | None, admin: str | None, as_json: bool) -> None:
     """Serve; print one line when ready."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     stop = threading.Event()
     stop_on_signals(stop)
     with open_desk(directory, as_json) as desk:
+        start_logging(desk.home.config.log_format)
         address = listen or desk.home.config.listen
         host = address.rpartition(":")[0]
 
@@ -284,7 +285,7 @@ def serve(directory: Path, listen: str | None, as_json: bool) -> None:
             values: dict[str, object] = {"event": "ready", "address": f"{host}:{port}"}
             say(as_json, values, _("serving on %(address)s") % values)
 
-        run_server(desk, address, stop, ready)
+        run_server(desk, address, stop, ready, admin)
 
 
 @coordinator.group(name="round", help=_("Rounds: who is missing, early close."))

@@ -54,6 +54,8 @@ class Config(BaseModel):
             that whoever spreads calls over several processes sees it in time.
         max_connection_age_s: how long a connection may be open.
         admin_listen: host:port for health and metrics over HTTP; loopback only, nothing when empty.
+        share_port: whether other coordinator processes on this machine may listen on the same port
+            (SO_REUSEPORT); the kernel spreads connections over them.
         reflection: whether gRPC tells callers which methods there are.
         log_format: one line of ``json`` an event, or of ``text``.
         limits: see ``coordinator.limits``.
@@ -77,6 +79,7 @@ class Config(BaseModel):
     drain_notice_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     max_connection_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
     admin_listen: str = ""
+    share_port: bool = False
     reflection: bool = False
     log_format: Literal["json", "text"] = "json"
     limits: Limits = Limits()
@@ -166,6 +169,7 @@ _EXPECTED: Mapping[str, Phrase] = {
     "tuples": phrase("(3, 3, 2, 3), (4, 3, 1, 3), (5, 4, 2, 4), (7, 5, 2, 5) or another safe choice"),
     "admin_listen": phrase("host:port with a loopback host, e.g. %(example)s", example="127.0.0.1:50081"),
     "reflection": phrase("one of %(names)s", names="true, false"),
+    "share_port": phrase("one of %(names)s", names="true, false"),
     "log_format": phrase("one of %(names)s", names="json, text"),
     "limits": phrase("a number in the range that docs/county-service.md gives"),
     "school_bound": phrase("a whole number from %(low)s to %(high)s", low=1, high=1_000_000),

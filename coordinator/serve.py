@@ -40,8 +40,21 @@ HOUSEKEEPING_S = 1.0
 DRAIN_LOOK_S = 0.02
 
 
-def serve(desk: Desk, listen: str, stop: threading.Event, on_ready: Callable[[int], None]) -> None:
-    """Serve until `stop` is set; `on_ready` is told the port.
+def serve(
+    desk: Desk,
+    listen: str,
+    stop: threading.Event,
+    on_ready: Callable[[int], None],
+    admin_listen: str | None = None,
+) -> None:
+    """Serve until `stop` is set.
+
+    Args:
+        desk: the coordinator.
+        listen: host:port of gRPC.
+        stop: set by `stop_on_signals`, or by a test.
+        on_ready: told the port.
+        admin_listen: host:port of health and metrics instead of the configured one; loopback only.
 
     Raises:
         ConfigError: an address cannot be bound.
@@ -52,7 +65,8 @@ def serve(desk: Desk, listen: str, stop: threading.Event, on_ready: Callable[[in
     certificate, key = server_credentials(desk.home, hosts, utc_now())
     service = make_service(desk, certificate, key, listen, utc_now)
     table = admin_http.answers(service.readiness.reason, _metrics(desk, service, certificate, utc_now()))
-    with admin_http.serving(config.admin_listen, table) as admin_port:
+    admin = config.admin_listen if admin_listen is None else admin_listen
+    with admin_http.serving(admin, table) as admin_port:
         threads = [
             threading.Thread(target=_drive, args=(desk, stop, service.measures), name="driver"),
             threading.Thread(target=_keep_house, args=(service, stop), name="housekeeper"),

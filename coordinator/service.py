@@ -296,7 +296,7 @@ def _options(config: Config) -> list[tuple[str, int]]:
     limits = config.limits
     message_bytes = min(convert.MAX_MESSAGE_BYTES, limits.message_mib * 2**20)
     return [
-        ("grpc.so_reuseport", 0),  # a second server on this port must fail, not share it
+        ("grpc.so_reuseport", int(config.share_port)),  # else a second server on this port must fail
         ("grpc.max_receive_message_length", message_bytes),
         ("grpc.max_send_message_length", message_bytes),
         ("grpc.max_metadata_size", limits.header_kib * 1024),
