@@ -1,0 +1,181 @@
+"""Pages in the reader's language: templates, and the words of codes.
+
+Each language has its own environment with its own catalogue; nothing here depends on the process's language,
+so pages in both are made at the same time.
+"""
+
+from __future__ import annotations
+
+import functools
+import gettext
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from coordinator.account_rules import ROLE_WORDS
+from plan import words
+from plan.errors import told
+
+LANGUAGES: Final[Mapping[str, str]] = {"zh_CN": "中文", "en": "English"}
+TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
+TEMPLATES: Final = Path(__file__).with_name("templates")
+STATIC: Final = Path(__file__).with_name("static")
+
+
+def _(message: str) -> str:
+    """Mark a word for the translation catalogue."""
+    return message
+
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "log-in": _("log-in"),
+    "log-out": _("log-out"),
+    "set-up": _("first passphrase"),
+    "change-passphrase": _("passphrase changed"),
+    "propose-second": _("second factor begun"),
+    "confirm-second": _("second factor switched on"),
+    "drop-second": _("second factor switched off"),
+    "end-sessions": _("other sessions ended"),
+    "add-account": _("account made"),
+    "enable-account": _("account let in"),
+    "disable-account": _("account shut"),
+    "give-role": _("role given"),
+    "issue-code": _("set-up code issued"),
+    "unlock-account": _("account unlocked"),
+    "close-round": _("early close asked for"),
+    "read-board": _("reporting board read"),
+    "take-missing-list": _("list of missing schools taken"),
+    "read-results": _("results read"),
+    "take-report": _("report taken"),
+    "save-facts": _("facts of a school saved"),
+    "save-progress": _("progress statement saved"),
+    "take-journal": _("journal taken"),
+    "read-journal": _("journal read"),
+}
+"""What stands in the journal."""
+
+OUTCOMES: Final[Mapping[str, str]] = {"done": _("done"), "asked": _("asked for"), "refused": _("refused")}
+
+SAID: Final[Mapping[str, str]] = {
+    "logged-out": _("You are logged out."),
+    "passphrase": _("Your passphrase is changed; your other sessions have ended."),
+    "second-off": _("No second factor is asked for any more."),
+    "sessions": _("Your other sessions have ended."),
+    "account": _("The account is made. The security administrator gives it a role and a set-up code."),
+    "enabled": _("The account may log in again."),
+    "disabled": _("The account may no longer log in, and its sessions have ended."),
+    "role": _("The role is given; whoever used the account is logged out."),
+    "unlocked": _("The account may try again at once."),
+    "closing": _("The early close is asked for; the coordinator does it at its next look."),
+    "facts": _("The facts are saved."),
+    "progress": _("The statement is saved."),
+}
+"""Sentences for the top of the page after a form."""
+
+BOARD_STATES: Final[Mapping[str, str]] = {
+    "reported": _("reported"),
+    "missing": _("missing"),
+    "overdue": _("overdue"),
+    "excluded": _("left out"),
+    "revoked": _("revoked"),
+}
+"""Where a school stands on the reporting board."""
+
+PARTIES: Final[Mapping[str, str]] = {
+    "node": _("school"),
+    "auditor": _("auditor"),
+    "ca": _("certificate authority"),
+    "server": _("server"),
+}
+"""Whose certificate it is."""
+
+CLASSES: Final[Mapping[str, str]] = {
+    "internal": _("internal"),
+    "on-request": _("on request"),
+    "public": _("public"),
+}
+"""Release classes of a plan."""
+
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "role": ROLE_WORDS,
+    "party": PARTIES,
+    "class": CLASSES,
+    "action": ACTIONS,
+    "outcome": OUTCOMES,
+    "board": BOARD_STATES,
+    "state": words.ROUND_STATES,
+    "reason": words.REASONS,
+    "statement": words.STATEMENTS,
+    "verdict": words.VERDICTS,
+}
+
+
+def translator(language: str) -> gettext.NullTranslations:
+    """Give a language's catalogue; English where there is none."""
+    domain = gettext.textdomain()
+    return gettext.translation(domain, gettext.bindtextdomain(domain), [language], fallback=True)
+
+
+def default_language(environ: Mapping[str, str]) -> str:
+    """Give the language in which this process was started (`fedscreen.language.speak` set it)."""
+    return "en" if environ.get("LANGUAGE", "").lower().startswith("en") else "zh_CN"
+
+
+@functools.cache
+def make_templates(language: str) -> Environment:
+    """Load and compile every template for a language."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    catalogue = translator(language)
+    environment.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals |= {
+        "languages": LANGUAGES,
+        "tags": TAGS,
+        "language": language,
+        "word": word_of(catalogue.gettext),
+    }
+    environment.filters |= {
+        "minute": minute,
+        "day": lambda moment: minute(moment)[:10],
+        "short": lambda text: str(text)[:16],
+        "phrase": lambda words_: words_.text(catalogue.gettext),
+        "sentence": sentence,
+    }
+    for name in environment.list_templates(extensions=["html"]):
+        environment.get_template(name)
+    return environment
+
+
+def word_of(translate: Callable[[str], str]) -> Callable[[str, Any], str]:
+    """Give the function that says a code of a table of `TABLES`."""
+    return lambda table, code: words.word(TABLES[table], str(code), translate)
+
+
+def refusal(err: Exception, translate: Callable[[str], str]) -> str:
+    """Say why something was refused."""
+    return sentence(told(err, translate))
+
+
+def minute(moment: object) -> str:
+    """Show a time as this computer's own, to the minute: a datetime, ISO text, or milliseconds."""
+    if isinstance(moment, int):
+        moment = datetime.fromtimestamp(moment / 1000, UTC)
+    try:
+        found = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
+    except ValueError:
+        return str(moment)
+    return found.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def sentence(text: str) -> str:
+    """Begin a message with a capital letter; commands print it behind a word, pages do not."""
+    return text[:1].upper() + text[1:]
