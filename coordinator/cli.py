@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from coordinator import cli_facts, cli_files, cli_invite
+from coordinator import cli_dashboard, cli_facts, cli_files, cli_invite
 from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
 from coordinator.config import Config, parse_config
 from coordinator.desk import Desk, utc_now
