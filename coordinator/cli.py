@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from coordinator import cli_dashboard, cli_facts, cli_files, cli_invite
+from coordinator import cli_dashboard, cli_facts, cli_files, cli_invite, cli_progress
 from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
 from coordinator.config import Config, parse_config
 from coordinator.desk import Desk, utc_now
@@ -436,7 +436,7 @@ def _policy_of(card_text: str) -> LogPolicy:
 for _group in (cli_files.outbox, cli_files.report, cli_files.receipt):
     coordinator.add_command(_group)
 coordinator.add_command(cli_invite.invite)
-for _group in (cli_facts.facts, cli_facts.progress):
+for _group in (cli_facts.facts, cli_progress.progress):
     coordinator.add_command(_group)
 for _group in (cli_dashboard.dashboard, cli_dashboard.account):
     coordinator.add_command(_group)

@@ -13,7 +13,9 @@ Values come as text, whole numbers or lists; each kind reads them strictly and h
 import re
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
 from typing import Final
 
@@ -373,6 +375,17 @@ _DIFFICULTY = re.compile(
 def is_about_difficulty(name: str) -> bool:
     """Say whether a key or header that is no field speaks of pupils in difficulty, or of single pupils."""
     return _DIFFICULTY.search(plain(name)) is not None
+
+
+_DAY = re.compile(r"(20[0-9]{2})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?(?:T?00:00:00)?\Z", re.ASCII)
+
+
+def parse_day(text: str) -> date | None:
+    """Read a day such as 2026-09-20, 2026/9/20 or 2026年9月20日; None if it is none."""
+    found = _DAY.match(plain(text))
+    with suppress(ValueError):  # 31 February
+        return date(int(found[1]), int(found[2]), int(found[3])) if found else None
+    return None
 
 
 def plain(text: str) -> str:

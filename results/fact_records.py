@@ -7,7 +7,6 @@ a name. Nothing is taken half: `parse_facts` returns whole facts or raises.
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -18,7 +17,7 @@ from plan.errors import Phrase, Problem, phrase
 from plan.reading import ID_PATTERN, is_clean_text, nearest, shown_key
 from results import fact_fields
 from results.errors import FactsError
-from results.fact_fields import FIELDS, MAX_TEXTS, RURAL, Field, is_about_difficulty, plain
+from results.fact_fields import FIELDS, MAX_TEXTS, RURAL, Field, is_about_difficulty, parse_day, plain
 
 Value: TypeAlias = int | Fraction | str | date | tuple[str, ...]
 """A whole number, a number with one decimal, a code or text, a day, or several codes or texts."""
@@ -31,7 +30,6 @@ MAX_INPUT_CHARS: Final = 2_000
 
 _WHOLE = re.compile(r"[0-9]{1,9}(?:\.0+)?\Z", re.ASCII)
 _DECIMAL = re.compile(r"([0-9]{1,6})(?:\.([0-9])0*)?\Z", re.ASCII)
-_DAY = re.compile(r"(20[0-9]{2})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?(?:T?00:00:00)?\Z", re.ASCII)
 _SEVERAL = re.compile(r"[、,;|/\n]")
 _LONG_NUMBER = re.compile(r"[0-9]{11}", re.ASCII)
 _SCHOOL_CODE = re.compile(r"[0-9A-Z]{10}\Z", re.ASCII)
@@ -267,11 +265,10 @@ def _texts(row: Field, given: object) -> tuple[str, ...]:
 
 
 def _date(row: Field, given: object) -> date:
-    found = _DAY.match(_one_line(given).replace(" ", ""))
-    with suppress(ValueError):  # 31 February
-        if found:
-            return date(int(found[1]), int(found[2]), int(found[3]))
-    raise _Refused(_allowed(row))
+    day = parse_day(_one_line(given))
+    if day is None:
+        raise _Refused(_allowed(row))
+    return day
 
 
 _READERS: Final[Mapping[str, Callable[[Field, object], Value]]] = {

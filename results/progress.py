@@ -16,7 +16,7 @@ from plan.codes import WAVE, Codes
 from plan.errors import Phrase, Problem, phrase
 from plan.reading import ID_PATTERN, is_clean_text, shown_key
 from results.errors import FactsError
-from results.fact_fields import YES_NO, is_about_difficulty, plain
+from results.fact_fields import YES_NO, is_about_difficulty, parse_day, plain
 
 BANDS: Final[Codes] = MappingProxyType({"lt80": "不足80%", "80-95": "80%至95%", "ge95": "95%及以上"})
 """Bands of the share of pupils to be tested who have been tested (测评覆盖率)."""
@@ -88,7 +88,7 @@ def parse_progress(node: str, raw: Mapping[str, object]) -> ProgressStatement:
     for name, found, codes in (("wave", wave, WAVE), ("band", band, BANDS)):
         if not found:
             problems.append(Problem(name, _NOT_REPEATED, _one_of(codes)))
-    by, on = texts.get("by", ""), _day(texts.get("on", ""))
+    by, on = texts.get("by", ""), parse_day(texts.get("on", ""))
     if not by or not is_clean_text(by, MAX_NAME_CHARS):
         problems.append(Problem("by", _NOT_REPEATED, phrase("the principal's name")))
     if on is None:
@@ -118,13 +118,6 @@ def _one_of(codes: Codes) -> Phrase:
 def _code(codes: Codes, text: str) -> str:
     key = plain(text)
     return next((code for code, label in codes.items() if key in (code, plain(label))), "")
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if len(text) == len("2026-09-20") else None
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
