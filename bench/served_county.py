@@ -29,15 +29,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from coordinator import ca
-from coordinator import store as store_module
+from coordinator import backend_sqlite, ca
 from coordinator.config import Config
 from coordinator.desk import Desk
 from coordinator.home import Home, create_home
 from coordinator.log_book import CARD, LogBook, sign_entry
 from coordinator.publish_plan import publish_plan
 from coordinator.serve import serve, stop_on_signals
-from coordinator.store import Store, write_meta
+from coordinator.store import write_meta
 from crypto import derivation
 from crypto.field64 import encode_vector
 from crypto.note import KeyType, Note, SigningKey, encode_note, parse_signature_line
@@ -148,13 +147,29 @@ def plan_of(cells: int, now: datetime) -> PlanDocument:
 
 
 def make_county(
-    folder: Path, num_nodes: int, cells: int, *, is_approved: bool = True, tick_s: float = 3600.0
+    folder: Path,
+    num_nodes: int,
+    cells: int,
+    *,
+    is_approved: bool = True,
+    tick_s: float = 3600.0,
+    database: str = "",
 ) -> bytes:
-    """Make a coordinator's folder with its genesis roster and one round; return the round id."""
+    """Make a coordinator's folder with its genesis roster and one round; return the round id.
+
+    Its database is a SQLite file, or the empty PostgreSQL database named.
+    """
     now = datetime.now(UTC)
-    config = Config(federation=FEDERATION, kind="demo", tick_s=tick_s, check_grace_s=0.0, open_grace_s=0.0)
+    config = Config(
+        federation=FEDERATION,
+        kind="demo",
+        tick_s=tick_s,
+        check_grace_s=0.0,
+        open_grace_s=0.0,
+        database=database,
+    )
     home = create_home(folder, config, now, os.urandom)
-    store = Store(home.store_path)
+    store = home.open_store()
     try:
         book = LogBook(store, home.log_key, lambda: datetime.now(UTC))
         _log_genesis(book, home, num_nodes)
@@ -308,13 +323,13 @@ def main(folder: str, *words: str) -> int:
 
 def leave_out_fsync() -> None:
     """Open every database of this process with ``synchronous=OFF``, to see what the disk costs."""
-    configure = store_module._configure
+    configure = backend_sqlite.configure
 
     def configure_without(connection: sqlite3.Connection, _record: object) -> None:
         configure(connection, _record)
         connection.execute("PRAGMA synchronous=OFF").close()
 
-    store_module._configure = configure_without
+    backend_sqlite.configure = configure_without
 
 
 if __name__ == "__main__":

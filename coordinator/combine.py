@@ -42,7 +42,7 @@ from protos.round_log import RoundLog
 PUPILS_ATTRIBUTE = "pupils"
 _MAX_BOUND = 1_000_000
 _TAIL_SQ = 196  # 14 standard deviations, squared
-_VECTOR = sa.select(schema.reports.c.vector).where(schema.reports.c.position == sa.bindparam("at"))
+_VECTOR = sa.select(schema.vectors.c.data).where(schema.vectors.c.digest == sa.bindparam("digest"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,8 @@ def read_vector(connection: Connection, round_log: RoundLog, name: ReportName) -
     Raises:
         StoreError: the database has none.
     """
-    position = round_log.reports.position_of((name.node, name.attempt))
-    data = connection.execute(_VECTOR, {"at": position}).scalar()
+    digest = round_log.reports.contents_of((name.node, name.attempt)).vector
+    data = connection.execute(_VECTOR, {"digest": digest}).scalar()
     if data is None:
         raise StoreError(
             phrase("database: the vector of %(node)s is missing; restore the backup", node=name.node)

@@ -26,6 +26,9 @@ FILE_NAME = "coordinator.toml"
 MAX_FILE_BYTES = 64 * 1024
 MAX_LINE_CHARS = 1000  # tomllib needs quadratic time for a key of many dotted parts
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
+_DATABASE = re.compile(
+    r"postgresql\+psycopg://(?:[^:@/\s]*@)?[^@/\s]*/[^/@?#\s]+(?:\?(?!.*password)[^\s#]*)?\Z"
+)
 _HOST_PORT = re.compile(r"(?:\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}\Z")
 
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
@@ -59,6 +62,9 @@ class Config(BaseModel):
         reflection: whether gRPC tells callers which methods there are.
         log_format: one line of ``json`` an event, or of ``text``.
         limits: see ``coordinator.limits``.
+        database: PostgreSQL's address, ``postgresql+psycopg://user@host/name``, without a password; empty for
+            a SQLite file in the folder.
+        keep_vectors_days: how long a released round's masked vectors and mask sums are kept for its audit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
@@ -77,6 +83,8 @@ class Config(BaseModel):
     threads: Annotated[int, Field(ge=1, le=256)] = 8
     drain_s: Seconds = 10.0
     drain_notice_s: Annotated[float, Field(ge=0, le=600)] = 0.0
+    database: str = ""
+    keep_vectors_days: Annotated[int, Field(ge=0, le=36_500)] = 400
     max_connection_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
     admin_listen: str = ""
     share_port: bool = False
@@ -111,6 +119,13 @@ class Config(BaseModel):
     def _check_name(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", value):
             raise ValueError("expected a DNS name in lower case")
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _check_database(cls, value: str) -> str:
+        if value and not _DATABASE.match(value):
+            raise ValueError("expected postgresql+psycopg://user@host/name, without a password")
         return value
 
     @field_validator("tuples")
@@ -172,6 +187,11 @@ _EXPECTED: Mapping[str, Phrase] = {
     "share_port": phrase("one of %(names)s", names="true, false"),
     "log_format": phrase("one of %(names)s", names="json, text"),
     "limits": phrase("a number in the range that docs/county-service.md gives"),
+    "database": phrase(
+        "postgresql+psycopg://user@host:port/name without a password; that belongs into "
+        "keys/database.password or ~/.pgpass"
+    ),
+    "keep_vectors_days": phrase("a whole number from %(low)s to %(high)s", low=0, high=36_500),
     "school_bound": phrase("a whole number from %(low)s to %(high)s", low=1, high=1_000_000),
     "threads": phrase("a whole number from %(low)s to %(high)s", low=1, high=256),
 }

@@ -25,6 +25,7 @@ from coordinator.denied import Refusals
 from coordinator.durable import DurableHook, ignore_step
 from coordinator.errors import CoordinatorError
 from coordinator.export import export_results
+from coordinator.high_water import HighWater
 from coordinator.home import Entropy, Home, load_home
 from coordinator.identity import Caller
 from coordinator.log_book import LogBook
@@ -35,7 +36,7 @@ from coordinator.receive import Receiver
 from coordinator.release import delete_boxes, has_boxes, log_release
 from coordinator.revoke import revoke
 from coordinator.round import Action, CloseSet, Combine, Finished, FixCandidates, Wait
-from coordinator.store import Store, read_meta
+from coordinator.store import read_meta
 from coordinator.structured_log import fields
 from coordinator.surroundings import action_of
 from coordinator.witnesses import cosigned_checkpoint, latest_checkpoint, take_cosignature
@@ -77,8 +78,10 @@ class Desk:
         del entropy
         self.home: Home = load_home(directory)
         self._durable = durable
-        self._store = Store(self.home.store_path, durable)
-        self._book = LogBook(self._store, lambda: self.home.ring.signing("log"), now)
+        self._head = HighWater(self.home.head_path)
+        self._head.read()
+        self._store = self.home.open_store(durable)
+        self._book = LogBook(self._store, lambda: self.home.ring.signing("log"), now, self._head)
         self._receiver = Receiver(self._book)
         self._refusals = Refusals(self._store)
         published = published_checkpoint(self.home.log_folder)

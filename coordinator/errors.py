@@ -48,8 +48,26 @@ class SchemaVersionError(StoreError):
     code = "schema-version"
 
 
+class StoreAwayError(StoreError):
+    """The database server cannot be reached; what was asked for may be asked again."""
+
+    code = "store-away"
+
+
+class ExtraMissingError(CoordinatorError):
+    """This needs an optional part of the installation."""
+
+    code = "extra-missing"
+
+
+class BackupError(CoordinatorError):
+    """A backup cannot be made or read, or does not fit this folder."""
+
+    code = "backup"
+
+
 class LogRolledBackError(StoreError):
-    """The published folder shows a longer or another log than the database: a restored backup."""
+    """The log was published or signed further, or otherwise, than the database has it: a restored backup."""
 
     code = "log-rolled-back"
 
@@ -340,6 +358,12 @@ class BoxesDeletedError(CoordinatorError):
     """The round was released and its sealed boxes are deleted."""
 
     code = "boxes-deleted"
+
+
+class VectorsDeletedError(CoordinatorError):
+    """The time for keeping the round's masked vectors is over and they are deleted."""
+
+    code = "vectors-deleted"
 
 
 class FsckError(CoordinatorError):

@@ -3,28 +3,33 @@
 ::
 
     coordinator.toml   what an administrator sets; written last, so it marks a finished init
-    coordinator.db     the store (coordinator.store)
+    coordinator.db     the store (coordinator.store), unless coordinator.toml names another database
     keys/              mode 0700: log.key, statement.key (Ed25519 seeds), ca.key, server.key; later ones
                        beside them (coordinator.key_ring)
     ca.pem server.pem  certificates
     log/               the published log, a static folder (coordinator.publish_log)
+    log.head           how far this coordinator has signed (coordinator.high_water)
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from coordinator import ca
 from coordinator.config import FILE_NAME as CONFIG_NAME
 from coordinator.config import Config, encode_config, load_config
 from coordinator.durable import DurableHook, ignore_step, sync_folder, write_file
 from coordinator.errors import ConfigError
+from coordinator.high_water import FILE_NAME as HEAD_NAME
 from coordinator.key_ring import CA_CERTIFICATE, KEY_MODE, KeyRing
 from coordinator.store import FILE_NAME as STORE_NAME
-from coordinator.store import Store
+from coordinator.store import Place, Store, read_meta
 from crypto.note import KEY_BYTES, SigningKey, VerifierKey
 from plan.errors import phrase
 
@@ -39,6 +44,8 @@ __all__ = [
 ]
 
 SERVER_CERTIFICATE = "server.pem"
+PASSWORD_NAME = "database.password"  # noqa: S105 - the name of a file
+FOUNDER = "founder"
 Entropy = Callable[[int], bytes]
 
 
@@ -88,8 +95,22 @@ class Home:
 
     @property
     def store_path(self) -> Path:
-        """Where the database is."""
+        """Where the SQLite database is, if this coordinator has one."""
         return self.directory / STORE_NAME
+
+    @property
+    def place(self) -> Place:
+        """Where the database is: a file, or PostgreSQL's address with its password, if one lies here."""
+        return place_of(self.directory, self.config)
+
+    @property
+    def head_path(self) -> Path:
+        """Where it is written how far this coordinator has signed."""
+        return self.directory / HEAD_NAME
+
+    def open_store(self, durable: DurableHook = ignore_step, *, check: bool = True) -> Store:
+        """Open the database; arguments and errors as ``Store``'s."""
+        return Store(self.place, durable, check=check)
 
     @property
     def log_folder(self) -> Path:
@@ -124,7 +145,7 @@ def create_home(
             seed = entropy(KEY_BYTES).hex().encode() + b"\n"
             write_file(keys / f"{name}.key", seed, durable, mode=KEY_MODE, is_new=True)
     _create_authority(directory, config, now, durable)
-    _create_store(directory / STORE_NAME, durable)
+    _create_store(place_of(directory, config), _digest_of(directory / CA_CERTIFICATE), durable)
     write_file(directory / CONFIG_NAME, encode_config(config), durable, is_new=True)
     return load_home(directory)
 
@@ -139,7 +160,56 @@ def _create_authority(directory: Path, config: Config, now: datetime, durable: D
     write_file(certificate, authority.certificate_pem.encode(), durable, is_new=True)
 
 
-def _create_store(path: Path, durable: DurableHook) -> None:
+def place_of(directory: Path, config: Config) -> Place:
+    """Say where the database of a folder is.
+
+    Raises:
+        ConfigError: the file with the password can be read by others, or not at all.
+    """
+    if not config.database:
+        return directory / STORE_NAME
+    url = sa.engine.make_url(config.database)
+    path = directory / "keys" / PASSWORD_NAME
+    if not path.exists():
+        return url
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(phrase("%(path)s: others can read it; run: chmod 600 %(path)s", path=path))
+    return url.set(password=path.read_text("utf-8").rstrip("\r\n"))
+
+
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _create_store(place: Place, founder: str, durable: DurableHook) -> None:
+    if isinstance(place, Path):
+        _create_file(place, durable)
+    else:
+        _create_tables(place, founder, durable)
+
+
+def _create_tables(place: Place, founder: str, durable: DurableHook) -> None:
+    """Make the tables in a server's database, which then belongs to the CA certificate of this folder."""
+    store = Store(place, durable, check=False)
+    try:
+        if store.backend.is_new():
+            store.create(FOUNDER, founder)
+            return
+        with store.reading() as connection:
+            found = read_meta(connection, FOUNDER)
+    finally:
+        store.close()
+    if found != founder:
+        raise ConfigError(
+            phrase(
+                "database %(name)s: another coordinator's; give each its own, or copy that one's folder "
+                "to let it work on this machine too",
+                name=store.backend.name,
+            )
+        )
+
+
+def _create_file(path: Path, durable: DurableHook) -> None:
     if path.exists():
         return
     unfinished = path.with_name(f".{path.name}.new")

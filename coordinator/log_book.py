@@ -9,6 +9,8 @@ Rules:
    never gets two different signatures, and there is only one tree of that size. The log key of the
    roster in force at that size signs it, and after it those before that are not retired yet.
 4. A transaction that fails after an append throws the ledger away; it is read again.
+5. No view is given that lacks what this folder has signed (``coordinator.high_water``), whatever has become
+   of the database meanwhile; and nothing is signed before that is written down.
 
 Standard names: c2sp.org/tlog-checkpoint, tlog-cosignature, tlog-proof. Spec: docs/log.md.
 """
@@ -25,8 +27,16 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from coordinator import schema
-from coordinator.errors import NoGenesisError, StatementRefusedError, StoreError, UnknownRoundError
-from coordinator.store import Store, driver_of, read_meta
+from coordinator.errors import (
+    LogRolledBackError,
+    NoGenesisError,
+    StatementRefusedError,
+    StoreError,
+    UnknownRoundError,
+)
+from coordinator.high_water import Head, HighWater
+from coordinator.prepared import Prepared, insert_row
+from coordinator.store import Store, read_meta
 from crypto.checkpoint import Checkpoint, encode_checkpoint
 from crypto.note import SigningKey, encode_signed
 from crypto.tlog_proof import write_proof
@@ -40,11 +50,14 @@ from protos.round_log import RoundLog
 CARD = "card"
 LogKeys = Callable[[], Sequence[SigningKey]]
 # written out: they run for every report, and composing a statement costs more than running it
-_LAST = "SELECT position, root FROM entries ORDER BY position DESC LIMIT 1"
-_ROOT = "SELECT root FROM entries WHERE position = ?"
-_ENTRY = "SELECT entry FROM entries WHERE position = ?"
-_BODY = "SELECT body FROM entries WHERE position = ?"
-_INSERT = schema.insert_sql(schema.entries)
+_TABLE = schema.entries
+_AT = _TABLE.c.position == sa.bindparam("at", type_=sa.Integer)
+_NEWEST = sa.select(sa.func.max(_TABLE.c.position)).scalar_subquery()
+_LAST = Prepared(sa.select(_TABLE.c.position, _TABLE.c.root).where(_TABLE.c.position == _NEWEST))
+_ROOT = Prepared(sa.select(_TABLE.c.root).where(_AT))
+_ENTRY = Prepared(sa.select(_TABLE.c.entry).where(_AT))
+_BODY = Prepared(sa.select(_TABLE.c.body).where(_AT))
+_INSERT = insert_row(_TABLE)
 
 
 @dataclass(slots=True)
@@ -85,9 +98,9 @@ class View:
             )
         return round_log
 
-    def insert(self, sql: str, values: tuple[object, ...]) -> None:
-        """Insert one row by a statement of ``schema.insert_sql``."""
-        driver_of(self.connection).execute(sql, values)
+    def insert(self, row: Prepared, *values: object) -> None:
+        """Insert one row by a statement of ``prepared.insert_row``."""
+        row.run(self.connection, *values)
 
     def append(self, entry: bytes | Entry, body: bytes) -> int:
         """Check an entry and add it to the log within this write transaction; return its position.
@@ -105,7 +118,7 @@ class View:
         self.is_changed = True
         data = entry.data if isinstance(entry, Entry) else entry
         logged_ms = round(self.now.timestamp() * 1000)
-        self.insert(_INSERT, (position, logged_ms, self.ledger.root(), data, body))
+        self.insert(_INSERT, position, logged_ms, self.ledger.root(), data, body)
         return position
 
     def begin(self, ledger: Ledger) -> None:
@@ -130,15 +143,24 @@ class View:
 class LogBook:
     """The log of one federation, shared by all threads of a process."""
 
-    def __init__(self, store: Store, log_keys: LogKeys | SigningKey, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        log_keys: LogKeys | SigningKey,
+        now: Callable[[], datetime],
+        head: HighWater | None = None,
+    ) -> None:
         """Work on an open store.
 
         Args:
             store: the database.
             log_keys: gives the log keys that are held, oldest first; or the only one.
             now: the clock, UTC.
+            head: how far this coordinator has signed; None where nothing that is signed leaves.
         """
         self.store = store
+        self._head = head
+        self._verified = Head(0, b"")  # what `_ledger` is known to contain
         self._log_keys: LogKeys = (lambda: (log_keys,)) if isinstance(log_keys, SigningKey) else log_keys
         self._now = now
         self._lock = threading.RLock()
@@ -148,8 +170,10 @@ class LogBook:
     @contextmanager
     def reading(self) -> Iterator[View]:
         """See the log as it is now."""
-        with self._lock, self.store.reading() as connection, self._using(connection):
-            yield View(connection, self._now(), self._catch_up(connection))
+        with self._lock:
+            signed = self._signed()  # before the view begins: another process may sign further at any moment
+            with self.store.reading() as connection, self._using(connection):
+                yield View(connection, self._now(), self._catch_up(connection, signed))
 
     @contextmanager
     def writing(self, step: str) -> Iterator[View]:
@@ -161,14 +185,15 @@ class LogBook:
         with self._lock:
             view: View | None = None
             is_done = False
+            signed = self._signed()
             try:
                 with self.store.writing(step) as connection, self._using(connection):
-                    view = View(connection, self._now(), self._catch_up(connection))
+                    view = View(connection, self._now(), self._catch_up(connection, signed))
                     yield view
                 is_done = True
             finally:
                 if view is not None and view.is_changed:
-                    self._ledger = view.ledger if is_done else None
+                    self._keep(view.ledger if is_done else None)
 
     @contextmanager
     def _using(self, connection: Connection) -> Iterator[None]:
@@ -197,7 +222,12 @@ class LogBook:
         return encode_checkpoint(Checkpoint(ledger.card.log.name, size, ledger.root(size)))
 
     def checkpoint(self, ledger: Ledger, size: int, cosignatures: tuple[str, ...] = ()) -> bytes:
-        """Sign the checkpoint of a size, with the cosignature lines given; a C2SP note."""
+        """Sign the checkpoint of a size, with the cosignature lines given; a C2SP note.
+
+        Raises:
+            LogRolledBackError: another tree of this size was signed.
+        """
+        self.note_signed(ledger, size)
         text = self.checkpoint_text(ledger, size)
         lines = (key.sign(text) for key in self._signers(ledger, size))
         return encode_signed(text, (*lines, *cosignatures))
@@ -214,6 +244,11 @@ class LogBook:
             raise StoreError(phrase("keys/: the log key of entry %(size)s is not here", size=size - 1))
         earlier = known[: known.index(in_force)]
         return (held[in_force], *(held[key] for key in reversed(earlier) if key in held))
+
+    def note_signed(self, ledger: Ledger, size: int) -> None:
+        """Write down that checkpoints up to a size, which is committed, are about to be signed."""
+        if self._head is not None and size > self._head.known.size:
+            self._head.raise_to(size, ledger.root(size))
 
     def receipt(self, ledger: Ledger, position: int) -> bytes:
         """Make the log-signed tlog-proof of an entry, at the size right after it.
@@ -241,23 +276,58 @@ class LogBook:
         """Read the body of an entry, empty where it has none; errors as `read_entry`."""
         return self._read_column(_BODY, position)
 
-    def _read_column(self, sql: str, position: int) -> bytes:
+    def _read_column(self, column: Prepared, position: int) -> bytes:
         with self._lock:
             if self._transaction is None:
                 with self.store.reading() as connection:
-                    row = driver_of(connection).execute(sql, (position,)).fetchone()
+                    row = column.run(connection, position).fetchone()
             else:
-                row = driver_of(self._transaction).execute(sql, (position,)).fetchone()
+                row = column.run(self._transaction, position).fetchone()
         if row is None:
             raise StoreError(phrase("database: the entries do not make the stored tree; restore the backup"))
         return bytes(row[0])
 
-    def _catch_up(self, connection: Connection) -> Ledger | None:
-        last = driver_of(connection).execute(_LAST).fetchone()
+    def _signed(self) -> Head:
+        return Head(0, b"") if self._head is None else self._head.known
+
+    def _keep(self, ledger: Ledger | None) -> None:
+        """Take another ledger; nothing is known yet of what it contains."""
+        if ledger is not self._ledger:
+            self._verified = Head(0, b"")
+        self._ledger = ledger
+
+    def _verify_contains(self, ledger: Ledger | None, signed: Head) -> None:
+        """Check that a view has what was signed before it began.
+
+        Raises:
+            LogRolledBackError: it has fewer entries, or others.
+        """
+        if signed.size <= self._verified.size:
+            return
+        size = ledger.size if ledger is not None else 0
+        if ledger is None or size < signed.size or ledger.root(signed.size) != signed.root:
+            raise LogRolledBackError(
+                phrase(
+                    "database: %(signed)s entries were signed, this database has %(size)s, or others; an old "
+                    "copy was restored: run 'fedscreen coordinator store check', never go on from this",
+                    signed=signed.size,
+                    size=size,
+                )
+            )
+        self._verified = signed
+
+    def _catch_up(self, connection: Connection, signed: Head) -> Ledger | None:
+        ledger = self._read_log(connection)
+        self._verify_contains(ledger, signed)
+        return ledger
+
+    def _read_log(self, connection: Connection) -> Ledger | None:
+        last = _LAST.run(connection).fetchone()
         size, root = (last[0] + 1, last[1]) if last else (0, b"")
         ledger = self._ledger
         if ledger is None or ledger.size > size or not self._is_prefix(connection, ledger, size, root):
-            ledger = self._ledger = self._new_ledger(connection)
+            ledger = self._new_ledger(connection)
+            self._keep(ledger)
         if ledger is not None:
             self._read_on(connection, ledger, size, root)
         return ledger
@@ -274,7 +344,7 @@ class LogBook:
     @staticmethod
     def _is_prefix(connection: Connection, ledger: Ledger, size: int, root: bytes) -> bool:
         if ledger.size < size:
-            found = driver_of(connection).execute(_ROOT, (ledger.size - 1,)).fetchone()
+            found = _ROOT.run(connection, ledger.size - 1).fetchone()
             return ledger.size > 0 and found is not None and found[0] == ledger.root()
         return root == ledger.root()
 
@@ -291,7 +361,7 @@ class LogBook:
             for row in rows:
                 ledger.append(row.entry, row.body)
         except LedgerError as err:
-            self._ledger = None
+            self._keep(None)
             raise StoreError(
                 phrase(
                     "database: entry %(size)s is not valid (%(code)s); restore the backup",
@@ -300,7 +370,7 @@ class LogBook:
                 )
             ) from err
         if ledger.root() != root:
-            self._ledger = None
+            self._keep(None)
             raise StoreError(phrase("database: the entries do not make the stored tree; restore the backup"))
 
 

@@ -38,9 +38,12 @@ from coordinator.errors import (
     RoundExpiredError,
     RoundNotOpenError,
     StatementRefusedError,
+    StoreAwayError,
+    StoreError,
 )
 from coordinator.group_commit import GroupCommit
 from coordinator.log_book import LogBook, View
+from coordinator.prepared import insert_row_once
 from crypto.errors import CryptoError, FieldRangeError
 from crypto.field64 import verify_encoded
 from crypto.merkle import leaf_hash
@@ -49,11 +52,12 @@ from protos.entry import Entry, parse_entry
 from protos.errors import LedgerError, PayloadError, ProtocolError
 from protos.ledger import Ledger
 from protos.report_payload import ReportPayload, note_of, parse_payload, verify_contents
-from protos.round_log import RoundLog
+from protos.round_log import RoundLog, RoundState
 from protos.statements import Report
 
-_INSERT_REPORT = schema.insert_sql(schema.reports)
-_INSERT_BOXES = schema.insert_sql(schema.boxes)
+TRIES = 3
+_INSERT_VECTOR = insert_row_once(schema.vectors)
+_INSERT_BOXES = insert_row_once(schema.boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,27 @@ class Receiver:
         checked = [self._check(arrived) for arrived in group]
         if all(isinstance(row, CoordinatorError) for row in checked):
             return [row for row in checked if isinstance(row, CoordinatorError)]
-        with self._book.writing("append report") as view:
-            placed = [_take(view, row) if isinstance(row, _Checked) else row for row in checked]
+        placed = self._place(checked)
+        newest = max((row for row in placed if isinstance(row, _Place)), key=_position, default=None)
+        if newest is not None:
+            self._book.note_signed(newest.ledger, newest.position + 1)  # once for all receipts of the group
         return [
             self._book.receipt(row.ledger, row.position) if isinstance(row, _Place) else row for row in placed
         ]
+
+    def _place(self, checked: Sequence[_Checked | CoordinatorError]) -> list[_Place | CoordinatorError]:
+        """Append what may be appended, in one commit.
+
+        A commit that was cut off has happened or has not: the same again finds out, and ends the same way.
+        """
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with self._book.writing("append report") as view:
+                    return [_take(view, row) if isinstance(row, _Checked) else row for row in checked]
+            except StoreAwayError:
+                if not tries_left:
+                    raise
+        raise StoreError(phrase("database: cannot be reached"))
 
     def _check(self, arrived: _Arrived) -> _Checked | CoordinatorError:
         try:
@@ -134,6 +154,10 @@ class Receiver:
             _check_round(view, round_log, report)
 
 
+def _position(place: _Place) -> int:
+    return place.position
+
+
 def _take(view: View, checked: _Checked) -> _Place | CoordinatorError:
     """Give a report its place, the old one or a new one, or what refuses it."""
     report = checked.report
@@ -144,6 +168,7 @@ def _take(view: View, checked: _Checked) -> _Place | CoordinatorError:
             position = round_log.reports.position_of(slot)
             if view.ledger.leaves[position] != leaf_hash(checked.entry.data):
                 return _other_bytes(report)
+            _store_again(view, round_log, checked, position)
         else:
             _check_round(view, round_log, report)
             position = _store(view, checked)
@@ -239,13 +264,24 @@ def _check_contents(data: bytes, report: Report, round_log: RoundLog) -> ReportP
 
 
 def _store(view: View, checked: _Checked) -> int:
-    report, payload = checked.report, checked.payload
+    report = checked.report
     try:
         position = view.append(checked.entry, b"")
     except StatementRefusedError as err:
         raise ReportRefusedError(
             phrase("report of %(node)s: %(reason)s", node=report.node, reason=err)
         ) from err
-    view.insert(_INSERT_REPORT, (position, payload.vector))
-    view.insert(_INSERT_BOXES, (report.round, position, b"".join(payload.boxes)))
+    _store_contents(view, checked, position)
     return position
+
+
+def _store_contents(view: View, checked: _Checked, position: int) -> None:
+    report, payload = checked.report, checked.payload
+    view.insert(_INSERT_VECTOR, report.vector, payload.vector)
+    view.insert(_INSERT_BOXES, report.round, position, b"".join(payload.boxes))
+
+
+def _store_again(view: View, round_log: RoundLog, checked: _Checked, position: int) -> None:
+    """Put back what the database has lost: after a repair from the log it knows a report's header only."""
+    if round_log.state not in (RoundState.RELEASED, RoundState.ABORTED):
+        _store_contents(view, checked, position)

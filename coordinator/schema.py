@@ -1,9 +1,9 @@
 """The tables of one coordinator's database.
 
 Everything that a round's result depends on is here, so that a process may stop at any
-instruction: the log itself (``entries``), what reports carry beside their header (``reports``,
-``boxes``), the auditors' mask sums, and who is enrolled. A change of any table is a new
-``SCHEMA_VERSION``.
+instruction: the log itself (``entries``), what reports carry beside their header (``vectors``,
+``boxes``), the auditors' mask sums, and who is enrolled. The same tables stand in SQLite and in
+PostgreSQL; ``coordinator.migrations`` brings a database of an earlier version here.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    insert,
 )
-from sqlalchemy.dialects import sqlite
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # what a program of before the migrations reads in `meta`
+REVISION = "0003"  # the newest of coordinator/migrations/versions
 
 metadata = MetaData()
+Moment = BigInteger().with_variant(Integer(), "sqlite")  # milliseconds or seconds since 1970
 
 meta = Table(
     "meta",
@@ -38,7 +38,7 @@ entries = Table(
     "entries",
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("logged_ms", Integer, nullable=False),
+    Column("logged_ms", Moment, nullable=False),
     Column("root", LargeBinary, nullable=False),  # of the tree of position + 1 entries
     Column("entry", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
@@ -81,16 +81,16 @@ cosignatures = Table(
     metadata,
     Column("size", Integer, nullable=False),
     Column("auditor", String, nullable=False),
-    Column("time_s", Integer, nullable=False),
+    Column("time_s", Moment, nullable=False),
     Column("line", String, nullable=False),
     PrimaryKeyConstraint("size", "auditor"),
 )
 
-reports = Table(  # which report stands at a position is said by the log entry there
-    "reports",
+vectors = Table(  # by SHA-256; which report has which is said by the report's header in the log
+    "vectors",
     metadata,
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("vector", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 
 boxes = Table(  # of one report, in plan order, each of the same size
@@ -113,11 +113,21 @@ sums = Table(
     PrimaryKeyConstraint("round", "auditor", "subset"),
 )
 
+deletions = Table(  # what was deleted because its time was over; rows only, nothing of what they held
+    "deletions",
+    metadata,
+    Column("round", LargeBinary, nullable=False),
+    Column("what", String, nullable=False),  # boxes, unused vectors, vectors, sums
+    Column("num_rows", Integer, nullable=False),
+    Column("deleted_ms", Moment, nullable=False),
+    PrimaryKeyConstraint("round", "what"),
+)
+
 close_requests = Table(
     "close_requests",
     metadata,
     Column("round", LargeBinary, primary_key=True),
-    Column("requested_ms", Integer, nullable=False),
+    Column("requested_ms", Moment, nullable=False),
 )
 
 facts = Table(  # what people typed about a school's conditions; every version is kept
@@ -234,8 +244,3 @@ tokens = Table(  # invitations to enrol online; each works once (`coordinator.to
     Column("used_ms", BigInteger),  # null until it was used
     Column("request", LargeBinary, nullable=False),  # SHA-256 of the request it was used for, else empty
 )
-
-
-def insert_sql(table: Table) -> str:
-    """Write the INSERT of a whole row, columns in the table's order: for rows that come by the thousand."""
-    return str(insert(table).compile(dialect=sqlite.dialect()))

@@ -74,6 +74,7 @@ STATUS: dict[type[Exception], grpc.StatusCode] = {
     errors.NotReleasedError: _Code.FAILED_PRECONDITION,
     errors.NotOpenedError: _Code.FAILED_PRECONDITION,
     errors.BoxesDeletedError: _Code.FAILED_PRECONDITION,
+    errors.VectorsDeletedError: _Code.FAILED_PRECONDITION,
 }
 _PRIVATE = _Code.UNAVAILABLE  # of the coordinator's own trouble (store, files): no text goes out
 

@@ -285,6 +285,7 @@ def test_the_table_has_every_error_that_a_call_can_raise() -> None:
         errors.TooFewReportsError, errors.GroupTooSmallError,
         errors.ReplicaMismatchError, errors.FsckError, errors.NotCosignedError, errors.FileError,
         errors.RosterUnchangedError, errors.FactsRefusedError,
+        errors.StoreAwayError, errors.ExtraMissingError, errors.BackupError,
     }  # fmt: skip
     every = {
         item

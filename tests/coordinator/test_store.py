@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from coordinator import schema
 from coordinator.errors import SchemaVersionError, StoreError
+from coordinator.revisions import stamp
 from coordinator.store import Store, driver_of, insert_once, read_meta, upsert, write_meta
 
 
@@ -122,7 +123,7 @@ def test_insert_once_keeps_the_first_and_upsert_the_last(path: Path) -> None:
 def test_another_schema_version_is_refused(path: Path) -> None:
     store = Store(path)
     with store.writing("x") as connection:
-        write_meta(connection, "schema_version", "999")
+        stamp(connection, "999")
     store.close()
     with pytest.raises(SchemaVersionError, match="999"):
         Store(path)
@@ -176,7 +177,7 @@ def test_a_write_by_either_way_of_running_statements_is_one(path: Path) -> None:
 
 
 def test_writers_of_one_process_wait_for_each_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coordinator.store.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("coordinator.backend_sqlite.BUSY_TIMEOUT_S", 0.01)
     store = Store(path)
     with store.writing("first") as connection:
         write_meta(connection, "a", "1")
