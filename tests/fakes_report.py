@@ -1,7 +1,7 @@
 """Made-up pupils with every field that a ready plan counts, and report models of their released rounds."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -22,6 +22,7 @@ from results.files import ReleaseHead
 from results.report_model import ReportModel, build_report
 from results.report_parts import About
 
+NO_ATTRIBUTES: Mapping[str, str] = {}
 READY = Path(plan.__file__).parent / "ready"
 
 
@@ -96,13 +97,15 @@ def rich_pupil(
     return Record(rec_key=key, groups=frozenset(groups), **fields)  # type: ignore[arg-type]
 
 
-def rich_county(document: PlanDocument, size: int, seed: int) -> County:
-    """Make pupils from a seed and count them with a plan."""
+def rich_county(
+    document: PlanDocument, size: int, seed: int, attributes: Mapping[str, str] = NO_ATTRIBUTES
+) -> County:
+    """Make pupils from a seed and count them with a plan; all of their schools have the given attributes."""
     rng = np.random.default_rng(seed)
     names = [item.id for item in document.instruments]
     pupils = tuple(rich_pupil(number, rng, document.grades, names) for number in range(size))
     layout = build_layout(document)
-    return County(document, layout, pupils, tabulate(layout, pupils))
+    return County(document, layout, pupils, tabulate(layout, pupils, attributes))
 
 
 def head_of(county: County, number: int = 1, schools: int = SCHOOLS) -> ReleaseHead:
