@@ -57,7 +57,7 @@ def sign_decision(context: Context, round_log: RoundLog) -> SignedEntry:
     except RefusalError as err:
         return sign_abandon(context, round_log, err.code)
     statement = Agreement(round_log.terms.federation, round_log.round_id, context.id, close.digest)
-    signed = sign_entry(statement, context.keys.statement)
+    signed = sign_entry(statement, context.signing_key(round_log))
     return store_entry(context.state, SlotKind.DECISION, round_log.round_id, signed)
 
 
@@ -70,7 +70,7 @@ def sign_abandon(context: Context, round_log: RoundLog, reason: str) -> SignedEn
     close_digest = round_log.close.digest if round_log.close else ZERO_DIGEST
     terms = round_log.terms
     statement = Abandon(terms.federation, round_log.round_id, context.id, close_digest, reason)
-    signed = sign_entry(statement, context.keys.statement)
+    signed = sign_entry(statement, context.signing_key(round_log))
     return store_entry(context.state, SlotKind.DECISION, round_log.round_id, signed)
 
 

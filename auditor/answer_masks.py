@@ -60,7 +60,7 @@ def sign_opening(context: Context, round_log: RoundLog) -> SignedEntry:
         draw=draw,
         sums=tuple((subset, hashlib.sha256(encoded).digest()) for subset, encoded in sums.items()),
     )
-    signed = sign_entry(statement, context.keys.statement)
+    signed = sign_entry(statement, context.signing_key(round_log))
     store_entry(context.state, SlotKind.OPENING, round_log.round_id, signed)
     destroy_keys(context.state, round_log.round_id)
     return signed

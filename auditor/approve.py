@@ -255,7 +255,7 @@ def sign_approval(context: Context, round_id: bytes) -> SignedEntry:
         nonce=context.entropy(NONCE_BYTES),
         draw=draw_commitment(draw),
     )
-    signed = sign_entry(statement, context.keys.statement)
+    signed = sign_entry(statement, context.signing_key(round_log))
     return store_entry(context.state, SlotKind.APPROVAL, round_id, signed)
 
 

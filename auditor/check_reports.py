@@ -69,7 +69,7 @@ def sign_checked(context: Context, round_log: RoundLog) -> SignedEntry:
         candidates=round_log.candidates.digest,
         body=body_ref(body),
     )
-    signed = sign_entry(statement, context.keys.statement, body)
+    signed = sign_entry(statement, context.signing_key(round_log), body)
     return store_entry(context.state, SlotKind.CHECKED, round_log.round_id, signed)
 
 

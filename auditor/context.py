@@ -11,7 +11,8 @@ from auditor.link import CoordinatorLink
 from auditor.mirror import Mirror
 from auditor.policy import AuditorPolicy
 from auditor.state import State
-from protos.ledger import Ledger
+from crypto.note import SigningKey
+from protos.ledger import Ledger, RoundLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +45,12 @@ class Context:
     def ledger(self) -> Ledger:
         """The log as read so far."""
         return self.mirror.ledger
+
+    def signing_key(self, round_log: RoundLog) -> SigningKey:
+        """Give the statement key that a round's plan has for this auditor.
+
+        Raises:
+            KeyFileError: it is not one of this auditor's.
+        """
+        own = round_log.roster.auditor(self.id)
+        return self.keys.statement if own is None else self.keys.statement_for(own.statement)

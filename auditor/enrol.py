@@ -13,11 +13,20 @@ from pathlib import Path
 from auditor.config import AuditorConfig, AuditorFolder, read_config, write_config
 from auditor.durable import replace_durably
 from auditor.errors import ConfigError, KeyFileError
-from auditor.keys import AuditorKeys, certificate_request, create_keys, install_certificate, load_keys
+from auditor.keys import (
+    AuditorKeys,
+    certificate_request,
+    create_keys,
+    create_next,
+    install_certificate,
+    load_keys,
+)
 from auditor.policy import AuditorPolicy, default_policy, parse_auditor_policy
 from plan.errors import phrase
 from protos.card import FederationCard, fingerprint, parse_card
-from protos.enrolment import Grant, Request, parse_grant, sign_request
+from protos.enrolment import Grant, Request, encode_roll, parse_grant, sign_request
+from protos.ledger import Ledger
+from protos.succession import sign_succession
 
 ROLE = "auditor"
 OUTSIDE = "outside"  # attribute of the request: outside the county's own line
@@ -41,9 +50,12 @@ def create_auditor(folder: AuditorFolder, config: AuditorConfig) -> AuditorKeys:
 
 
 def make_request(folder: AuditorFolder) -> bytes:
-    """Write the request file of an auditor."""
+    """Write the request file of an auditor, with its newest keys."""
     config = read_config(folder)
-    keys = load_keys(folder, config)
+    return _request(folder, config, load_keys(folder, config))
+
+
+def _request(folder: AuditorFolder, config: AuditorConfig, keys: AuditorKeys) -> bytes:
     request = Request(
         role=ROLE,
         federation=config.federation,
@@ -56,6 +68,28 @@ def make_request(folder: AuditorFolder) -> bytes:
         csr_pem=certificate_request(folder, config),
     )
     return sign_request(request, keys.statement)
+
+
+def roll_keys(folder: AuditorFolder, ledger: Ledger) -> bytes:
+    """Make the next pair of keys unless one waits for its roster already; give the roll file.
+
+    Args:
+        folder: the auditor's directory.
+        ledger: its copy of the log, which says which pair is in force.
+
+    Raises:
+        ConfigError: this auditor stands in no roster yet.
+    """
+    config = read_config(folder)
+    keys = load_keys(folder, config)
+    rostered = ledger.chain.auditors.get(config.id)
+    if rostered is None:
+        raise ConfigError(phrase("this auditor stands in no roster yet, so there are no keys to roll over"))
+    if (rostered.statement, rostered.cosigner) == (keys.statement.verifier, keys.cosigner.verifier):
+        keys = create_next(folder, config)
+    old, new, cosigner = keys.statement_for(rostered.statement), keys.statement, keys.cosigner
+    line = sign_succession(config.federation, ROLE, config.id, old, new.verifier, cosigner.verifier)
+    return encode_roll(_request(folder, config, keys), line)
 
 
 def join(folder: AuditorFolder, grant_data: bytes, expected_fingerprint: str) -> FederationCard:
@@ -130,7 +164,7 @@ def _verify_card(card: FederationCard, config: AuditorConfig, keys: AuditorKeys)
             )
         )
     own = next((row for row in card.auditors if row.id == config.id), None)
-    if own is not None and (own.statement, own.cosigner) != (keys.statement.verifier, keys.cosigner.verifier):
+    if own is not None and not keys.holds(own.statement, own.cosigner):
         raise KeyFileError(
             phrase("card: lists other keys for this auditor; do not join, call the coordinator")
         )

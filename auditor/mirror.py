@@ -176,14 +176,19 @@ class Mirror:
                 )
 
     def _claimed_size(self, latest: bytes) -> int:
-        """Read the size of a checkpoint after checking who signed it, and that it is no rollback."""
+        """Read the size of a checkpoint after checking who signed it, and that it is no rollback.
+
+        A log key of a roster that this copy has not read yet is checked once the copy has it (`_take`).
+        """
+        known = self.ledger.chain.log_keys()
         try:
             note = parse_note(latest)
             checkpoint = parse_checkpoint(note.text)
-            signers = verified_by(note, [self._card.log])
+            signers = verified_by(note, known)
         except CryptoError as err:
             raise MirrorError(phrase("the coordinator's checkpoint is damaged or wrongly signed")) from err
-        if self._card.log not in signers or checkpoint.origin != self._card.log.name:
+        may_be_newer = self.ledger.size > 0 and checkpoint.size > self.ledger.size
+        if checkpoint.origin != self._card.log.name or not (set(signers) & set(known) or may_be_newer):
             raise MirrorError(phrase("the coordinator's checkpoint is not signed by this federation's log"))
         if self.latest and checkpoint.size < checkpoint_of(self.latest).size:
             self._keep_evidence(latest)
@@ -204,6 +209,12 @@ class Mirror:
                 self.ledger.append(entry, body)
             self.ledger.verify_checkpoint(latest, 0)
         except LedgerError as err:
+            if not self._is_log_signed(latest):
+                self._reset()
+                self.reload()
+                raise MirrorError(
+                    phrase("the coordinator's checkpoint is not signed by this federation's log")
+                ) from err
             self._keep_evidence(latest)
             self._reset()
             self.reload()  # forget the entries that were not written
@@ -225,6 +236,14 @@ class Mirror:
         for entry, body in new:
             self.entries.add(entry, body)
         self.latest = latest
+
+    def _is_log_signed(self, latest: bytes) -> bool:
+        """Whether a log key of any roster, also of those just fetched, has signed a checkpoint."""
+        known = self.ledger.chain.log_keys()
+        try:
+            return bool(set(verified_by(parse_note(latest), known)) & set(known))
+        except CryptoError:
+            return False
 
     def _is_covered(self, new: list[Entry], latest: bytes) -> bool:
         """Whether a checkpoint is over this copy and these entries, valid or not.

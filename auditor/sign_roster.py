@@ -6,8 +6,10 @@ and auditors. So, before it is shown:
 1. Its text and body are in canonical form and belong together; it is of this federation.
 2. Genesis: its digest is the one that the federation card pins. Later: it names the roster in
    force as its predecessor, with the next serial.
-3. Where it lists this auditor, it lists this auditor's own two keys.
-4. Signatures collected so far verify.
+3. Where it lists this auditor, it lists two of this auditor's own keys.
+4. It is one that the log would take (`protos.roster_chain`): keys change only where the old ones say so, a
+   school is succeeded once, no retired key comes back.
+5. Signatures collected so far verify.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from auditor.errors import RefusalError
 from auditor.keys import AuditorKeys
 from auditor.link import Proposal
 from crypto.errors import CryptoError
-from crypto.note import VerifierKey, parse_signature_line, verify_signature
+from crypto.note import SigningKey, VerifierKey, parse_signature_line, verify_signature
 from plan.errors import phrase
 from protos.bodies import RosterAuditor, RosterBody, RosterNode, parse_roster_body
 from protos.card import FederationCard
-from protos.errors import ProtocolError
+from protos.errors import LedgerError, ProtocolError
 from protos.fields import ZERO_DIGEST
 from protos.ledger import Ledger, RosterState
 from protos.statements import Roster, body_ref, digest, parse_statement
@@ -88,6 +90,7 @@ def review_roster(
     current = ledger.roster if ledger.size else None
     _verify_predecessor(roster, digest(proposal.text), current, card)
     _verify_own_keys(body, auditor_id, keys)
+    _verify_rules(ledger, roster, body, digest(proposal.text))
     signers = _verify_signatures(proposal, body, current)
     old = current.body if current else None
     return RosterReview(
@@ -101,7 +104,7 @@ def review_roster(
         tuples_removed=tuple(row for row in old.tuples if row not in body.tuples) if old else (),
         num_nodes=len(body.nodes),
         num_operators=len({node.operator for node in body.nodes}),
-        is_signed=keys.statement.verifier in signers,
+        is_signed=any(one.verifier in signers for one, _two in keys.pairs),
         body=body,
     )
 
@@ -126,13 +129,22 @@ def _verify_predecessor(
 
 def _verify_own_keys(body: RosterBody, auditor_id: str, keys: AuditorKeys) -> None:
     own = body.auditor(auditor_id)
-    if own is not None and (own.statement, own.cosigner) != (keys.statement.verifier, keys.cosigner.verifier):
+    if own is not None and not keys.holds(own.statement, own.cosigner):
         raise RefusalError(
             "wrong-own-keys",
             phrase(
                 "the proposed roster lists other keys for %(auditor_id)s, this auditor", auditor_id=auditor_id
             ),
         )
+
+
+def _verify_rules(ledger: Ledger, roster: Roster, body: RosterBody, roster_digest: bytes) -> None:
+    try:
+        ledger.chain.check(roster, body, roster_digest)
+    except LedgerError as err:
+        raise RefusalError(
+            err.code, phrase("the log would not take this roster (%(reason)s)", reason=err)
+        ) from err
 
 
 def _verify_signatures(proposal: Proposal, body: RosterBody, current: RosterState | None) -> set[VerifierKey]:
@@ -173,6 +185,13 @@ def list_reviews(context: Context, card: FederationCard) -> tuple[tuple[Proposal
     )
 
 
+def _signing_key(context: Context, body: RosterBody) -> SigningKey:
+    """Find this auditor's key in a roster, or the one in force where it leaves."""
+    in_force = context.ledger.roster.body.auditor(context.id) if context.ledger.size else None
+    own = body.auditor(context.id) or in_force
+    return context.keys.statement if own is None else context.keys.statement_for(own.statement)
+
+
 def sign_roster(context: Context, card: FederationCard, roster_digest: bytes) -> bool:
     """Sign the proposal with this digest; returns whether the roster stands in the log now.
 
@@ -181,7 +200,8 @@ def sign_roster(context: Context, card: FederationCard, roster_digest: bytes) ->
     """
     for proposal, review in list_reviews(context, card):
         if review.digest == roster_digest:
-            return context.link.sign_roster(roster_digest, context.keys.statement.sign(proposal.text))
+            key = _signing_key(context, review.body)
+            return context.link.sign_roster(roster_digest, key.sign(proposal.text))
     raise RefusalError(
         "no-such-proposal",
         phrase("no roster %(roster_digest)s waits for signatures", roster_digest=roster_digest.hex()[:16]),

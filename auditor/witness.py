@@ -105,13 +105,13 @@ def cosign_newest(mirror: Mirror, state: State, keys: AuditorKeys, now: datetime
         checkpoint = mirror.ledger.verify_checkpoint(mirror.latest, 0)
         if head is not None:
             verify_extends(mirror, checkpoint, head)
-        note, own = parse_note(mirror.latest), keys.cosigner.verifier
-        rostered = mirror.ledger.roster_at(checkpoint.size).body.auditors
-        if own not in [row.cosigner for row in rostered] or _is_fresh(note, own, now):
+        note, rostered = parse_note(mirror.latest), mirror.ledger.roster_at(checkpoint.size).body.auditors
+        own = keys.cosigner_among([row.cosigner for row in rostered])
+        if own is None or _is_fresh(note, own.verifier, now):
             return None
         if head != (newest := WitnessHead(checkpoint.size, checkpoint.root)):
             state.replace_record(_RECORD, f"{newest.size} {newest.root.hex()}\n".encode())
-        return Cosignature(checkpoint.size, cosign(note.text, keys.cosigner, int(now.timestamp())))
+        return Cosignature(checkpoint.size, cosign(note.text, own, int(now.timestamp())))
 
 
 def _is_fresh(note: Note, own: VerifierKey, now: datetime) -> bool:
