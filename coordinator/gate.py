@@ -35,7 +35,7 @@ from coordinator.errors import DrainingError, code_of
 from coordinator.identity import Caller, identify
 from coordinator.limits import Limits
 from coordinator.metrics import Measures
-from coordinator.overdue import Overdue, Watched
+from coordinator.slow_calls import RunningCalls, Watched
 from plan.errors import phrase
 from protos.errors import ConvertError
 
@@ -75,7 +75,7 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self._refuse = refuse
         self._measures = measures
         self._allowances = Allowances(limits, time.monotonic)
-        self.overdue = Overdue(time.monotonic)
+        self.running = RunningCalls(time.monotonic)
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._streams = ThreadPoolExecutor(limits.stream_threads, thread_name_prefix="stream")
 
@@ -106,7 +106,7 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     ) -> bytes:
         with self._admitted(method, context) as (caller, watched):
             request = self._receive(inner, requests, caller)
-            self.overdue.go_on(watched, self._limits.answer_s)
+            self.running.go_on(watched, self._limits.answer_s)
             return cast(bytes, inner.response_serializer(inner.unary_unary(request, context)))
         raise AssertionError  # for mypy: `_admitted` swallows nothing
 
@@ -115,11 +115,11 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     ) -> Iterator[bytes]:
         with self._admitted(method, context) as (caller, watched):
             if inner.request_streaming:
-                self.overdue.go_on(watched, self._limits.stream_s)
+                self.running.go_on(watched, self._limits.stream_s)
                 answers = inner.stream_stream(map(inner.request_deserializer, requests), context)
             else:
                 request = self._receive(inner, requests, caller)
-                self.overdue.go_on(watched, self._limits.stream_s)
+                self.running.go_on(watched, self._limits.stream_s)
                 answers = inner.unary_stream(request, context)
             yield from map(inner.response_serializer, answers)
 
@@ -136,7 +136,7 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     @contextmanager
     def _admitted(self, method: str, context: grpc.ServicerContext) -> Iterator[tuple[Caller, Watched]]:
         start_s = time.monotonic()
-        watched = self.overdue.begin(context, self._limits.receive_s)
+        watched = self.running.begin(context, self._limits.receive_s)
         caller: Caller | None = None
         code = "ok"
         try:
@@ -156,7 +156,7 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             code = code_of(err)
             self._refuse(context, err)
         finally:
-            self.overdue.end(watched)
+            self.running.end(watched)
             if caller is not None:
                 self._allowances.end(caller)
             self._measures.call(method, code, time.monotonic() - start_s)

@@ -142,7 +142,7 @@ class Surroundings:
     is_ready: Callable[[], bool]
     is_draining: Callable[[], bool]
     started: datetime
-    certificate_expires: datetime
+    certificate_expires: Callable[[], datetime]
     disk_free: Callable[[], int]
 
 
@@ -159,7 +159,7 @@ class _OwnCollector(Collector):
         yield _gauge("fedscreen_ready", "1 while calls are answered", around.is_ready())
         yield _gauge("fedscreen_draining", "1 when the process is about to stop", around.is_draining())
         yield _gauge("fedscreen_started_timestamp_seconds", "Start of service", around.started.timestamp())
-        expires = around.certificate_expires.timestamp()
+        expires = around.certificate_expires().timestamp()
         yield _gauge("fedscreen_server_certificate_expires_timestamp_seconds", "End of validity", expires)
         yield _gauge("fedscreen_disk_free_bytes", "Free where the database lies", around.disk_free())
         ticked_s = self._measures.ticked_s

@@ -28,10 +28,10 @@ from coordinator import admin_http, ca
 from coordinator.config import Config
 from coordinator.desk import Desk, utc_now
 from coordinator.errors import CoordinatorError
-from coordinator.home import server_credentials
 from coordinator.metrics import Measures, Surroundings, exposition
 from coordinator.service import Service, make_service
 from coordinator.structured_log import fields
+from coordinator.tls import TlsFiles
 
 _LOGGER = logging.getLogger("fedscreen." + __name__)
 _M_ARENA_MAX = -8  # glibc, malloc.h
@@ -62,9 +62,9 @@ def serve(
     _share_arenas()
     config = desk.home.config
     hosts = (listen.rpartition(":")[0], config.public_address.rpartition(":")[0])
-    certificate, key = server_credentials(desk.home, hosts, utc_now())
-    service = make_service(desk, certificate, key, listen, utc_now)
-    table = admin_http.answers(service.readiness.reason, _metrics(desk, service, certificate, utc_now()))
+    tls = TlsFiles(desk.home, hosts, utc_now)
+    service = make_service(desk, tls.current, listen, utc_now)
+    table = admin_http.answers(service.readiness.reason, _metrics(desk, service, tls, utc_now()))
     admin = config.admin_listen if admin_listen is None else admin_listen
     with admin_http.serving(admin, table) as admin_port:
         threads = [
@@ -95,19 +95,19 @@ def drain(service: Service, config: Config) -> None:
     _LOGGER.info("draining")
     start_s = time.monotonic()
     notice_s, end_s = start_s + config.drain_notice_s, start_s + max(config.drain_s, config.drain_notice_s)
-    while (now_s := time.monotonic()) < notice_s or (service.gate.overdue.num_running and now_s < end_s):
+    while (now_s := time.monotonic()) < notice_s or (service.gate.running.num_running and now_s < end_s):
         time.sleep(DRAIN_LOOK_S)
     service.server.stop(max(0.0, end_s - time.monotonic())).wait()
 
 
-def _metrics(desk: Desk, service: Service, certificate: bytes, started: datetime) -> Callable[[], bytes]:
+def _metrics(desk: Desk, service: Service, tls: TlsFiles, started: datetime) -> Callable[[], bytes]:
     folder: Path = desk.home.directory
     around = Surroundings(
         version=metadata.version("fedscreen"),
         is_ready=service.readiness.is_ready,
         is_draining=service.readiness.is_draining,
         started=started,
-        certificate_expires=ca.expires_at(certificate),
+        certificate_expires=lambda: ca.expires_at(tls.current().certificate),
         disk_free=lambda: shutil.disk_usage(folder).free,
     )
     return exposition(service.measures, around)
@@ -141,7 +141,7 @@ def _drive(desk: Desk, stop: threading.Event, measures: Measures) -> None:
 def _keep_house(service: Service, stop: threading.Event) -> None:
     """End calls whose time is over, also while the process drains."""
     while not stop.wait(HOUSEKEEPING_S):
-        late = service.gate.overdue.cancel()
+        late = service.gate.running.cancel()
         if late:
             _LOGGER.warning("calls were too slow")
 

@@ -34,6 +34,7 @@ from coordinator.gate import Gate, House, current_caller
 from coordinator.health import SERVICES, HealthService, Readiness
 from coordinator.metrics import Measures
 from coordinator.structured_log import fields
+from coordinator.tls import ServerTls, credentials_of
 from plan.errors import phrase
 from protos import convert
 from protos import fedscreen_v1_pb2 as pb
@@ -228,9 +229,15 @@ class Service:
 
 
 def make_service(
-    desk: Desk, certificate_pem: bytes, key_pem: bytes, listen: str, now: Callable[[], datetime]
+    desk: Desk, tls: Callable[[], ServerTls], listen: str, now: Callable[[], datetime]
 ) -> Service:
     """Make the gRPC server, bound but not started.
+
+    Args:
+        desk: the coordinator.
+        tls: asked at every handshake.
+        listen: host:port.
+        now: the clock, UTC, by which certificates expire.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -251,25 +258,20 @@ def make_service(
     health_pb2_grpc.add_HealthServicer_to_server(HealthService(readiness), server)
     if config.reflection:
         _reflect(server)
-    port = _bind(server, desk, certificate_pem, key_pem, listen)
-    return Service(server, port, gate, readiness, measures)
+    return Service(server, _bind(server, credentials_of(tls), listen), gate, readiness, measures)
 
 
 def make_server(
     desk: Desk, certificate_pem: bytes, key_pem: bytes, listen: str, now: Callable[[], datetime]
 ) -> tuple[grpc.Server, int]:
-    """Make the server of `make_service`, ready as soon as it is started; return it and its port."""
-    service = make_service(desk, certificate_pem, key_pem, listen, now)
+    """Make the server of `make_service` with a certificate that stays; return it and its port."""
+    tls = ServerTls(certificate_pem, key_pem, desk.home.ring.roots_pem())
+    service = make_service(desk, lambda: tls, listen, now)
     service.readiness.serve()
     return service.server, service.port
 
 
-def _bind(server: grpc.Server, desk: Desk, certificate_pem: bytes, key_pem: bytes, listen: str) -> int:
-    credentials = grpc.ssl_server_credentials(
-        [(key_pem, certificate_pem)],
-        root_certificates=desk.home.authority.certificate_pem.encode(),
-        require_client_auth=True,
-    )
+def _bind(server: grpc.Server, credentials: grpc.ServerCredentials, listen: str) -> int:
     try:
         port = server.add_secure_port(listen, credentials)
     except RuntimeError as err:

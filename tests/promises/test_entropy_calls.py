@@ -39,6 +39,7 @@ NAMES = (
         "sqlcipher3.dbapi2.connect",
         "grpc.secure_channel",
         "grpc.ssl_server_credentials",
+        "grpc.dynamic_ssl_server_credentials",
     ),
     *("importlib.import_module", "builtins.__import__", "builtins.hash"),
 )
@@ -68,8 +69,8 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("_builder", SERIAL, 1, "serial numbers of certificates"),
     ],
     "coordinator/cli.py": [("init", TOKEN_BYTES, 1, "seeds of the log key and the statement key")],
-    "coordinator/service.py": [
-        ("make_server", "grpc.ssl_server_credentials", 1, "TLS to nodes and auditors")
+    "coordinator/tls.py": [
+        ("credentials_of", "grpc.dynamic_ssl_server_credentials", 1, "TLS to nodes and auditors")
     ],
     "crypto/sealing.py": [
         ("seal", "encrypt", 1, "HPKE's encapsulation; the one thing that a replay leaves free")
