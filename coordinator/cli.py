@@ -16,26 +16,25 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from gettext import gettext as _
-from importlib.resources import files
 from pathlib import Path
 
 import click
 
-from coordinator import cli_dashboard, cli_facts, cli_files, cli_invite, cli_progress
+from coordinator import cli_dashboard, cli_facts, cli_files, cli_invite, cli_progress, cli_rounds
+from coordinator.advice import ABANDON_REASONS
 from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
 from coordinator.config import Config, parse_config
 from coordinator.desk import Desk, utc_now
 from coordinator.errors import ConfigError, FsckError, RosterUnchangedError
 from coordinator.fsck import fsck as check_folder
 from coordinator.home import create_home
+from coordinator.plan_files import read_plan
 from coordinator.serve import serve as run_server
 from coordinator.serve import stop_on_signals
 from coordinator.structured_log import start_logging
 from crypto.policy import LogPolicy, parse_policy
-from plan.codebook import parse_codebook_toml
-from plan.document import PlanDocument, parse_plan_toml
 from plan.errors import phrase
-from plan.publishing import cautions, pin_codebook, use_codebook
+from plan.publishing import cautions
 from plan.words import PARTIES, REASONS, ROUND_STATES, word
 from protos.card import fingerprint, parse_card
 from protos.enrolment import parse_grant, parse_request
@@ -228,7 +227,7 @@ def publish(
 ) -> None:
     """Log a plan; its digest is the round's id."""
     with open_desk(directory, as_json) as desk:
-        draft = _read_plan(file, codebooks, use_codebook)
+        draft = read_plan(file, codebooks, use_codebook)
         draft = replace(draft, opens=_utc(opens, draft.opens), closes=_utc(closes, draft.closes))
         notes = cautions(draft)
         round_id = desk.publish_plan(draft, auditors)
@@ -249,22 +248,6 @@ def _auditors_of(status: dict[str, object]) -> list[str]:
 
 def _utc(moment: datetime | None, default: datetime) -> datetime:
     return default if moment is None else moment.astimezone(default.tzinfo)
-
-
-def _read_plan(file: str, codebooks: tuple[Path, ...], exchanged: Path | None) -> PlanDocument:
-    path = Path(file)
-    ready = files("plan").joinpath("ready", f"{file}.toml")
-    if path.is_file():
-        document = parse_plan_toml(path.read_bytes())
-    elif path.name == file and ready.is_file():
-        document = parse_plan_toml(ready.read_bytes())
-    else:
-        raise click.UsageError(_("no file and no ready plan %(file)s") % {"file": file})
-    for codebook in codebooks:
-        document = pin_codebook(document, parse_codebook_toml(codebook.read_bytes()))
-    if exchanged is not None:
-        document = use_codebook(document, parse_codebook_toml(exchanged.read_bytes()))
-    return document
 
 
 @coordinator.command(name="serve", help=_("Take reports and drive every round, until Ctrl-C or SIGTERM."))
@@ -324,8 +307,13 @@ def _status_lines(values: dict[str, object]) -> Iterator[str]:
         ids = values[key]
         if isinstance(ids, list) and ids:
             yield text % {"ids": ", ".join(ids)}
+    abandoned = values["abandoned"]
+    for name, why in abandoned.items() if isinstance(abandoned, dict) else ():
+        yield _("abandoned by %(name)s: %(why)s") % {"name": name, "why": word(ABANDON_REASONS, why, _)}
     if values["until"]:
         yield _("until %(day)s") % {"day": values["until"]}
+    if values["advice"]:
+        yield _("next: %(advice)s") % {"advice": _(str(values["advice"]))}
 
 
 @round_.command(name="close", help=_("Close a round before its deadline, once every school has reported."))
@@ -351,14 +339,15 @@ def results() -> None:
 @results.command(name="export", help=_("Write a released round's tables as json and csv."))
 @ROUND
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help=_("Folder to write into."))
+@click.option("--withdrawn", is_flag=True, help=_("Also of a withdrawn release; the files then say so."))
 @DIR
 @JSON
-def export(directory: Path, round_id: str | None, out: Path | None, as_json: bool) -> None:
+def export(directory: Path, round_id: str | None, out: Path | None, withdrawn: bool, as_json: bool) -> None:
     """Write release.json, indicators.json, tables/*.csv and estimates/*.csv."""
     with open_desk(directory, as_json) as desk:
         found = find_round(desk, round_id)
         folder = out or directory / "results" / found.hex()[:16]
-        paths = [str(path) for path in desk.export_results(found, folder)]
+        paths = [str(path) for path in desk.export_results(found, folder, with_withdrawn=withdrawn)]
     say(as_json, {"round": found.hex(), "files": paths}, *paths)
 
 
@@ -440,3 +429,6 @@ for _group in (cli_facts.facts, cli_progress.progress):
     coordinator.add_command(_group)
 for _group in (cli_dashboard.dashboard, cli_dashboard.account):
     coordinator.add_command(_group)
+for _target, _commands in ((round_, cli_rounds.ROUND_COMMANDS), (plan, cli_rounds.PLAN_COMMANDS)):
+    for _command in _commands:
+        _target.add_command(_command)

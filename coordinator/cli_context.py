@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from coordinator.advice import REFUSALS, refusal_advice
 from coordinator.desk import Desk
 from coordinator.errors import CoordinatorError, UnknownRoundError
 from crypto.errors import CryptoError
@@ -41,9 +42,12 @@ def refusing(as_json: bool) -> Iterator[None]:
     except (CoordinatorError, PlanError, ProtocolError, CryptoError) as err:
         code = err.code if isinstance(err, CoordinatorError) else "refused"
         if as_json:
-            click.echo(json.dumps({"error": code, "message": str(err)}))
+            values = {"error": code, "message": str(err), "advice": refusal_advice(code)}
+            click.echo(json.dumps(values))
         else:
             click.echo(_("refused: %(reason)s") % {"reason": told(err, _)}, err=True)
+            if code in REFUSALS:
+                click.echo(_("next: %(advice)s") % {"advice": _(refusal_advice(code))}, err=True)
         raise SystemExit(EXIT_REFUSED) from err
 
 

@@ -36,6 +36,7 @@ from coordinator.receive import Receiver
 from coordinator.release import delete_boxes, has_boxes, log_release
 from coordinator.revoke import revoke
 from coordinator.round import Action, CloseSet, Combine, Finished, FixCandidates, Wait
+from coordinator.round_desk import RoundDesk
 from coordinator.store import read_meta
 from coordinator.structured_log import fields
 from coordinator.surroundings import action_of
@@ -191,6 +192,11 @@ class Desk:
         """Ask for the candidates before the deadline."""
         request_close(self._book, self.home.config, round_id, without_missing=without_missing)
 
+    @property
+    def rounds(self) -> RoundDesk:
+        """What an administrator does with rounds beside the ordinary course."""
+        return RoundDesk(self._book, self.home)
+
     def round_ids(self) -> tuple[bytes, ...]:
         """List every round, in the order of their plans."""
         with self._book.reading() as view:
@@ -221,9 +227,11 @@ class Desk:
         """Give the receipts of a round's reports again."""
         return tuple(carry.receipts(self._book, round_id))
 
-    def export_results(self, round_id: bytes, folder: Path) -> tuple[Path, ...]:
+    def export_results(
+        self, round_id: bytes, folder: Path, *, with_withdrawn: bool = False
+    ) -> tuple[Path, ...]:
         """Write a released round's result files; return their paths."""
-        return export_results(self._book, round_id, folder, self._durable)
+        return export_results(self._book, round_id, folder, self._durable, with_withdrawn=with_withdrawn)
 
     # -- the driver ---------------------------------------------------------------------------
 
