@@ -364,7 +364,7 @@ MAX_TEXTS: Final = 20
 """Most entries of a field of kind `texts`."""
 
 _DIFFICULTY = re.compile(
-    "留守|单亲|离异|困境|孤儿|残疾|贫困|低保|预警|重点|关注对象|障碍|抑郁|焦虑|自伤|自杀|高危|个案|台账|在册|"
+    "留守|流动|随迁|单亲|离异|困境|孤儿|残疾|贫困|低保|预警|重点|关注对象|障碍|抑郁|焦虑|自伤|自杀|高危|个案|台账|在册|"
     "建档|确诊|就诊|转介人|休学|欺凌|家暴|辅导人次|谈话人次|名单|姓名|学籍号|"
     "left.?behind|divorc|orphan|disab|poor|alert|high.?risk|depress|anxi|suicid|self.?harm|case|diagnos"
     "|student.?name|pupil.?name",

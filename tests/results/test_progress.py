@@ -14,14 +14,8 @@ from results.facts import (
     progress_summary,
 )
 
-RAW = {
-    "wave": "A",
-    "band": "80-95",
-    "by": "王校长",
-    "on": "2026-10-21",
-    "started": "1",
-    "consent_recorded": "否",
-}
+RAW = {"wave": "A", "band": "80-95", "by": "王校长", "on": "2026-10-21"}
+RAW |= {"started": "1", "consent_recorded": "否"}
 
 
 def statement(node: str = "s01", **changes: object) -> ProgressStatement:
