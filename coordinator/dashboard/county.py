@@ -15,8 +15,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from coordinator.config import Config, load_config
+from coordinator.home import place_of
 from coordinator.log_book import LogBook, View
-from coordinator.store import FILE_NAME, Store
+from coordinator.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +80,5 @@ def open_county(directory: Path, clock: Callable[[], datetime] = lambda: datetim
         ConfigError, StoreError: it is not usable.
     """
     config = load_config(directory)
-    store = Store(directory / FILE_NAME)
+    store = Store(place_of(directory, config))
     return County(directory, config, store, LogBook(store, tuple, clock), clock)  # no log key at all

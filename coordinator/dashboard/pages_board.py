@@ -30,10 +30,18 @@ def missing(visit: Visit) -> Reply:
     found = find_round(visit)
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(["学校 school", "编号 id", "截止 deadline", "剩余天数 days left"])
+    writer.writerow(["学校 school", "编号 id", "联系人 contact", "截止 deadline", "剩余天数 days left"])
     day = found.closes.astimezone().date().isoformat()
     for school in found.missing:
-        writer.writerow([cell_words(school.operator), cell_words(school.node), day, found.days_left])
+        writer.writerow(
+            [
+                cell_words(school.operator),
+                cell_words(school.node),
+                cell_words(school.contact),
+                day,
+                found.days_left,
+            ]
+        )
     name = f"missing-{found.id[:16]}.csv"
     return Download(name, (UTF8_MARK + out.getvalue()).encode(), "text/csv; charset=utf-8")
 

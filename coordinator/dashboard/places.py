@@ -11,6 +11,7 @@ from coordinator.dashboard import (
     pages_accounts,
     pages_board,
     pages_enter,
+    pages_facts,
     pages_journal,
     pages_log,
     pages_me,
@@ -44,6 +45,10 @@ def _round(visit: Visit) -> str:
     return found[:16] if found.isalnum() else ""
 
 
+def _school(visit: Visit) -> str:
+    return visit.account.node if visit.account else ""
+
+
 def _account(visit: Visit) -> str:
     found = visit.text("name")
     return found if is_name(found) else ""
@@ -73,6 +78,9 @@ class Place:
 
 NAVIGATION: Final = (
     ("/board", _("Rounds"), CLERKS),
+    ("/schools", _("School conditions"), CLERKS),
+    ("/facts", _("School conditions"), SCHOOLS),
+    ("/progress", _("Progress"), SCHOOLS),
     ("/plans", _("Plans"), READERS),
     ("/budget", _("Privacy account"), READERS),
     ("/log", _("Log and auditors"), WATCHERS),
@@ -133,6 +141,11 @@ PLACES: Final = (
     Place("GET", "/plans", pages_plan.plans, READERS),
     Place("GET", f"/plans/{ROUND}", pages_plan.plan, READERS),
     Place("GET", "/budget", pages_plan.budget, READERS),
+    Place("GET", "/facts", pages_facts.facts_form, SCHOOLS),
+    Place("POST", "/facts", pages_facts.save_facts, SCHOOLS, "save-facts", _school),
+    Place("GET", "/progress", pages_facts.progress_form, SCHOOLS),
+    Place("POST", "/progress", pages_facts.save_progress, SCHOOLS, "save-progress", _school),
+    Place("GET", "/schools", pages_facts.schools, CLERKS),
     Place("GET", "/board", pages_board.rounds, CLERKS),
     Place("GET", f"/board/{ROUND}", pages_board.board, CLERKS, "read-board", _round),
     Place("GET", f"/board/{ROUND}/missing.csv", pages_board.missing, CLERKS, "take-missing-list", _round),

@@ -16,6 +16,9 @@ from plan.errors import phrase
 from plan.published import Published
 from protos.round_log import RoundLog
 
+CONTACT: Final = "contact"
+"""The roster attribute that says whom to telephone."""
+
 OVERDUE_DAYS: Final = 3
 """So many days before the deadline a missing school is called overdue and should be telephoned."""
 
@@ -28,12 +31,14 @@ class School:
         node, operator: who.
         state: "reported", "missing", "overdue", "excluded" or "revoked".
         detail: a code that says why it was left out, or "".
+        contact: whom to telephone, where the roster says so.
     """
 
     node: str
     operator: str
     state: str
     detail: str = ""
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +153,4 @@ def _schools(view: View, round_log: RoundLog, found: dict[str, Any], days_left: 
             yield School(node.id, node.operator, "revoked")
         else:
             state = "overdue" if days_left <= OVERDUE_DAYS else "missing"
-            yield School(node.id, node.operator, state)
+            yield School(node.id, node.operator, state, contact=dict(node.attributes).get(CONTACT, ""))

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from coordinator.account_rules import ROLE_WORDS
 from plan import words
-from plan.errors import told
+from plan.errors import Phrase, told
 
 LANGUAGES: Final[Mapping[str, str]] = {"zh_CN": "中文", "en": "English"}
 TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
@@ -99,6 +99,41 @@ CLASSES: Final[Mapping[str, str]] = {
 }
 """Release classes of a plan."""
 
+FACT_WORDS: Final[Mapping[str, str]] = {
+    "是": "yes",
+    "否": "no",
+    "不适用": "not applicable",
+    "城区": "city",
+    "镇区": "town",
+    "乡村": "village",
+    "小学高段": "primary",
+    "小学": "primary",
+    "初中": "junior",
+    "高中": "senior",
+    "中职": "vocational",
+    "办公接待": "office",
+    "个体辅导": "individual",
+    "团体辅导": "group",
+    "沙盘": "sandplay",
+    "宣泄": "release",
+    "学校": "school",
+    "年级": "grade",
+    "班级": "class",
+    "无": "none",
+    "1万元以下": "below 10,000 yuan",
+    "1万至5万元": "10,000 to 50,000 yuan",
+    "5万至10万元": "50,000 to 100,000 yuan",
+    "10万元及以上": "100,000 yuan or more",
+    "人": "people",
+    "个": "number",
+    "小时": "hours",
+    "课时": "lessons",
+    "次": "times",
+    "场": "times",
+    "学时": "hours",
+}
+"""English words of the codes and units of a school's conditions, for readers of English."""
+
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "role": ROLE_WORDS,
     "party": PARTIES,
@@ -142,17 +177,23 @@ def make_templates(language: str) -> Environment:
         "tags": TAGS,
         "language": language,
         "word": word_of(catalogue.gettext),
+        "fact_word": lambda chinese: FACT_WORDS.get(chinese, chinese) if language == "en" else chinese,
     }
     environment.filters |= {
         "minute": minute,
         "day": lambda moment: minute(moment)[:10],
         "short": lambda text: str(text)[:16],
-        "phrase": lambda words_: words_.text(catalogue.gettext),
+        "phrase": functools.partial(_text, catalogue.gettext),
         "sentence": sentence,
+        "tr": catalogue.gettext,
     }
     for name in environment.list_templates(extensions=["html"]):
         environment.get_template(name)
     return environment
+
+
+def _text(translate: Callable[[str], str], words_: Phrase) -> str:
+    return words_.text(translate)
 
 
 def word_of(translate: Callable[[str], str]) -> Callable[[str, Any], str]:
