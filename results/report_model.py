@@ -30,6 +30,7 @@ from results.report_parts import (
     About,
     AuditNote,
     CellReport,
+    Comparison,
     InstrumentNote,
     PrivacyNote,
     ReportHead,
@@ -60,6 +61,7 @@ class ReportModel:
         facts: indicators of school conditions (FI-..); exact, typed by people, outside of the accounting.
         facts_missing: schools that have not filled in their conditions; None if none were asked.
         notes: what a reader must know about these numbers, each a phrase.
+        comparison: with an earlier round (`results.comparing.with_earlier`), or None.
     """
 
     head: ReportHead
@@ -72,6 +74,7 @@ class ReportModel:
     facts: tuple[FactValue, ...]
     facts_missing: int | None
     notes: tuple[Phrase, ...]
+    comparison: Comparison | None = None
 
     def values(self, indicator: str) -> tuple[IndicatorValue, ...]:
         """Return all numbers of an indicator by its id, or of all its variants (`IND-07`), in order."""

@@ -6,12 +6,13 @@ All of it is plain data, made by `results.report_model.build_report` and by whoe
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from fractions import Fraction
 
+from plan.errors import Phrase
 from privacy.display import Shown
+from results.indicators import IndicatorValue
 from results.rows import Row
-
-NO_COUNTS: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,3 +250,55 @@ class Suppressed:
     of_cells: int
     numbers: int
     of_numbers: int
+
+
+class Verdict(StrEnum):
+    """What may be said of the difference to an earlier round."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    UNCLEAR = "unclear"
+    WITHHELD = "withheld"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One number of this round beside the same one of an earlier round.
+
+    Attributes:
+        now, before: the two numbers, of the same indicator and keys.
+        difference: now less before, in percentage points or pupils; None if one of them is withheld.
+        verdict: `higher` or `lower` only where the 95 % interval of the difference leaves out 0.
+    """
+
+    now: IndicatorValue
+    before: IndicatorValue
+    difference: Row | None
+    verdict: Verdict
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the difference is larger than the noise explains."""
+        return self.verdict in (Verdict.HIGHER, Verdict.LOWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """This round beside an earlier one.
+
+    Attributes:
+        before: head of the earlier report.
+        changes: in the order of this report's numbers; empty where nothing can be compared.
+        obstacles: why some or all numbers are not compared.
+        notes: what to keep in mind of those that are.
+    """
+
+    before: ReportHead
+    changes: tuple[Change, ...]
+    obstacles: tuple[Phrase, ...]
+    notes: tuple[Phrase, ...]
+
+    def change(self, indicator: str, **keys: str) -> Change | None:
+        """Return the change of one number, by the indicator's id and exactly these keys, or None."""
+        found = (c for c in self.changes if c.now.indicator.id == indicator and dict(c.now.keys) == keys)
+        return next(found, None)

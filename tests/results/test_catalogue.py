@@ -1,4 +1,4 @@
-"""All 35 indicators of the ready plans against direct counts of pupils; how often intervals hold the truth."""
+"""All 35 indicators of the ready plans against direct counts; how often their intervals hold the truth."""
 
 from dataclasses import replace
 
