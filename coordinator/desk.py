@@ -30,7 +30,12 @@ from coordinator.home import Entropy, Home, load_home
 from coordinator.identity import Caller
 from coordinator.log_book import LogBook
 from coordinator.plan_view import published_plan
-from coordinator.publish_log import publish_log, published_checkpoint, verify_not_rolled_back
+from coordinator.publish_log import (
+    publish_log,
+    publish_shared,
+    published_checkpoint,
+    verify_not_rolled_back,
+)
 from coordinator.publish_plan import publish_plan
 from coordinator.receive import Receiver
 from coordinator.release import delete_boxes, has_boxes, log_release
@@ -85,6 +90,13 @@ class Desk:
         self._book = LogBook(self._store, lambda: self.home.ring.signing("log"), now, self._head)
         self._receiver = Receiver(self._book)
         self._refusals = Refusals(self._store)
+        try:
+            self._verify_not_rolled_back()
+        except BaseException:
+            self._store.close()
+            raise
+
+    def _verify_not_rolled_back(self) -> None:
         published = published_checkpoint(self.home.log_folder)
         with self._book.reading() as view:
             verify_not_rolled_back(view, self.home.log_folder, published)
@@ -241,12 +253,13 @@ class Desk:
         A round that cannot go on does not stop the others; its error is logged.
         """
         done: list[str] = []
+        self._head.read()  # other processes on this folder sign too
         for round_id in self.round_ids():
             try:
                 done += self._drive(round_id)
             except CoordinatorError as err:
                 _LOGGER.error("a round cannot go on", extra=fields(round=_short(round_id), code=err.code))
-        publish_log(self._book, self.home.log_folder, self._durable)
+        publish_shared(self._book, self.home.log_folder, self._durable)
         return tuple(done)
 
     def _drive(self, round_id: bytes) -> Iterator[str]:

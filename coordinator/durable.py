@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from coordinator.errors import FileError
+from plan.errors import phrase
+
+WAIT_S = 10.0
+POLL_S = 0.02
 
 DurableHook = Callable[[str], None]
 
 
 def ignore_step(_step: str) -> None:
     """Do nothing: the hook of a real run. Tests pass one that stops at a chosen step."""
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Keep other processes and threads that ask for the same lock file out; it ends with the process.
+
+    Raises:
+        FileError: somebody has held it for long.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        give_up = time.monotonic() + WAIT_S
+        while not _is_locked(descriptor):
+            if time.monotonic() > give_up:
+                raise FileError(
+                    phrase("%(path)s: held by another process for %(wait)s s", path=path, wait=WAIT_S)
+                )
+            time.sleep(POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

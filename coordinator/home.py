@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from coordinator import ca
 from coordinator.config import FILE_NAME as CONFIG_NAME
 from coordinator.config import Config, encode_config, load_config
-from coordinator.durable import DurableHook, ignore_step, sync_folder, write_file
+from coordinator.durable import DurableHook, exclusive, ignore_step, sync_folder, write_file
 from coordinator.errors import ConfigError
 from coordinator.high_water import FILE_NAME as HEAD_NAME
 from coordinator.key_ring import CA_CERTIFICATE, KEY_MODE, KeyRing
@@ -244,6 +244,13 @@ def server_credentials(
         now: the present time.
         durable: called before and after every file.
     """
+    with exclusive(home.directory / "keys" / "server.lock"):  # processes on one folder start at once
+        return _server_credentials(home, hosts, now, durable)
+
+
+def _server_credentials(
+    home: Home, hosts: tuple[str, ...], now: datetime, durable: DurableHook
+) -> tuple[bytes, bytes]:
     certificate, key = home.directory / SERVER_CERTIFICATE, home.directory / "keys" / "server.key"
     issuer = home.ring.authorities()[0]
     is_fresh = certificate.exists() and key.exists() and ca.is_issued_by(certificate.read_bytes(), issuer)

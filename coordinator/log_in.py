@@ -136,9 +136,7 @@ def begin(store: Store, account: str, token: str, now_ms: int) -> Session:
     return session
 
 
-def find(
-    store: Store, token: str, now_ms: int, *, is_use: bool = True
-) -> tuple[Session, Account] | None:
+def find(store: Store, token: str, now_ms: int, *, is_use: bool = True) -> tuple[Session, Account] | None:
     """Find a session and its account, and note that somebody used it.
 
     Args:

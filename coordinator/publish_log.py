@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import overload
 
-from coordinator.durable import DurableHook, write_file
+from coordinator.durable import DurableHook, exclusive, write_file
 from coordinator.errors import LogRolledBackError
 from coordinator.log_book import LogBook, View
 from coordinator.witnesses import cosigned_checkpoint, latest_checkpoint
@@ -105,6 +105,19 @@ def verify_not_rolled_back(view: View, folder: Path, published: Checkpoint | Non
                 size=published.size,
             )
         )
+
+
+def publish_shared(book: LogBook, folder: Path, durable: DurableHook) -> int:
+    """Publish into a folder that other processes publish into as well, one after the other.
+
+    ``<name>.lock`` beside it is held meanwhile: two at once could put an older checkpoint over a newer one.
+
+    Raises:
+        LogRolledBackError: as `publish_log`.
+        FileError: another process has held the lock for long.
+    """
+    with exclusive(folder.with_name(f"{folder.name}.lock")):
+        return publish_log(book, folder, durable)
 
 
 def publish_log(book: LogBook, folder: Path, durable: DurableHook) -> int:

@@ -128,7 +128,8 @@ def upgrade(backend: Backend, durable: DurableHook) -> tuple[str, str]:
             )
         if isinstance(backend, SqliteBackend):
             keep_copy(backend.path, found)
-        _migrate(connection, found)
+        stamp(connection, found)
+        migrate(connection)
         durable("before upgrade")
     durable("after upgrade")
     if is_file:
@@ -136,12 +137,12 @@ def upgrade(backend: Backend, durable: DurableHook) -> tuple[str, str]:
     return found, schema.REVISION
 
 
-def _migrate(connection: Connection, found: str) -> None:
+def migrate(connection: Connection) -> None:
+    """Take every step that a database lacks, within the transaction of the connection."""
     from alembic import command  # takes a quarter of a second to load, once in a database's life
     from alembic.config import Config
 
     connection.execute(sa.select(1))  # so that Alembic sees that it is within a transaction
-    stamp(connection, found)
     config = Config()
     config.set_main_option("script_location", "coordinator:migrations")
     config.attributes["connection"] = connection

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from fakes_coordinator import County
 
+from bench.postgres_server import PostgresServer, postgres_server
+
+DATABASES = ("sqlite", "postgresql")
+
 
 @pytest.fixture
 def county(tmp_path: Path) -> Iterator[County]:
@@ -75,3 +79,16 @@ def released(templates: Callable[[str], Path], tmp_path: Path) -> Iterator[Count
     found = _copy_of(templates("released"), tmp_path / "county")
     yield found
     found.desk.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, started by the first test that asks for it."""
+    with postgres_server() as found:
+        yield found
+
+
+@pytest.fixture(params=DATABASES)
+def address(request: pytest.FixtureRequest) -> str:
+    """What coordinator.toml says of an empty database, on SQLite and on PostgreSQL."""
+    return str(request.getfixturevalue("server").database()) if request.param == "postgresql" else ""

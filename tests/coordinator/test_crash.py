@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from fakes_coordinator import County, Crash
+from fakes_coordinator import County, Crash, small_config
 
 from coordinator.cli import _policy_of
 from coordinator.fsck import fsck
@@ -68,7 +68,8 @@ def whole_round(county: County) -> bytes:
     return round_id
 
 
-def test_a_crash_at_every_write_changes_nothing(county: County) -> None:
+def test_a_crash_at_every_write_changes_nothing(make_county: Callable[..., County], address: str) -> None:
+    county = make_county(config=small_config(database=address))
     hook = EveryWrite()
     county.durable = hook
     round_id = whole_round(county)
