@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from crypto.ca_chain import roots_pem, verify_ca_chain
+from crypto.errors import CryptoError, VerificationError
 from node.config import (
     HIGHEST_UID,
     LOWEST_UID,
@@ -189,19 +191,27 @@ def read_grant(folder: NodeFolder, config: NodeConfig, data: bytes, told_fingerp
 def _verify_certificate(folder: NodeFolder, config: NodeConfig, grant: Grant, ca_sha256: bytes) -> None:
     try:
         certificate = x509.load_pem_x509_certificate(grant.certificate_pem.encode())
-        ca = x509.load_pem_x509_certificate(grant.ca_pem.encode())
-    except (ValueError, x509.InvalidVersion) as err:
+        roots = verify_ca_chain(grant.ca_pem.encode(), ca_sha256)
+    except VerificationError as err:
+        raise _bad_grant(
+            _("the grant's CA is not the one that the federation card pins"), "grant-ca"
+        ) from err
+    except (ValueError, CryptoError, x509.InvalidVersion) as err:
         raise _bad_grant(_("the grant's certificates are damaged"), "grant-certificate") from err
-    if ca.fingerprint(hashes.SHA256()) != ca_sha256:
-        raise _bad_grant(_("the grant's CA is not the one that the federation card pins"), "grant-ca")
-    try:
-        certificate.verify_directly_issued_by(ca)
-    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError) as err:
-        raise _bad_grant(_("the grant's certificate is not signed by its CA"), "grant-issuer") from err
+    if not any(_is_issued_by(certificate, ca) for ca in roots):
+        raise _bad_grant(_("the grant's certificate is not signed by its CA"), "grant-issuer")
     if certificate.public_key() != _tls_key(folder).public_key():
         raise _bad_grant(_("the grant's certificate is for another key than this node's"), "grant-key")
     if names_in(certificate) != [_identity(config).value]:
         raise _bad_grant(_("the grant's certificate names another party"), "grant-name")
+
+
+def _is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
+        return False
+    return True
 
 
 def names_in(certificate: x509.Certificate) -> list[str]:
@@ -214,9 +224,10 @@ def names_in(certificate: x509.Certificate) -> list[str]:
 
 
 def install_grant(folder: NodeFolder, config: NodeConfig, grant: Grant) -> NodeConfig:
-    """Keep certificate, CA and address of a checked grant."""
+    """Keep certificate, CAs and address of a checked grant."""
     replace_file(folder.egress / TLS_CERTIFICATE, grant.certificate_pem.encode())
-    replace_file(folder.egress / CA_CERTIFICATE, grant.ca_pem.encode())
+    roots = verify_ca_chain(grant.ca_pem.encode(), parse_card(grant.card_text).ca)
+    replace_file(folder.egress / CA_CERTIFICATE, roots_pem(roots))
     changed = replace(config, address=grant.address, server_name=grant.server_name)
     write_config(folder, changed)
     return changed

@@ -17,17 +17,17 @@ Spec: docs/log.md "The log as one file"; docs/node.md "Without a network".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from crypto.checkpoint import parse_checkpoint
 from crypto.errors import CryptoError
-from crypto.note import parse_note
+from crypto.note import VerifierKey, parse_note
 from node.vault.errors import MirrorError, ReceiptError, _
 from node.vault.mirror import MAX_PAGE_ENTRIES, Mirror
 from node.vault.receipt import take_receipt
 from node.vault.reports import ReportState, StoredReport, all_reports, payload_of, state_of
 from node.vault.store import VaultStore
-from protos.card import FederationCard
 from protos.errors import LogFileError
 from protos.log_file import LogFile, parse_log_file
 
@@ -139,14 +139,14 @@ def waiting_reports(
     return found
 
 
-def import_receipt(store: VaultStore, card: FederationCard, data: bytes) -> StoredReport:
+def import_receipt(store: VaultStore, log_keys: Sequence[VerifierKey], data: bytes) -> StoredReport:
     """Keep a receipt that came as a file, inside the caller's transaction; again changes nothing.
 
     Raises:
         ReceiptError: it proves no report of this node, or it is not whole.
     """
     try:
-        return take_receipt(store, card, data)
+        return take_receipt(store, log_keys, data)
     except ReceiptError as err:
         raise ReceiptError(
             _("the file proves no report of this node"),

@@ -6,7 +6,8 @@ Order; the first check that fails refuses the round, and nothing has been charge
 2.  that checkpoint is at most 24 hours old by its cosignatures;
 3.  the plan is in the log, below that checkpoint (its roster chain was checked entry by entry);
 4.  every auditor of the plan has approved, below that checkpoint, with a round key that can be sealed to;
-5.  every auditor of the plan is pinned on this node's card with the same keys;
+5.  every auditor of the plan is pinned on this node's card with the same keys, or with keys that followed
+    them by its own word;
 6.  this node stands in the plan's roster with its own report key and its own commitment to K, unrevoked;
 7.  the round is neither abandoned nor ended by the county, and its window is open by the vault's clock; a
     later deadline counts once the grants of q auditors lie below that checkpoint;
@@ -183,7 +184,10 @@ def _check_pins(parts: Parts, round_log: RoundLog) -> None:
     pinned = {row.id: (row.statement, row.cosigner) for row in parts.card.auditors}
     for name in round_log.terms.auditors:
         auditor = round_log.roster.auditor(name)
-        if auditor is None or pinned.get(name) != (auditor.statement, auditor.cosigner):
+        # each pair but the first is named by the statement key before it (protos.roster_chain, rule 3)
+        known = parts.mirror.ledger.chain.auditor_keys.get(name, [])
+        is_pinned = bool(known) and pinned.get(name) == known[0]
+        if auditor is None or not is_pinned or (auditor.statement, auditor.cosigner) not in known:
             raise _refuse(
                 "auditor-not-pinned",
                 _("auditor %(auditor)s of the plan is not the one pinned on this node's card"),
@@ -203,7 +207,7 @@ def _check_own_entry(parts: Parts, round_log: RoundLog) -> dict[str, str]:
             _("Ask the county to enrol it; it takes part from the next plan on."),
             node=identity.node,
         )
-    if own.report != identity.verifier or own.master != identity.commitment:
+    if identity.key_for(own.report) is None or own.master != identity.commitment:
         raise _refuse(
             "wrong-own-key",
             _("the plan's roster has another key for node %(node)s than this one"),

@@ -8,6 +8,7 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``init`` | federation, node, operator, attributes, system, floors | identity |
 | ``identity`` | | report key, commitment to K |
 | ``request`` | csr | blob ``request``: the signed enrolment request |
+| ``roll`` | csr | blob ``roll``: the request with the next report key, and the old key's word |
 | ``accept`` | card_text | the card's fingerprint |
 | ``floors`` | floors | the floors, only ever stricter |
 | ``import`` | round, or wave, school_year, census_date, consent; dry_run, sheets, by | counts and issues |

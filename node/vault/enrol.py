@@ -13,13 +13,13 @@ Spec: docs/protocol.md "Keys"; docs/architecture.md "How commands reach the vaul
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from crypto.canonical import encode_json, parse_json
-from crypto.derivation import master_commitment
+from crypto.derivation import kdf, master_commitment
 from crypto.errors import CryptoError
 from crypto.note import KeyType, SigningKey, VerifierKey
 from node.vault.errors import CommandError, EnrolmentStateError, _
@@ -28,9 +28,10 @@ from node.vault.store import VaultStore
 from plan.codes import SYSTEM
 from protos.bodies import key_name, sorted_attributes
 from protos.card import FederationCard, fingerprint, parse_card
-from protos.enrolment import Request, encode_request, request_text
+from protos.enrolment import Request, encode_request, encode_roll, request_text
 from protos.errors import BodyError, CardError
 from protos.fields import ID_PATTERN
+from protos.succession import sign_succession
 
 SECRET_BYTES = 32
 MAX_OPERATOR = 200
@@ -38,6 +39,8 @@ MAX_FRACTION_CHARS = 64
 YEAR_CAP = Fraction(1, 2)  # privacy.md: rho a pupil and school year; only ever lowered
 CARD_SETTING = "card"
 FLOORS_SETTING = "floors"
+ROLLS_SETTING = "report-key-rolls"
+MAX_ROLLS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +134,26 @@ class Identity:
     report_seed: bytes = field(repr=False)
     pupil_key: bytes = field(repr=False)
     journal_key: bytes = field(repr=False)
+    num_rolls: int = 0
 
     @property
     def report_key(self) -> SigningKey:
-        """The key that signs this node's reports."""
+        """The newest key that signs this node's reports."""
+        return self.report_key_at(self.num_rolls)
+
+    def report_key_at(self, number: int) -> SigningKey:
+        """Give the report key after so many rolls: the drawn one, then keys that follow from K.
+
+        So a recovery file from before a roll still gives the new key, and nothing new has to be kept.
+        """
         name = key_name(self.federation, "node", self.node)
-        return SigningKey(name, KeyType.ED25519, self.report_seed)
+        seed = self.report_seed if number == 0 else kdf(self.master, "report key", self.node, number)
+        return SigningKey(name, KeyType.ED25519, seed)
+
+    def key_for(self, verifier: VerifierKey) -> SigningKey | None:
+        """Find the report key that a roster names; None where it is none of this node's."""
+        keys = (self.report_key_at(number) for number in range(MAX_ROLLS + 1))
+        return next((key for key in keys if key.verifier == verifier), None)
 
     @property
     def verifier(self) -> VerifierKey:
@@ -211,7 +228,7 @@ def find_identity(store: VaultStore) -> Identity | None:
     )
     if row is None:
         return None
-    public = _object(bytes(row[0]))
+    public, rolls = _object(bytes(row[0])), store.setting(ROLLS_SETTING)
     return Identity(
         federation=public["federation"],
         node=public["node"],
@@ -223,6 +240,7 @@ def find_identity(store: VaultStore) -> Identity | None:
         report_seed=bytes(row[3]),
         pupil_key=bytes(row[4]),
         journal_key=bytes(row[5]),
+        num_rolls=int(rolls) if rolls else 0,
     )
 
 
@@ -275,6 +293,40 @@ def make_request(identity: Identity, csr_pem: str) -> bytes:
         csr_pem=csr_pem,
     )
     return encode_request(request, identity.report_key.sign(request_text(request)))
+
+
+def roll_report_key(
+    store: VaultStore, identity: Identity, rostered: VerifierKey | None, csr_pem: str
+) -> bytes:
+    """Go over to the next report key, inside the caller's transaction, and write the roll file.
+
+    Asking again before a roster has the new key gives the same key.
+
+    Args:
+        rostered: this node's key in the newest roster of its copy of the log; None before the first.
+
+    Raises:
+        EnrolmentStateError: no roster has this node, or with another key; or there were too many rolls.
+    """
+    old = None if rostered is None else identity.key_for(rostered)
+    if old is None:
+        raise EnrolmentStateError(
+            _("no roster has a key of this node yet, so there is none to roll over"),
+            _("Let the node run until it has the newest log; then give the command again."),
+            code="no-rostered-key",
+        )
+    number = next(item for item in range(MAX_ROLLS + 1) if identity.report_key_at(item) == old) + 1
+    if number > MAX_ROLLS:
+        raise EnrolmentStateError(
+            _("this node's key was rolled over %(most)d times; it needs a new id"),
+            _("Ask the county to enrol the school anew, as the successor of this one."),
+            code="too-many-rolls",
+            details={"most": MAX_ROLLS},
+        )
+    store.put_setting(ROLLS_SETTING, str(number).encode())
+    rolled = replace(identity, num_rolls=number)
+    line = sign_succession(identity.federation, "node", identity.node, old, rolled.verifier, None)
+    return encode_roll(make_request(rolled, csr_pem), line)
 
 
 def accept_card(store: VaultStore, identity: Identity, text: str) -> FederationCard:

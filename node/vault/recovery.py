@@ -31,6 +31,7 @@ from crypto.errors import CryptoError
 from node.vault.backup import BACKUP_SETTING, RESTORED_SETTING
 from node.vault.clock import SETTING as CLOCK_SETTING
 from node.vault.enrol import (
+    ROLLS_SETTING,
     SECRET_BYTES,
     Identity,
     accept_card,
@@ -62,6 +63,7 @@ def seal_secrets(store: VaultStore, identity: Identity, entropy: Entropy, now: d
         **{name: getattr(identity, name).hex() for name in SECRETS},
         "public": identity.public_values(),
         "created": identity.created,
+        "rolls": str(identity.num_rolls),
         "floors": load_floors(store).as_json(),
         "card": card[1] if card else "",
         "clock": mark.decode("ascii") if mark else "",
@@ -126,6 +128,7 @@ def recover(
         identity = put_identity(store, values["public"], secrets, created, floors)
         if values["card"]:
             accept_card(store, identity, str(values["card"]))
+        store.put_setting(ROLLS_SETTING, str(int(values.get("rolls", "0"))).encode())
         if values["clock"]:
             store.put_setting(CLOCK_SETTING, str(int(values["clock"])).encode())
     except (KeyError, TypeError, ValueError, AttributeError):

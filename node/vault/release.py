@@ -25,7 +25,7 @@ import cryptography.hazmat.backends.openssl.backend  # sealing would load it on 
 
 from crypto import derivation
 from crypto.canonical import JsonInput, encode_base64
-from crypto.note import Note, encode_note, parse_signature_line
+from crypto.note import Note, SigningKey, encode_note, parse_signature_line
 from crypto.replication import subsets_with
 from crypto.sealing import seal
 from node.vault.check_round import CheckedRound, check_round
@@ -193,7 +193,7 @@ def _make(parts: Parts, checked: CheckedRound, draft: _Draft, by: str) -> Releas
     boxes = _seal_boxes(checked.round_log, draft, derived)
     header = _header(parts, checked.round_log, draft, derived, boxes)
     text = encode_statement(header)
-    line = parts.identity.report_key.sign(text)
+    line = _signing_key(parts, checked.round_log).sign(text)
     note = encode_note(Note(text, (parse_signature_line(line),)))
     payload = encode_payload(ReportPayload(note, derived.vector, boxes))
     seq = parts.journal.append(_report_record(checked, draft, text, parts.identity.commitment, by))
@@ -209,6 +209,13 @@ def _make(parts: Parts, checked: CheckedRound, draft: _Draft, by: str) -> Releas
     )
     add_report(parts.store, report, payload)
     return Released(report, True, len(payload))
+
+
+def _signing_key(parts: Parts, round_log: RoundLog) -> SigningKey:
+    """Give the report key that the plan's roster names; `check_round` has seen that it is this node's."""
+    own = round_log.roster.node(parts.identity.node)
+    key = None if own is None else parts.identity.key_for(own.report)
+    return key or parts.identity.report_key
 
 
 def _require_new_table(parts: Parts, checked: CheckedRound, draft: _Draft) -> None:

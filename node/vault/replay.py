@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 from crypto.canonical import decode_base64, parse_json
 from crypto.derivation import approvals_digest, encode_measurement
 from crypto.errors import CryptoError
-from crypto.note import parse_note, verified_by
+from crypto.note import Note, parse_note, verified_by
 from node.vault.derive import Derived, Recipe, derive
+from node.vault.enrol import MAX_ROLLS, Identity
 from node.vault.errors import ReplayError, VaultError, _
 from node.vault.journal import JournalRecord
 from node.vault.parts import Parts
@@ -245,8 +246,14 @@ def _check_header(evidence: _Evidence) -> bool:
         size=header.size,
     )
     note = parse_note(note_of(payload_of(evidence.parts.store, evidence.stored)))
-    key = evidence.parts.identity.verifier
-    return encode_statement(again) == evidence.text == note.text and verified_by(note, [key]) == (key,)
+    is_same = encode_statement(again) == evidence.text == note.text
+    return is_same and _is_signed(evidence.parts.identity, note)
+
+
+def _is_signed(identity: Identity, note: Note) -> bool:
+    """Whether one of this node's report keys has signed a header, and nobody else."""
+    own = (identity.report_key_at(number).verifier for number in range(MAX_ROLLS + 1))
+    return len(note.signatures) == 1 and any(verified_by(note, [key]) == (key,) for key in own)
 
 
 def _check_log(evidence: _Evidence) -> bool:

@@ -58,10 +58,10 @@ class RunDesk:
         """Keep a receipt if it proves a report of this node; returns whether it does."""
         if find_card(self.store) is None:
             return False
-        card = self.following().card
+        log_keys = self.following().mirror.ledger.chain.log_keys()
         try:
             with self.store.transaction("receipt"):
-                take_receipt(self.store, card, data)
+                take_receipt(self.store, log_keys, data)
         except ReceiptError:
             return False  # it came over an untrusted link and proves nothing; the report is sent again
         return True

@@ -51,9 +51,9 @@ def _outbox_export(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
 
 def _receipt_import(desk: OpenVault, fields: Fields, files: Files) -> Answer:
     fields.allow()
-    card = desk.following().card
+    log_keys = desk.following().mirror.ledger.chain.log_keys()
     with desk.store.transaction("receipt"):
-        report = carry.import_receipt(desk.store, card, files.get("receipt", b""))
+        report = carry.import_receipt(desk.store, log_keys, files.get("receipt", b""))
     return {"round": report.round_id.hex(), "attempt": report.attempt, "digest": report.digest.hex()}, {}
 
 

@@ -1,4 +1,4 @@
-"""Commands about who this node is: ``init``, ``identity``, ``request``, ``accept``, ``floors``.
+"""Commands about who this node is: ``init``, ``identity``, ``request``, ``roll``, ``accept``, ``floors``.
 
 Each is a `Handler`: the open vault, the fields, the files by name. Fields and answers: `node.vault.desk`.
 """
@@ -16,6 +16,7 @@ from node.vault.enrol import (
     load_identity,
     make_request,
     parse_floors,
+    roll_report_key,
     tighten_floors,
 )
 from node.vault.fields import Answer, Fields, Files, Handler, command_record
@@ -48,6 +49,20 @@ def _request(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
     return desk.describe_identity(identity), {"request": request}
 
 
+def _roll(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
+    fields.allow("csr")
+    parts, csr = desk.enrolled(), fields.text("csr", 16 * 1024)
+    rostered = parts.mirror.ledger.chain.nodes.get(parts.identity.node)
+    with desk.store.transaction("roll"):
+        identity = load_identity(desk.store)
+        data = roll_report_key(desk.store, identity, rostered.report if rostered else None, csr)
+        rolled = load_identity(desk.store)
+        if rolled.num_rolls != identity.num_rolls:
+            values = {"number": str(rolled.num_rolls)}
+            desk.journal(identity).append(command_record(desk.clock.now(), "roll", identity.node, values))
+    return desk.describe_identity(rolled), {"roll": data}
+
+
 def _accept(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
     fields.allow("card_text")
     identity, text = load_identity(desk.store), fields.text("card_text", 64 * 1024)
@@ -75,6 +90,7 @@ COMMANDS: Final[Mapping[str, Handler]] = {
     "init": _init,
     "identity": _identity,
     "request": _request,
+    "roll": _roll,
     "accept": _accept,
     "floors": _floors,
 }
