@@ -7,6 +7,7 @@ enough for their buckets to be full again are forgotten, so that memory is that 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Allowances:
                     phrase(
                         "%(role)s %(id)s: too many calls; try again in %(seconds)s s",
                         **_named(caller),
-                        seconds=int(wait_s) + 1,
+                        seconds=math.ceil(wait_s),
                     )
                 )
             used.at_once += 1
@@ -98,7 +99,7 @@ class Allowances:
                 phrase(
                     "%(role)s %(id)s: has sent as much as it may in an hour; try again in %(seconds)s s",
                     **_named(caller),
-                    seconds=int(wait_s) + 1,
+                    seconds=math.ceil(wait_s),
                 )
             )
 

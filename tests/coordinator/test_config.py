@@ -29,6 +29,22 @@ def test_encoding_reads_back_to_the_same_value() -> None:
     assert parse_config(encode_config(config)) == config
 
 
+def test_limits_are_a_table_that_reads_back() -> None:
+    config = parse_config(
+        MINIMAL + b'admin_listen = "[::1]:1"\nreflection = true\n[limits]\nnode_burst = 7\nidle_s = 30.0\n'
+    )
+    assert config.limits.node_burst == 7
+    data = encode_config(config)
+    assert parse_config(data) == config
+    assert b"auditor_burst" not in data  # what is as the program has it is not written down
+
+
+def test_limits_are_set_without_being_mentioned() -> None:
+    limits = parse_config(MINIMAL).limits
+    assert limits.node_calls_at_once < parse_config(MINIMAL).threads
+    assert limits.receive_s <= limits.answer_s <= limits.stream_s
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -47,6 +63,16 @@ def test_encoding_reads_back_to_the_same_value() -> None:
         (MINIMAL + b"tick_s = 0.0\n", "tick_s"),
         (MINIMAL + b"open_grace_s = -1.0\n", "open_grace_s"),
         (MINIMAL + b"school_bound = 0\n", "school_bound"),
+        (MINIMAL + b'admin_listen = "0.0.0.0:50081"\n', "admin_listen"),
+        (MINIMAL + b'admin_listen = "50081"\n', "admin_listen"),
+        (MINIMAL + b"reflection = 1\n", "reflection"),
+        (MINIMAL + b'log_format = "xml"\n', "log_format"),
+        (MINIMAL + b"drain_notice_s = 601.0\n", "drain_notice_s"),
+        (MINIMAL + b"[limits]\nnode_burst = 0\n", "limits.node_burst"),
+        (MINIMAL + b"[limits]\nstream_s = 0.0\n", "limits.stream_s"),
+        (MINIMAL + b"[limits]\nmessage_mib = 65\n", "limits.message_mib"),
+        (MINIMAL + b"[limits]\ncolour = 1\n", "limits.colour"),
+        (MINIMAL + b"limits = 3\n", "limits"),
         (b"federation = \n", "TOML"),
         (b"\xff\xfe", "TOML"),
     ],
