@@ -22,11 +22,8 @@ from privacy.intervals import sum_interval
 from results.errors import SelectionError
 from results.indicators import IndicatorValue
 from results.report_model import ReportModel
-from results.report_parts import Change, Comparison, InstrumentNote, ReportHead, Verdict
+from results.report_parts import WITHDRAWN, Change, Comparison, InstrumentNote, ReportHead, Verdict
 from results.rows import Row, make_row
-
-WITHDRAWN = "withdrawn"
-"""Status of a release that was taken back: nothing is compared with it."""
 
 
 def with_earlier(model: ReportModel, earlier: ReportModel) -> ReportModel:

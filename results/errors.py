@@ -34,3 +34,7 @@ class FactsError(ResultsError):
         """All problems, one a line."""
         named = [(f"p{place}", problem.phrase) for place, problem in enumerate(self.problems)]
         return Phrase("\n".join(f"%({name})s" for name, _ in named), tuple(named))
+
+
+class ReleaseClassError(ResultsError):
+    """A report for more readers than the plan was approved for."""

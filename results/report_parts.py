@@ -14,6 +14,9 @@ from privacy.display import Shown
 from results.indicators import IndicatorValue
 from results.rows import Row
 
+WITHDRAWN = "withdrawn"
+"""Status of a release that was taken back; nothing is compared with it, nor added to it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:

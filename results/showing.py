@@ -108,3 +108,9 @@ def display_cell(table: TableReport, cell: CellReport, step: int = STEP) -> Disp
     if table.number and not cell.is_zero:
         return display_rate(cell.shown)
     return display_count(cell.estimate, cell.shown, is_zero=cell.is_zero, step=step)
+
+
+def as_shown(value: IndicatorValue, step: int = STEP) -> Shown:
+    """Return a number as it is printed, in the form of `Shown`: a count rounded to `step`."""
+    found = display_value(value, step)
+    return value.shown if found.value is None else Shown(found.value, found.margin)

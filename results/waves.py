@@ -16,11 +16,10 @@ from results.catalogue import CUMULATIVE
 from results.errors import SelectionError
 from results.indicators import IndicatorValue
 from results.report_model import ReportModel
-from results.report_parts import ReportHead
+from results.report_parts import WITHDRAWN, ReportHead
 from results.rows import make_row
 
 TESTED = "IND-03"
-_WITHDRAWN = "withdrawn"
 
 
 def cumulative(models: Sequence[ReportModel]) -> IndicatorValue | None:
@@ -73,13 +72,13 @@ def trend(models: Sequence[ReportModel], indicator: str, **keys: str) -> tuple[P
 
     Withdrawn releases are left out. Points are comparable as far as `results.comparing` says.
     """
-    kept = [model for model in models if model.head.status != _WITHDRAWN]
+    kept = [model for model in models if model.head.status != WITHDRAWN]
     ordered = sorted(kept, key=lambda model: (model.head.census_date, model.head.serial))
     return tuple(Point(model.head, model.value(indicator, **keys)) for model in ordered)
 
 
 def _check_waves(heads: Sequence[ReportHead]) -> None:
-    if any(head.status == _WITHDRAWN for head in heads):
+    if any(head.status == WITHDRAWN for head in heads):
         raise SelectionError("人次: expected releases that stand, found a withdrawn one")
     waves = {(head.federation, head.school_year, head.wave) for head in heads}
     if len(waves) != len(heads):
