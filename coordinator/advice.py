@@ -239,6 +239,16 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "draining": (_("shutting down"), _ASK_AGAIN),
     "too-many-calls": (_("too many calls"), _ASK_AGAIN),
     "quota-used": (_("the quota is used up"), _ASK_AGAIN),
+    "store-away": (_("the database does not answer"), _ASK_AGAIN),
+    "vectors-deleted": (
+        _("the masked vectors are deleted"),
+        _("They are deleted when the protocol says; an auditor's bundle holds what was handed out before."),
+    ),
+    "backup": (_("a backup"), _("Mend what the message names, then make or read the backup again.")),
+    "extra-missing": (
+        _("a part of the programme is not installed"),
+        _("Install the extra that the message names, then try again."),
+    ),
 }
 """Word and advice by the error's code, of every `coordinator.errors.CoordinatorError`."""
 

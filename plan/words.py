@@ -167,6 +167,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "close": _("closes"),
     "votes": _("votes"),
     "openings": _("openings"),
+    "changes": _("changes"),
     "vectors": _("vectors"),
     "sums": _("mask sums"),
     "arithmetic": _("arithmetic"),

@@ -21,6 +21,7 @@ from auditor.policy import AuditorPolicy
 from auditor.verify import log as log_checks
 from auditor.verify import privacy as privacy_checks
 from auditor.verify.bundle_files import BundleFiles, check_manifest, read_manifest
+from auditor.verify.changes import check_changes
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckSkipped, Verdict
 from auditor.verify.round import ROUND_CHECKS, SUM_CHECKS
@@ -66,7 +67,7 @@ def verify_files(files: BundleFiles, policy: AuditorPolicy | None, head: bytes |
         verdict.run(name, partial(check, log))
     if head is not None:
         verdict.run("head", partial(log_checks.check_head, log, head))
-    for name, check in ROUND_CHECKS:
+    for name, check in (*ROUND_CHECKS, ("changes", check_changes)):
         verdict.run(name, partial(check, log))
     manifest = _manifest(files)
     for name, sum_check in SUM_CHECKS:

@@ -284,8 +284,9 @@ def test_the_table_has_every_error_that_a_call_can_raise() -> None:
         errors.AlreadyEnrolledError, errors.RosterError, errors.PlanRefusedError, errors.SchoolsMissingError,
         errors.TooFewReportsError, errors.GroupTooSmallError,
         errors.ReplicaMismatchError, errors.FsckError, errors.NotCosignedError, errors.FileError,
-        errors.RosterUnchangedError, errors.FactsRefusedError,
+        errors.RosterUnchangedError, errors.FactsRefusedError, errors.WithdrawnError, errors.RoundEndedError,
         errors.StoreAwayError, errors.ExtraMissingError, errors.BackupError,
+        errors.HasReportsError, errors.ExtensionRefusedError, errors.YearRefusedError,
     }  # fmt: skip
     every = {
         item
