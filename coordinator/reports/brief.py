@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from coordinator.reports import words
 from coordinator.reports.brief_actions import next_steps, problems
 from coordinator.reports.brief_follow_up import follow_up, resources
 from coordinator.reports.document import Block, Document, Head, Paragraph, Part, Table
 from coordinator.reports.material import Asked, Material, present
-from coordinator.reports.sentences import is_above, joined, listed, named_amount
+from coordinator.reports.sentences import is_above, joined, listed, named_amount, together
 from coordinator.reports.sheets_annex import audit_blocks, quality_blocks, reading_rules
 from coordinator.reports.sheets_groups import factor_drawings, group_tables
 from coordinator.reports.sheets_testing import grade_drawing, rate_columns, stage_drawing
@@ -41,7 +42,8 @@ def brief_head(material: Material) -> Head:
     """Make the heading: the county, school year and term in the title."""
     about = {"place": clean(material.model.head.federation_title, 60), "term": term(material)}
     title = material.say(_("%(place)s: report on the mental-health screening of pupils, %(term)s")) % about
-    return make_head(material, title)
+    plan = material.say(_("Plan: %(title)s")) % {"title": clean(material.model.head.plan_title, 60)}
+    return replace(make_head(material, title), subtitle=plan)
 
 
 def basics(material: Material) -> Iterator[Block]:
@@ -71,11 +73,9 @@ def basics(material: Material) -> Iterator[Block]:
     )
     aims = {"purpose": clean(head.purpose), "basis": clean(head.legal_basis)}
     yield Paragraph(say(_("Purpose: %(purpose)s. Basis: %(basis)s.")) % aims)
+    told_schools = _("The numbers are about the pupils of %(in)s of %(all)s schools.")
     schools = {"in": head.reports_in, "all": head.schools}
-    yield Paragraph(
-        say(_("The numbers are about the pupils of %(in)s of %(all)s schools.")) % schools
-        + _coverage(material)
-    )
+    yield Paragraph(together(material, say(told_schools) % schools, _coverage(material)))
     yield from present(_coverage_table(material))
 
 
@@ -156,7 +156,10 @@ def breakdowns(material: Material) -> Iterator[Block]:
     )
     told = joined(material, sexes)
     if told:
-        yield Paragraph(say(_("Rate of needs attention or more, by sex. ")) + told + sex_words(material))
+        yield Paragraph(
+            say(_("Rate of needs attention or more, by sex. "))
+            + together(material, told, sex_words(material))
+        )
 
 
 def sex_words(material: Material) -> str:

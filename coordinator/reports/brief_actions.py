@@ -13,6 +13,7 @@ from coordinator.reports.document import Block, Paragraph
 from coordinator.reports.labels import indicator_name
 from coordinator.reports.material import Material
 from coordinator.reports.sentences import amount, is_above, is_below, listed
+from results.showing import display_value
 
 FULL_COVERAGE = 95.0
 """The highest band of a principal's statement, in percent."""
@@ -38,15 +39,15 @@ def _testing(material: Material) -> Iterator[str]:
     for entry, text in (
         (
             "IND-02",
-            _("Coverage is below 95 percent (%(number)s); who was not tested, and why, is to be found."),
+            _("Coverage is below 95 percent (%(number)s); find out who was not, and why."),
         ),
         (
             "IND-04",
-            _("Valid tests are below 95 percent (%(number)s); how tests are held is to be looked at."),
+            _("Valid tests are below 95 percent (%(number)s); look at how tests are held."),
         ),
     ):
         value = material.value(entry, {})
-        if value and is_below(value.shown, FULL_COVERAGE):
+        if value and is_below(display_value(value), FULL_COVERAGE):
             yield material.say(text) % {"number": amount(material, value)}
 
 
@@ -67,7 +68,7 @@ def _stages(material: Material) -> Iterator[str]:
 def _steps(material: Material) -> Iterator[str]:
     for entry in _STEPS:
         value = material.value(entry, {})
-        if value and is_below(value.shown, DONE):
+        if value and is_below(display_value(value), DONE):
             told = {"name": indicator_name(material.speech, value), "number": amount(material, value)}
             yield material.say(_("%(name)s: %(number)s, still below 90 percent.")) % told
 
@@ -87,17 +88,15 @@ def next_steps(material: Material) -> Iterator[Block]:
     say = material.say
     steps = [
         _(
-            "Schools recheck and review every pupil whose first level is needs attention or more, make a plan "
-            "and file for each, and tell the guardians; the county follows the shares, not the names."
+            "Schools recheck and review every pupil whose first level is needs attention or more, make a "
+            "plan and file for each, and tell the guardians; the county follows the shares, not the names."
         ),
         _(
-            "Pupils who need more than the school can give are referred with their guardians to a hospital by "
-            "the green channel."
+            "Pupils who need more than the school can give are referred with their guardians to a hospital "
+            "by the green channel."
         ),
         _("Schools make up the tests of those on leave and record consent class by class."),
-        _(
-            "In spring the pupils are monitored again, with the same instruments, so that terms can be compared."
-        ),
+        _("In spring the pupils are monitored again, with the same instruments, to compare the terms."),
         _("Staff, rooms, lessons and training are brought to the targets, small and rural schools first."),
         _(
             "Results are used for care only: no ranking of schools or classes, no list of names upwards, "

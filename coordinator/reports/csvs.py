@@ -74,5 +74,4 @@ def _cells(cell: Cell, withheld: str, *, is_figure: bool) -> list[str | int | fl
         return [DASH if cell is ABSENT or isinstance(cell, Figure) else cell]
     if not isinstance(cell, Figure):
         return [DASH if cell is ABSENT else cell, ""]
-    value, margin = cell.shown.value, cell.shown.margin
-    return [withheld, ""] if value is None or margin is None else [value, margin]
+    return [cell.display.text(withheld), ""] if cell.value is None else [cell.value, cell.margin]

@@ -11,25 +11,29 @@ from datetime import date
 from typing import Final, Literal, TypeAlias
 
 from coordinator.reports.charts.values import Value
-from privacy.display import Shown
+from results.showing import Display
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """An estimated number as it may be shown.
+    """An estimated number as it is printed: rounded, with its margin, or why there is none."""
 
-    Attributes:
-        shown: the number and its margin, or that it is withheld.
-        unit: `人`, `%` …; percent has one decimal.
-    """
+    display: Display
 
-    shown: Shown
-    unit: str
+    @property
+    def value(self) -> float | None:
+        """The rounded number; None if there is none to print."""
+        return self.display.value
+
+    @property
+    def margin(self) -> float:
+        """Half-width of its 95 % interval."""
+        return self.display.margin or 0
 
     @property
     def decimals(self) -> int:
         """How many decimals are written."""
-        return 1 if self.unit == "%" else 0
+        return self.display.decimals
 
 
 ABSENT: Final = None
@@ -162,18 +166,10 @@ class Document:
 DASH: Final = "—"
 
 
-def number_text(value: float, decimals: int) -> str:
-    """Write a number as people read it."""
-    return f"{value:.{decimals}f}"
-
-
-def figure_text(figure: Figure, withheld: str, *, has_unit: bool = False) -> str:
-    """Write an estimate with its margin, or the word for what is withheld."""
-    value, margin = figure.shown.value, figure.shown.margin
-    if value is None or margin is None:
-        return withheld
-    unit = "%" if has_unit and figure.unit == "%" else ""
-    return f"{number_text(value, figure.decimals)} ± {number_text(margin, figure.decimals)}{unit}"
+def figure_text(figure: Figure, withheld: str) -> str:
+    """Write an estimate with its margin, or the words for what is withheld."""
+    words = figure.display.text(withheld)
+    return words if figure.value is None else f"{words} ± {figure.margin:.{figure.decimals}f}"
 
 
 def cell_text(cell: Cell, withheld: str) -> str:

@@ -129,7 +129,7 @@ def _cell(cell: Cell, column: Column, head: Head) -> str:
     words = _text(cell_text(cell, head.withheld))
     if column.kind == "name":
         return f'<th scope="row">{words}</th>'
-    if cell is None or (isinstance(cell, Figure) and cell.shown.is_withheld):
+    if cell is None or (isinstance(cell, Figure) and cell.value is None):
         return f'<td class="small">{words}</td>'
     return f'<td class="text">{words}</td>' if isinstance(cell, str) else f"<td>{words}</td>"
 

@@ -43,9 +43,9 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> object:
-    """Give an estimate as value and margin, or as withheld; null is what the plan does not count."""
+    """Give an estimate as value and margin, or why there is none; null is what the plan does not count."""
     if not isinstance(cell, Figure):
         return cell
-    if cell.shown.is_withheld:
-        return {"withheld": True, "unit": cell.unit}
-    return {"value": cell.shown.value, "margin": cell.shown.margin, "unit": cell.unit}
+    if cell.value is None:
+        return {"kind": cell.display.kind.value}
+    return {"value": cell.value, "margin": cell.margin}

@@ -26,7 +26,7 @@ CODES: Final[Mapping[str, Mapping[str, str]]] = {
     "grade": {
         **{str(number): f"Grade {number}" for number in range(1, 10)},
         **{str(9 + number): f"Senior {number}" for number in range(1, 4)},
-        **{f"V{number}": f"Vocational {number}" for number in range(1, 4)},
+        **{f"V{number}": f"Voc. {number}" for number in range(1, 4)},
     },
     "sex": {"1": "Boys", "2": "Girls", "9": "Not stated"},
     "boarding": {"1": "Day pupils", "2": "Boarders", "9": "Unknown"},
@@ -139,6 +139,7 @@ CODES: Final[Mapping[str, Mapping[str, str]]] = {
     "wave": {"A": "autumn term", "S": "spring term", "X": "special screening"},
 }
 """dimension → code → English word."""
+_TERMS: Final[Mapping[str, str]] = {"A": "秋季学期", "S": "春季学期", "X": "专项测评"}
 _LIKE: Final = {"level2": "level", "level_before": "level"}
 
 DIMENSION_NAMES: Final[Mapping[str, str]] = {
@@ -336,6 +337,11 @@ def _one_label(speech: Speech, dimension: str, code: str, own: Mapping[str, str]
     known = DIMENSIONS.get(dimension)
     chinese = own.get(code) or (known.codes.get(code, code) if known else code)
     return speech.choose(chinese, CODES.get(_LIKE.get(dimension, dimension), {}).get(code, chinese))
+
+
+def wave_name(speech: Speech, wave: str) -> str:
+    """Name a wave as a term."""
+    return speech.choose(_TERMS.get(wave, wave), CODES["wave"].get(wave, wave))
 
 
 def indicator_name(speech: Speech, value: IndicatorValue | FactValue) -> str:

@@ -16,11 +16,11 @@ from coordinator.reports.charts.values import Value
 from coordinator.reports.document import ABSENT, Cell, Column, Drawing, Figure, Table
 from coordinator.reports.speech import Speech
 from plan.dimensions import DIMENSIONS
-from privacy.display import Shown
 from results.facts import InstitutionFacts
 from results.indicators import IndicatorValue
 from results.pupils import JOIN
 from results.report_model import ReportModel
+from results.showing import Display, display_value
 
 Keys: TypeAlias = Mapping[str, str]
 
@@ -47,15 +47,13 @@ class Material:
     """A release's model with everything that a report is made from.
 
     Attributes:
-        model: of one release, already narrowed to a release class.
+        model: of one release, narrowed to a release class, with its comparison if there is one.
         speech: the report's language.
-        before: model of an earlier round to compare with, or None.
         conditions: what schools typed about themselves; only for the class 内部.
     """
 
     model: ReportModel
     speech: Speech
-    before: ReportModel | None = None
     conditions: tuple[InstitutionFacts, ...] = ()
 
     @property
@@ -110,10 +108,10 @@ class Material:
         value = self.value(indicator, keys)
         return ABSENT if value is None else figure_of(value)
 
-    def shown(self, indicator: str, **keys: str) -> Shown | None:
-        """Give one number as it may be shown, or None if the release does not have it."""
+    def shown(self, indicator: str, **keys: str) -> Display | None:
+        """Give one number as it is printed, or None if the release does not have it."""
         value = self.value(indicator, keys)
-        return None if value is None else value.shown
+        return None if value is None else display_value(value)
 
     def grid(
         self, title: str, head: str, rows: Iterable[Group], columns: Sequence[Asked], note: str = ""
@@ -139,15 +137,15 @@ class Material:
 
 def figure_of(value: IndicatorValue) -> Figure:
     """Give an indicator's number as a cell."""
-    return Figure(value.shown, "%" if value.indicator.unit == "%" else "人")
+    return Figure(display_value(value))
 
 
-def drawn(shown: Shown | None) -> Value | None:
+def drawn(shown: Display | None) -> Value | None:
     """Give a number to a chart; None if it is withheld or unknown."""
     if shown is None or shown.value is None or shown.margin is None:
         return None
-    decimals = 1 if isinstance(shown.value, float) else 0
-    return Value(shown.value, shown.margin, f"{shown.value:.{decimals}f} ± {shown.margin:.{decimals}f}")
+    words = f"{shown.value:.{shown.decimals}f} ± {shown.margin:.{shown.decimals}f}"
+    return Value(shown.value, shown.margin, words)
 
 
 def present(*blocks: Table | Drawing | None) -> Iterator[Table | Drawing]:

@@ -136,7 +136,7 @@ def encode_png(svg: str) -> bytes:
     fonts = check_ready()
     import typst
 
-    inputs = {"svg": svg, "fonts": json.dumps(fonts)}
+    inputs = {"svg": svg, "fonts": json.dumps([*fonts, LATIN_FONT])}
     return bytes(typst.compile(_PICTURE.encode(), format="png", sys_inputs=inputs, ppi=PNG_DPI))
 
 
@@ -164,14 +164,14 @@ def check_ready() -> list[str]:
                 "or write html and print it"
             )
         )
-    return [*fonts, LATIN_FONT]
+    return fonts
 
 
 def _values(document: Document, fonts: list[str]) -> dict[str, Any]:
     head = document.head
     language, _dash, region = head.language.partition("-")
     return {
-        "fonts": fonts,
+        "fonts": [*fonts, LATIN_FONT] if language == "zh" else [LATIN_FONT, *fonts],
         "lang": language,
         "region": region or None,
         "indent": 2 if language == "zh" else 0,
@@ -218,7 +218,9 @@ def _table(table: Table, withheld: str) -> dict[str, Any]:
 
 
 def _is_words(column: Column, place: int, table: Table) -> bool:
-    return column.kind in ("name", "text") and not any(_is_number(row[place]) for row in table.rows)
+    if column.kind == "text":
+        return True
+    return column.kind == "name" and not any(_is_number(row[place]) for row in table.rows)
 
 
 def _is_number(cell: Cell) -> bool:

@@ -29,16 +29,14 @@ def render(
     kind: str,
     language: str,
     *,
-    before: ReportModel | None = None,
     conditions: Sequence[InstitutionFacts] = (),
 ) -> bytes:
     """Write a release as a file.
 
     Args:
-        model: of one release, narrowed to the release class that the file is for.
+        model: of one release, narrowed to the release class that the file is for; with its comparison.
         kind: a key of `KINDS`.
         language: `zh_CN` or `en`.
-        before: model of an earlier round to compare with.
         conditions: what schools typed about themselves; shown in a workbook of the class 内部 only.
 
     Returns:
@@ -55,7 +53,7 @@ def render(
                 found=kind[:20],
             )
         )
-    material = Material(model, speech_of(language), before, tuple(conditions))
+    material = Material(model, speech_of(language), tuple(conditions))
     return _ENCODERS[kind](_document(material, kind))
 
 

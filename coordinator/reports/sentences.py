@@ -11,15 +11,15 @@ from collections.abc import Iterable
 
 from coordinator.reports import words
 from coordinator.reports.material import Keys, Material
-from privacy.display import Shown
 from results.indicators import IndicatorValue
+from results.showing import Display, display_value
 
 _ = words._
 
 
 def amount(material: Material, value: IndicatorValue) -> str:
     """Say a number with its interval, such as 约12.8%,95%区间12.2%~13.4%."""
-    shown = value.shown
+    shown = display_value(value)
     if shown.value is None or shown.margin is None:
         return material.say(_("a number too small to show"))
     is_rate = value.indicator.unit == "%"
@@ -49,19 +49,24 @@ def joined(material: Material, parts: Iterable[str]) -> str:
     return material.speech.choose(";", "; ").join(kept) + material.speech.choose("。", ".") if kept else ""
 
 
+def together(material: Material, *sentences: str) -> str:
+    """Put sentences behind each other."""
+    return material.speech.choose("", " ").join(sentence for sentence in sentences if sentence)
+
+
 def listed(material: Material, parts: Iterable[str]) -> str:
     """Name several things."""
     return material.speech.choose("、", ", ").join(part for part in parts if part)
 
 
-def is_below(shown: Shown | None, limit: float) -> bool:
+def is_below(shown: Display | None, limit: float) -> bool:
     """Say whether a shown number with its margin lies below a limit."""
     if shown is None or shown.value is None or shown.margin is None:
         return False
     return shown.value + shown.margin < limit
 
 
-def is_above(one: Shown | None, other: Shown | None) -> bool:
+def is_above(one: Display | None, other: Display | None) -> bool:
     """Say whether a shown number is larger than another by more than the noise of both."""
     if one is None or other is None or None in (one.value, one.margin, other.value, other.margin):
         return False

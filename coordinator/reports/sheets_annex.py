@@ -52,8 +52,8 @@ def reading_rules(material: Material) -> list[str]:
     return [
         say(
             _(
-                "± is the half-width of the 95-percent interval of the noise; without noise the number lies within "
-                "it 19 times of 20."
+                "± is the half-width of the 95-percent interval of the noise: without noise the number lies "
+                "within it 19 times of 20."
             )
         ),
         say(

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Mapping
+from typing import Final
 
 from coordinator.reports import words
-from coordinator.reports.document import Block, Drawing, Line, Paragraph, Part, Table
-from coordinator.reports.material import Asked, Group, Material, drawn
+from coordinator.reports.document import Block, Cell, Column, Drawing, Figure, Line, Paragraph, Part, Table
+from coordinator.reports.labels import indicator_name, wave_name
+from coordinator.reports.material import Asked, Group, Material, drawn, figure_of
 from coordinator.reports.sheets_testing import sheet
 from results.report_notes import EXACT_DATA_NOTES
+from results.report_parts import Change, Comparison, Verdict
+from results.showing import Display, Kind
 
 LEVELS = "0123"
+COMPARED = ("IND-01", "IND-02", "IND-04", "IND-08/1+", "IND-08/2+", "IND-08/3")
+_ = words._
+VERDICTS: Final[Mapping[Verdict, str]] = {
+    Verdict.HIGHER: _("higher"),
+    Verdict.LOWER: _("lower"),
+    Verdict.UNCLEAR: _("within the noise"),
+    Verdict.WITHHELD: _("cannot be said"),
+}
 
 
 def comparison(material: Material) -> Part:
@@ -22,8 +35,8 @@ def comparison(material: Material) -> Part:
 
 def comparison_blocks(material: Material, name: str) -> list[Block]:
     """Make what stands in 表8: changes, the way from autumn to spring, and what may be compared."""
-    _, say = words._, material.say
-    blocks: list[Block] = [*change_blocks(material)]
+    say = material.say
+    blocks: list[Block] = change_blocks(material)
     blocks += [table for table in (transition_table(material), outcome_table(material)) if table]
     drawing = transition_drawing(material, name)
     if drawing:
@@ -34,14 +47,69 @@ def comparison_blocks(material: Material, name: str) -> list[Block]:
     return blocks
 
 
-def change_blocks(material: Material) -> Iterator[Block]:
-    """Yield what has changed since the earlier round; nothing where none was named."""
-    return iter(())
+def change_blocks(material: Material) -> list[Block]:
+    """Make what is said of an earlier round: its name, the changes, why some are not there, what to mind."""
+    found = material.model.comparison
+    if found is None:
+        return []
+    say = material.say
+    about = {"year": found.before.school_year, "wave": wave_name(material.speech, found.before.wave)}
+    blocks: list[Block] = [Paragraph(say(_("Compared with: school year %(year)s, %(wave)s.")) % about)]
+    table = change_table(material, found)
+    blocks += [table] if table else []
+    blocks += [Paragraph(text.text(say), "note") for text in (*found.obstacles, *found.notes)]
+    return blocks
+
+
+def change_table(material: Material, found: Comparison) -> Table | None:
+    """Make the table of changes of the main rates and counts, for the county and by stage."""
+    say = material.say
+    rows = tuple(
+        row
+        for entry in COMPARED
+        for keys in ({}, *({"stage": code} for code in material.codes("stage")))
+        if (row := _change_row(material, found.change(entry, **keys))) is not None
+    )
+    columns = (
+        Column(say(_("Number")), "name"),
+        Column(say(_("Pupils of")), "name"),
+        Column(say(_("Now"))),
+        Column(say(_("Before"))),
+        Column(say(_("Difference"))),
+        Column(say(_("Clear?")), "name"),
+    )
+    return Table(say(_("Changes since the earlier round")), columns, rows) if rows else None
+
+
+def _change_row(material: Material, change: Change | None) -> tuple[Cell, ...] | None:
+    if change is None:
+        return None
+    keys = change.now.keys
+    place = material.label("stage", keys["stage"]) if "stage" in keys else material.say(words.TOTAL)
+    return (
+        indicator_name(material.speech, change.now),
+        place,
+        figure_of(change.now),
+        figure_of(change.before),
+        Figure(_difference(change)),
+        material.say(VERDICTS[change.verdict]),
+    )
+
+
+def _difference(change: Change) -> Display:
+    """Round a difference as its numbers are, its margin upwards."""
+    if change.difference is None:
+        return Display(Kind.WITHHELD)
+    decimals = 0 if change.now.indicator.base is None else 1
+    scale = 10**decimals
+    row = change.difference
+    half = math.ceil((row.high95 - row.low95) / 2 * scale) / scale
+    return Display(Kind.NUMBER, round(row.released * scale) / scale, half, decimals)
 
 
 def transition_table(material: Material) -> Table | None:
     """Make the matrix from autumn to spring as a heat table."""
-    _, say = words._, material.say
+    say = material.say
     rows = [Group(material.label("level", code), {"level_before": code}) for code in LEVELS]
     columns = [Asked(material.label("level", code), "FS-04", {"level": code}) for code in LEVELS]
     table = material.grid(
@@ -52,7 +120,7 @@ def transition_table(material: Material) -> Table | None:
 
 def outcome_table(material: Material) -> Table | None:
     """Make the table of raised, unchanged, lowered and new levels."""
-    _, say = words._, material.say
+    say = material.say
     columns = [
         Asked(say(_("Coverage in spring (%)")), "IND-19"),
         Asked(say(_("Raised (%)")), "IND-20/up"),
@@ -67,7 +135,7 @@ def outcome_table(material: Material) -> Table | None:
 
 def transition_drawing(material: Material, name: str) -> Drawing | None:
     """Draw the matrix from autumn to spring."""
-    _, say = words._, material.say
+    say = material.say
     if not material.model.transition:
         return None
     lines = tuple(

@@ -7,6 +7,7 @@ from coordinator.reports.document import ABSENT, Cell, Column, Drawing, Line, Pa
 from coordinator.reports.material import Asked, Group, Material, drawn, figure_of, present
 from coordinator.reports.sheets_groups import by_stage
 from coordinator.reports.sheets_testing import sheet
+from results.showing import display_value
 
 
 def recheck(material: Material) -> Part:
@@ -123,9 +124,9 @@ def funnel_drawing(material: Material, name: str) -> Drawing | None:
     start = material.value("FS-07", {})
     found = [value for value, _share in material.model.funnel]
     names = [material.label("flag", value.keys["flag"]) for value in found]
-    values = [drawn(value.shown) for value in found]
+    values = [drawn(display_value(value)) for value in found]
     if start:
-        names, values = [say(_("Needs attention or more")), *names], [drawn(start.shown), *values]
+        names, values = [say(_("Needs attention or more")), *names], [drawn(display_value(start)), *values]
     title = say(_("Steps of the follow-up"))
     line = Line(say(_("Pupils")), tuple(values))
     return Drawing("funnel", name, title, material.unit("人"), tuple(names), (line,))

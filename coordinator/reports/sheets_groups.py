@@ -6,6 +6,7 @@ from coordinator.reports import words
 from coordinator.reports.document import Drawing, Line, Part, Table
 from coordinator.reports.material import Asked, Group, Material, drawn, present
 from coordinator.reports.sheets_testing import sheet
+from results.showing import display_value
 
 LEDGERS = ("g1", "g2", "g3")
 
@@ -109,7 +110,7 @@ def factor_drawings(material: Material) -> list[Drawing]:
         ]
         names = tuple(material.label("factor", value.keys["factor"]) for value in values)
         title = _named(say(_("Rate of high factors")), instrument)
-        line = Line(title, tuple(drawn(value.shown) for value in values))
+        line = Line(title, tuple(drawn(display_value(value)) for value in values))
         found.append(
             Drawing("bars", f"factors-{place}", title, "%", names, (line,), note=say(words.ERROR_BARS))
         )

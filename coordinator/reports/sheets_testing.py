@@ -7,7 +7,7 @@ from coordinator.reports.charts.values import Value
 from coordinator.reports.document import Block, Drawing, Line, Paragraph, Part, Table
 from coordinator.reports.material import Asked, Group, Material, drawn, present
 from coordinator.reports.words import SheetName
-from privacy.display import Shown
+from results.showing import Display, display_value
 
 ALERT_LEVELS = ("1", "2", "3")
 
@@ -121,7 +121,7 @@ def level_shares(material: Material, group: Group) -> tuple[Value | None, ...]:
     return _apart(one, two), _apart(two, three), drawn(three)
 
 
-def _apart(more: Shown | None, fewer: Shown | None) -> Value | None:
+def _apart(more: Display | None, fewer: Display | None) -> Value | None:
     """Subtract two shown rates."""
     if more is None or fewer is None or more.value is None or fewer.value is None:
         return None
@@ -141,6 +141,6 @@ def grade_drawing(material: Material, name: str) -> Drawing | None:
         say(_("Rate of needs attention or more by grade")),
         "%",
         tuple(material.label("grade", value.keys["grade"]) for value in found),
-        (Line(say(words.TOTAL), tuple(drawn(value.shown) for value in found)),),
+        (Line(say(words.TOTAL), tuple(drawn(display_value(value)) for value in found)),),
         note=say(words.ERROR_BARS),
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from coordinator.reports import words
 from coordinator.reports.document import Block, Cell, Column, Document, Head, Paragraph, Part, Table
-from coordinator.reports.labels import code_label
+from coordinator.reports.labels import wave_name
 from coordinator.reports.material import Material
 from coordinator.reports.sheets_annex import audit, definitions, quality, reading_rules
 from coordinator.reports.sheets_comparison import comparison
@@ -66,12 +66,9 @@ def term(material: Material) -> str:
     _, head = words._, material.model.head
     told = {
         "year": head.school_year,
-        "wave": code_label(material.speech, "wave", head.wave, _WAVES),
+        "wave": wave_name(material.speech, head.wave),
     }
     return material.say(_("School year %(year)s, %(wave)s")) % told
-
-
-_WAVES: Final[Mapping[str, str]] = {"A": "秋季学期", "S": "春季学期", "X": "专项测评"}
 
 
 def local_day(moment: datetime) -> date:

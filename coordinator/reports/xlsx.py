@@ -57,6 +57,7 @@ _FORMATS: Final[dict[str, dict[str, Any]]] = {
     "count": {**_LINED, "num_format": "0"},
     "rate": {**_LINED, "num_format": "0.0"},
     "exact": {**_LINED, "num_format": "General"},
+    "listed": {**_LINED, "num_format": "General", "align": "left"},
     "margin0": {**_LINED, "num_format": "0", "font_color": "#52616F"},
     "margin1": {**_LINED, "num_format": "0.0", "font_color": "#52616F"},
     "small": {**_LINED, "align": "center", "font_color": "#52616F"},
@@ -191,7 +192,8 @@ class _Writer:
                 at += 2
                 continue
             if isinstance(cell, int | float):
-                self._sheet.write_number(self._row, at, cell, self._formats["exact"])
+                kind = "listed" if column.kind == "text" else "exact"
+                self._sheet.write_number(self._row, at, cell, self._formats[kind])
             else:
                 kind = "small" if cell is ABSENT else "text" if column.kind == "text" else "name"
                 self._text(self._row, at, _plain(cell), kind)
@@ -210,13 +212,13 @@ class _Writer:
             self._text(self._row, at, _plain(cell), "small")
             self._text(self._row, at + 1, "", "small")
             return
-        value, margin = cell.shown.value, cell.shown.margin
-        if value is None or margin is None:
-            self._text(self._row, at, self._head.withheld, "small")
+        if cell.value is None:
+            self._text(self._row, at, cell.display.text(self._head.withheld), "small")
             self._text(self._row, at + 1, "", "small")
             return
-        self._sheet.write_number(self._row, at, value, self._formats["rate" if cell.decimals else "count"])
-        self._sheet.write_number(self._row, at + 1, margin, self._formats[f"margin{cell.decimals}"])
+        kind = "rate" if cell.decimals else "count"
+        self._sheet.write_number(self._row, at, cell.value, self._formats[kind])
+        self._sheet.write_number(self._row, at + 1, cell.margin, self._formats[f"margin{cell.decimals}"])
 
     def _drawing(self, drawing: Drawing, sheet_name: str, column: int) -> int:
         """Draw a chart below what is there; its data go to the right of the page."""

@@ -21,7 +21,7 @@ from coordinator.reports.charts.values import ChartText, Value, described, told
 
 ROW, THICK = 44, 24
 LEGEND = 26
-LABEL_WIDTH, RIGHT = 120, 150
+LABEL_WIDTH, RIGHT = 150, 130
 
 
 @dataclass(frozen=True, slots=True)
