@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from coordinator import schema
 from coordinator.errors import CertificateDeniedError, RevokedError, StoreError
 from coordinator.identity import Caller
+from coordinator.prepared import Prepared
 from coordinator.store import Store, insert_once
 from crypto.errors import CryptoError
 from plan.errors import phrase
@@ -30,9 +31,11 @@ from protos.statements import Revoke
 _ENTRIES = schema.entries
 _DENIED = schema.denied_certificates
 _PREFIX = b"fedscreen/revoke/v1\n"
-_LOOK_UP = sa.select(
-    sa.select(sa.func.max(_ENTRIES.c.position)).scalar_subquery(),
-    sa.select(_DENIED.c.serial).where(_DENIED.c.serial == sa.bindparam("serial")).scalar_subquery(),
+_LOOK_UP = Prepared(
+    sa.select(
+        sa.select(sa.func.max(_ENTRIES.c.position)).scalar_subquery(),
+        sa.select(_DENIED.c.serial).where(_DENIED.c.serial == sa.bindparam("serial")).scalar_subquery(),
+    )
 )
 _REVOCATIONS = (
     sa.select(_ENTRIES.c.entry)
@@ -59,7 +62,7 @@ class Refusals:
             CertificateDeniedError: this certificate was denied by its serial.
         """
         with self._store.reading() as connection:
-            last, denied = connection.execute(_LOOK_UP, {"serial": caller.serial}).one()
+            last, denied = _LOOK_UP.run(connection, caller.serial).fetchone()
             if last is not None and last != self._seen:
                 self._look_through(connection, int(last))
         if (caller.role, caller.id) in self._revoked:

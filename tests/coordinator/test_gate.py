@@ -19,12 +19,13 @@ import grpc
 import pytest
 from cryptography import x509
 from fakes_channel import CALL_S, as_party, certify, refused
-from fakes_coordinator import County
+from fakes_coordinator import County, small_config
 
 from coordinator.config import Config
 from coordinator.denied import deny_certificate
+from coordinator.errors import CertificateDeniedError, RevokedError
 from coordinator.gate import Gate
-from coordinator.identity import serial_of
+from coordinator.identity import identify, serial_of
 from coordinator.limits import Limits
 from coordinator.serve import drain
 from coordinator.service import Service, make_service
@@ -34,6 +35,7 @@ from protos import fedscreen_v1_pb2 as pb
 Code = grpc.StatusCode
 ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = "/fedscreen.v1.NodeService/SubmitReport"
+PARTIES = ("s06", "a4", "s05")
 
 
 @contextmanager
@@ -152,6 +154,31 @@ def test_a_revocation_is_found_behind_many_entries(collecting: County) -> None:
         collecting.report(collecting.round_id, ["s03"])
         with refused(Code.PERMISSION_DENIED, "revoked"):
             party.get_log()
+
+
+def test_another_process_refuses_at_once_on_either_database(
+    make_county: Callable[..., County], address: str
+) -> None:
+    county = make_county(config=small_config(database=address))
+    county.collecting()
+    other = county.open()  # as another process: nothing in memory is shared
+    try:
+        callers = [
+            identify(certify(county, name).encode(), "county-1", datetime.now(UTC)) for name in PARTIES
+        ]
+        for caller in callers:
+            other.verify_caller(caller)
+        county.desk.revoke("node", "s06", "key-lost")
+        county.report(county.round_id, ["s01"])
+        county.desk.revoke("auditor", "a4", "key-lost")
+        with county.desk.book.writing("deny") as view:
+            deny_certificate(view.connection, callers[2].serial, "node", "s05", "renewed", county.clock)
+        for caller, error in zip(callers, (RevokedError, RevokedError, CertificateDeniedError), strict=True):
+            with pytest.raises(error):
+                other.verify_caller(caller)
+        other.verify_caller(identify(certify(county, "s01").encode(), "county-1", datetime.now(UTC)))
+    finally:
+        other.close()
 
 
 def test_who_is_refused_learns_nothing_of_other_errors(
