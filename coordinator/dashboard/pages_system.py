@@ -16,7 +16,7 @@ from coordinator import DISTRIBUTION
 from coordinator.dashboard.visit import Page, Reply, Visit
 from coordinator.home import CA_CERTIFICATE, SERVER_CERTIFICATE
 from coordinator.log_book import View
-from coordinator.schema import SCHEMA_VERSION, enrolments
+from coordinator.schema import REVISION, enrolments
 
 SOON_DAYS: Final = 60
 LOW_DISK: Final = 2 * 2**30
@@ -45,7 +45,7 @@ def state(visit: Visit) -> Reply:
         "version": _version(),
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
-        "schema": SCHEMA_VERSION,
+        "schema": REVISION,
         "free": usage.free,
         "is_low": usage.free < LOW_DISK,
         "database": _database_bytes(visit),
