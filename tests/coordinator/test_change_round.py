@@ -1,4 +1,4 @@
-"""The county moves deadlines, ends and reissues rounds, corrects releases; each once, for all to read.
+"""The county moves deadlines, ends and reissues rounds, corrects releases; each once, for all to read."""
 
 from __future__ import annotations
 
