@@ -59,7 +59,7 @@ FUNDS: Final = _codes(
 
 SECTIONS: Final[Mapping[str, tuple[str, Phrase]]] = MappingProxyType(
     {
-        "school": ("学校基本情况", phrase("School")),
+        "school": ("学校基本情况", phrase("The school")),
         "staff": ("师资", phrase("Staff")),
         "room": ("辅导室", phrase("Counselling room")),
         "lessons": ("课程与活动", phrase("Lessons and activities")),
@@ -140,7 +140,7 @@ _SCHOOL = (
     _number("n_students", "在校学生数", phrase("Pupils enrolled"), 30_000, "人", is_required=True),
     _number("n_students_g4plus", "四年级及以上学生数", phrase("Pupils of grade 4 and above"), 30_000, "人"),
     _number("n_boarders", "住校生数", phrase("Boarders"), 30_000, "人"),
-    _number("n_classes", "教学班数", phrase("Classes"), 600, "个", is_required=True),
+    _number("n_classes", "教学班数", phrase("Number of classes"), 600, "个", is_required=True),
 )
 _STAFF = (
     _number("teachers_n", "教职工数", phrase("Teachers and other staff"), 3_000, "人"),

@@ -102,6 +102,16 @@ def test_a_crash_before_the_commit_leaves_nothing(collecting: County) -> None:
     assert count(collecting) == 0
 
 
+def test_the_form_of_a_school_that_left_the_roster_is_kept_but_not_counted(collecting: County) -> None:
+    book = collecting.desk.book
+    kept.save_facts(book, [facts("s01")], "张三", "sheet")
+    with book.writing("rename") as view:
+        view.connection.execute(sa.update(schema.facts).values(node="gone"))
+    with book.reading() as view:
+        assert kept.read_facts(view, YEAR) == ()
+        assert len(kept.facts_history(view, "gone", YEAR)) == 1
+
+
 def test_a_damaged_row_is_told_and_not_guessed(collecting: County) -> None:
     book = collecting.desk.book
     kept.save_facts(book, [facts("s01")], "张三", "sheet")

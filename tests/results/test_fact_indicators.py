@@ -79,6 +79,7 @@ def test_the_ratio_is_of_sums_and_rounded_up() -> None:
     found = value([school("a", n_students=800), school("b", n_students=1201, teacher_part=0)], "FI-04")
     assert (found.numerator, found.base, found.shown) == (2001, 3, "1:667")
     assert [found.meets(row) for row in found.targets] == [True, True]
+    assert value([school("a", teacher_part=2, n_students=1000)], "FI-04").shown == "1:333.4"
     over = value([school("a", n_students=2001)], "FI-04")
     assert over.shown == "1:1000.5"
     assert [over.meets(row) for row in over.targets] == [False, False]
