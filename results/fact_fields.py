@@ -59,7 +59,7 @@ FUNDS: Final = _codes(
 
 SECTIONS: Final[Mapping[str, tuple[str, Phrase]]] = MappingProxyType(
     {
-        "school": ("学校基本情况", phrase("The school")),
+        "school": ("学校基本情况", phrase("About the school")),
         "staff": ("师资", phrase("Staff")),
         "room": ("辅导室", phrase("Counselling room")),
         "lessons": ("课程与活动", phrase("Lessons and activities")),
