@@ -103,8 +103,8 @@ def _rewrite_manifest(bundle: Path, kind: str = "auditor") -> None:
 
 def test_a_good_bundle_passes_every_check(released: Released, policy_text: str) -> None:
     verdict = _verify(released[2], policy_text)
-    assert [check.outcome for check in verdict.checks] == [Outcome.PASS] * 24
-    assert [check.number for check in verdict.checks] == list(range(1, 25))
+    assert [check.outcome for check in verdict.checks] == [Outcome.PASS] * 25
+    assert [check.number for check in verdict.checks] == list(range(1, 26))
     assert (verdict.exit_code, verdict.summary) == (0, "PASS")
     assert "fewest replicas 2" in _check(verdict, "openings").detail
 

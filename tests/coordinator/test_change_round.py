@@ -124,7 +124,7 @@ def test_an_expired_plan_is_published_anew_with_a_later_window(county: County) -
 
 
 def test_another_allowed_tuple_before_any_report(make_county: Callable[..., County]) -> None:
-    config = small_config(tuples=((4, 3, 1, 3), (3, 3, 2, 3)))
+    config = small_config(quorum=4, tuples=((4, 3, 1, 3), (3, 3, 2, 3)))
     county = make_county(config=config)
     county.found()
     old = county.publish()
