@@ -16,6 +16,7 @@ from coordinator.dashboard import (
     pages_log,
     pages_me,
     pages_plan,
+    pages_results,
     pages_system,
 )
 from coordinator.dashboard.visit import Handler, Visit
@@ -43,6 +44,12 @@ def _nothing(_visit: Visit) -> str:
 def _round(visit: Visit) -> str:
     found = visit.path.get("round", "")
     return found[:16] if found.isalnum() else ""
+
+
+def _report(visit: Visit) -> str:
+    kind, code = visit.path.get("kind", ""), visit.query.get("class", "")
+    parts = [part for part in (kind, code) if part.replace(".", "").replace("-", "").isalnum()]
+    return " ".join([_round(visit), *(part[:12] for part in parts if part.isascii())])
 
 
 def _school(visit: Visit) -> str:
@@ -78,6 +85,7 @@ class Place:
 
 NAVIGATION: Final = (
     ("/board", _("Rounds"), CLERKS),
+    ("/results", _("Results"), CLERKS),
     ("/schools", _("School conditions"), CLERKS),
     ("/facts", _("School conditions"), SCHOOLS),
     ("/progress", _("Progress"), SCHOOLS),
@@ -141,6 +149,12 @@ PLACES: Final = (
     Place("GET", "/plans", pages_plan.plans, READERS),
     Place("GET", f"/plans/{ROUND}", pages_plan.plan, READERS),
     Place("GET", "/budget", pages_plan.budget, READERS),
+    Place("GET", "/results", pages_results.results, CLERKS),
+    Place("GET", f"/results/{ROUND}", pages_results.result, CLERKS, "read-results", _round),
+    Place(
+        *("GET", f"/results/{ROUND}/report/{{kind:str}}", pages_results.download, CLERKS),
+        *("take-report", _report),
+    ),
     Place("GET", "/facts", pages_facts.facts_form, SCHOOLS),
     Place("POST", "/facts", pages_facts.save_facts, SCHOOLS, "save-facts", _school),
     Place("GET", "/progress", pages_facts.progress_form, SCHOOLS),

@@ -134,9 +134,21 @@ FACT_WORDS: Final[Mapping[str, str]] = {
 }
 """English words of the codes and units of a school's conditions, for readers of English."""
 
+KINDS: Final[Mapping[str, str]] = {
+    "xlsx": _("workbook (xlsx)"),
+    "csv.zip": _("tables (csv)"),
+    "json": _("data (json)"),
+    "html": _("brief (html)"),
+    "pdf": _("brief (pdf)"),
+    "docx": _("brief (docx)"),
+}
+"""Reports to take away."""
+
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "role": ROLE_WORDS,
     "party": PARTIES,
+    "kind": KINDS,
+    "standing": words.STANDINGS,
     "class": CLASSES,
     "action": ACTIONS,
     "outcome": OUTCOMES,

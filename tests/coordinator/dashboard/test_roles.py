@@ -49,6 +49,9 @@ RULES = {
     "GET /board/{round:str}": "clerk",
     "GET /board/{round:str}/missing.csv": "clerk",
     "POST /board/{round:str}/close": "clerk",
+    "GET /results": "clerk",
+    "GET /results/{round:str}": "clerk",
+    "GET /results/{round:str}/report/{kind:str}": "clerk",
     "GET /facts": "school",
     "POST /facts": "school",
     "GET /progress": "school",
@@ -129,7 +132,7 @@ SECRETS = {
     "accounts": (PERSONS["audit"], PERSONS["security"], PERSONS["system"]),
     "other schools": ("school 2", "s02"),
     "reporting": ("reported",),
-    "results": ("测评覆盖率",),
+    "results": ("Levels by stage", "IND-02"),
     "plans": ("小计划",),
     "journal": ("The journal is whole",),
 }
