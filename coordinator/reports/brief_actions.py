@@ -59,9 +59,7 @@ def _stages(material: Material) -> Iterator[str]:
         if is_above(material.shown("IND-08/2+", stage=code), county)
     ]
     if higher:
-        text = _(
-            "%(stages)s: the rate of needs attention or more is above the county's by more than the noise."
-        )
+        text = _("%(stages)s: needs attention or more is above the county's rate by more than the noise.")
         yield material.say(text) % {"stages": listed(material, higher)}
 
 

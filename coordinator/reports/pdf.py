@@ -30,7 +30,7 @@ CHINESE_FONTS: Final = (
     *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimSun", "Source Han Serif SC", "Noto Serif CJK SC"),
 )
 LATIN_FONT: Final = "Libertinus Serif"  # comes with typst
-MIN_WIDTH, MAX_WIDTH = 7, 40
+MIN_WIDTH, MAX_WIDTH, MAX_TEXT_WIDTH = 7, 40, 90
 PNG_DPI: Final = 200
 
 _TEMPLATE: Final = """
@@ -156,7 +156,7 @@ def check_ready() -> list[str]:
             )
         ) from None
     found = set(typst.Fonts().families())
-    fonts = [name for name in CHINESE_FONTS if name in found]
+    fonts: list[str] = [name for name in CHINESE_FONTS if name in found]
     if not fonts:
         raise ReportError(
             phrase(
@@ -230,4 +230,5 @@ def _is_number(cell: Cell) -> bool:
 def _width(column: Column, cells: list[str]) -> int:
     """Give a column's share of the page by its longest cell; headers may wrap."""
     longest = max(map(display_width, cells), default=0)
-    return min(max(longest + 2, display_width(clean(column.name)) // 2 + 2, MIN_WIDTH), MAX_WIDTH)
+    most = MAX_TEXT_WIDTH if column.kind == "text" else MAX_WIDTH
+    return min(max(longest + 2, display_width(clean(column.name)) // 2 + 2, MIN_WIDTH), most)

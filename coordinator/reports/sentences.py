@@ -46,7 +46,7 @@ def named_amount(material: Material, name: str, indicator: str, keys: Keys | Non
 def joined(material: Material, parts: Iterable[str]) -> str:
     """Join parts of a sentence; empty parts go."""
     kept = [part for part in parts if part]
-    return material.speech.choose(";", "; ").join(kept) + material.speech.choose("。", ".") if kept else ""
+    return material.speech.choose("；", "; ").join(kept) + material.speech.choose("。", ".") if kept else ""
 
 
 def together(material: Material, *sentences: str) -> str:

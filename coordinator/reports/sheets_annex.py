@@ -126,7 +126,7 @@ def participation_table(material: Material) -> Table:
     if head.operators_in is not None:
         rows.append((say(_("Independent operators")), head.operators_in))
     for form, number in sorted(head.deployments.items()):
-        rows.append((f"{say(_('Deployment form'))}: {form}", number))
+        rows.append((say(_("Deployment form %(form)s")) % {"form": form}, number))
     rows += [
         (say(_("Fewest reports that may be opened")), head.min_reports),
         (say(_("Fewest schools of a group")), head.min_group),

@@ -71,7 +71,7 @@ def change_table(material: Material, found: Comparison) -> Table | None:
         if (row := _change_row(material, found.change(entry, **keys))) is not None
     )
     columns = (
-        Column(say(_("Number")), "name"),
+        Column(say(_("Indicator")), "name"),
         Column(say(_("Pupils of")), "name"),
         Column(say(_("Now"))),
         Column(say(_("Before"))),

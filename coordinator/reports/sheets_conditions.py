@@ -45,7 +45,7 @@ def fact_table(material: Material, *, only_totals: bool = False) -> Table:
     _, say = words._, material.say
     columns = (
         Column(say(_("Indicator")), "text"),
-        Column(say(_("Schools")), "name"),
+        Column(say(_("Schools of")), "name"),
         Column(say(_("Value")), "name"),
         Column(say(_("Unit")), "name"),
         Column(say(_("Numerator")), "number"),

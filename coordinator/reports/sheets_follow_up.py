@@ -39,7 +39,9 @@ def recheck_tables(material: Material) -> list[Table | None]:
     return [
         material.grid(say(_("By first level")), say(_("First level")), _level_rows(material), by_level, base),
         material.grid(say(_("By stage")), say(_("Stage")), stages, by_stages, base),
-        material.grid(say(_("How pupils were found (%)")), say(_("Way")), ways, by_stage(material, "IND-13")),
+        material.grid(
+            say(_("How pupils were found (%)")), say(_("Found by")), ways, by_stage(material, "IND-13")
+        ),
     ]
 
 
@@ -62,7 +64,9 @@ def file_tables(material: Material) -> list[Table | None]:
     return [
         material.grid(say(_("By first level")), say(_("First level")), _level_rows(material), made),
         material.grid(say(_("By stage")), say(_("Stage")), stages, made[:1]),
-        material.grid(say(_("Alert pool: pupils")), say(_("Change")), pool, by_stage(material, "IND-23")),
+        material.grid(
+            say(_("Alert pool: pupils")), say(_("Change in the pool")), pool, by_stage(material, "IND-23")
+        ),
         material.grid(say(_("Files that move with the pupil")), say(_("County")), county, moved),
     ]
 
@@ -91,7 +95,10 @@ def referral_tables(material: Material) -> list[Table | None]:
         step_table(material),
         material.grid(say(_("By stage")), say(_("Stage")), stages, rates),
         material.grid(
-            say(_("Where pupils were referred to (%)")), say(_("Place")), places, by_stage(material, "IND-30")
+            say(_("Where pupils were referred to (%)")),
+            say(_("Referred to")),
+            places,
+            by_stage(material, "IND-30"),
         ),
     ]
 
@@ -109,10 +116,12 @@ def step_table(material: Material) -> Table | None:
     for counted, share in steps:
         name = material.label("flag", counted.keys["flag"])
         rows.append((name, figure_of(counted), figure_of(share) if share else ABSENT))
-    columns = (Column(say(_("Step")), "name"), Column(say(_("Pupils"))), Column(say(_("Share (%)"))))
-    note = say(
-        _("Each step is counted by itself: a case that was closed with help at school was not referred.")
+    columns = (
+        Column(say(_("Step of the follow-up")), "name"),
+        Column(say(_("Pupils"))),
+        Column(say(_("Share (%)"))),
     )
+    note = say(_("Each step is counted by itself: a case closed with help at school was not referred."))
     return Table(say(_("Steps of the follow-up")), columns, tuple(rows), note)
 
 

@@ -52,7 +52,7 @@ FOOTERS: Final = (
 """Stand under every sheet and at the end of a brief."""
 
 NOTICE: Final = _("Estimates, not for statistical returns")
-SIGN: Final = (_("Filled in by (unit, seal)"), _("Person"), _("Date"))
+SIGN: Final = (_("Filled in by (unit, seal)"), _("Filled in by (person)"), _("Filled in on"))
 WITHHELD: Final = _("too small")
 TOTAL: Final = _("Total")
 CLASSES: Final[Mapping[str, str]] = {

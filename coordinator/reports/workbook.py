@@ -65,7 +65,7 @@ def term(material: Material) -> str:
     """Name school year and term."""
     _, head = words._, material.model.head
     told = {
-        "year": head.school_year,
+        "year": head.school_year.replace("-", material.speech.choose("—", "–")),
         "wave": wave_name(material.speech, head.wave),
     }
     return material.say(_("School year %(year)s, %(wave)s")) % told
@@ -81,9 +81,9 @@ def facts(material: Material) -> list[tuple[str, str]]:
     _, say, head = words._, material.say, material.model.head
     grades = [material.label("grade", code) for code in head.grades]
     return [
-        (say(_("Unit")), clean(head.federation_title, MAX_NAME_CHARS)),
+        (say(_("Issued by")), clean(head.federation_title, MAX_NAME_CHARS)),
         (say(_("Plan")), clean(head.plan_title)),
-        (say(_("Counted on")), head.census_date.isoformat()),
+        (say(_("Enrolled on")), head.census_date.isoformat()),
         (say(_("Reports taken")), f"{local_day(head.opens)} – {local_day(head.closes)}"),
         (say(_("Grades")), material.speech.choose("、", ", ").join(grades)),
         (say(_("Instruments")), ", ".join(item.id.upper() for item in head.instruments)),

@@ -32,11 +32,13 @@ from coordinator.reports.document import (
     Table,
 )
 from coordinator.reports.text import cell_words, clean, display_width
-from coordinator.reports.xlsx_charts import HEIGHT_ROWS, draw
+from coordinator.reports.xlsx_charts import draw
 
 A4: Final = 9
 FONT: Final = {"font_name": "Microsoft YaHei", "font_size": 10}
 LINE_POINTS: Final = 15
+ROW_PIXELS, CHART_PIXELS, MAX_CHART_PIXELS = 20, 330, 900
+MAX_ONE_PAGE_ROWS: Final = 62
 MIN_COLUMNS, PLAIN_WIDTH = 9, 12
 NAME_WIDTHS: Final = (14, 38)
 TEXT_WIDTHS: Final = (14, 72)
@@ -107,18 +109,21 @@ class _Writer:
             self._sheet.set_column(at, at, self._widths.get(at, PLAIN_WIDTH))
         self._page()
         self._top(part)
-        data_column = self._last + 3
+        drawings: list[Drawing] = []
         for block in part.blocks:
             if isinstance(block, Table):
                 self._table(block)
             elif isinstance(block, Paragraph):
                 self._paragraph(block.text, _KINDS[block.kind])
             elif block.kind != "matrix":
-                data_column = self._drawing(block, part.name, data_column)
+                drawings.append(block)
+        self._drawings(drawings, part.name)
         self._row += 1
         for text in (self._head.notice, *self._head.footers):
             self._paragraph(text, "note")
         self._sheet.print_area(0, 0, self._row, self._last)
+        if self._row <= MAX_ONE_PAGE_ROWS:
+            self._sheet.fit_to_pages(1, 1)
 
     def _page(self) -> None:
         sheet, head = self._sheet, self._head
@@ -220,11 +225,19 @@ class _Writer:
         self._sheet.write_number(self._row, at, cell.value, self._formats[kind])
         self._sheet.write_number(self._row, at + 1, cell.margin, self._formats[f"margin{cell.decimals}"])
 
-    def _drawing(self, drawing: Drawing, sheet_name: str, column: int) -> int:
-        """Draw a chart below what is there; its data go to the right of the page."""
-        used = draw(self._book, self._sheet, drawing, sheet_name, (self._row, column))
-        self._row += HEIGHT_ROWS
-        return column + used
+    def _drawings(self, drawings: list[Drawing], sheet_name: str) -> None:
+        """Draw charts below what is there, two beside each other; their data go to the right of the page."""
+        column = self._last + 3
+        pixels = sum(self._pixels(at) for at in range(self._last + 1))
+        size = (pixels // 2 - 8 if len(drawings) > 1 else min(pixels, MAX_CHART_PIXELS), CHART_PIXELS)
+        for place, drawing in enumerate(drawings):
+            spot = (self._row, 0 if place % 2 == 0 else pixels // 2 + 8)
+            column += draw(self._book, self._sheet, drawing, sheet_name, (self._row, column), spot, size)
+            if place % 2 == 1 or place == len(drawings) - 1:
+                self._row += -(-CHART_PIXELS // ROW_PIXELS) + 1
+
+    def _pixels(self, at: int) -> int:
+        return int(self._widths.get(at, PLAIN_WIDTH) * 7 + 5)
 
     def _paragraph(self, text: str, kind: str) -> None:
         width = sum(self._widths.get(at, PLAIN_WIDTH) for at in range(self._last + 1))

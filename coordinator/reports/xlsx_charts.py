@@ -20,8 +20,6 @@ from coordinator.reports.charts.values import Value
 from coordinator.reports.document import Drawing
 from coordinator.reports.text import cell_words, clean
 
-HEIGHT_ROWS: Final = 19
-_SIZE: Final = {"width": 860, "height": 340}
 _FONT: Final = {"name": "Microsoft YaHei", "size": 10}
 _SMALL: Final = {**_FONT, "size": 9}
 _PATTERNS: Final = ("wide_upward_diagonal", "large_grid", "percent_90", "light_horizontal", "light_vertical")
@@ -50,12 +48,22 @@ class _Data:
         return f"='{self.sheet}'!{cells}"
 
 
-def draw(book: Workbook, sheet: Worksheet, drawing: Drawing, name: str, place: tuple[int, int]) -> int:
-    """Draw a chart at a row; write its data from a column on; return how many columns they take.
+def draw(
+    book: Workbook,
+    sheet: Worksheet,
+    drawing: Drawing,
+    name: str,
+    place: tuple[int, int],
+    spot: tuple[int, int],
+    size: tuple[int, int],
+) -> int:
+    """Draw a chart; write its data; return how many columns they take.
 
     Args:
         name: of the sheet.
-        place: row of chart and data, column of the data.
+        place: first row and column of the data.
+        spot: row of the chart, and how many pixels it stands from the left.
+        size: of the chart, in pixels.
     """
     row, column = place
     data = _Data(name, row, column, len(drawing.categories))
@@ -64,8 +72,9 @@ def draw(book: Workbook, sheet: Worksheet, drawing: Drawing, name: str, place: t
     chart.set_title(
         {"name": cell_words(drawing.title, 120), "name_font": {**_FONT, "size": 12}, "overlay": False}
     )
-    chart.set_size(_SIZE)
-    sheet.insert_chart(row, 0, chart, {"description": clean(_described(drawing), 1000), "object_position": 1})
+    chart.set_size({"width": size[0], "height": size[1]})
+    told = {"description": clean(_described(drawing), 1000), "object_position": 1, "x_offset": spot[1]}
+    sheet.insert_chart(spot[0], 0, chart, told)
     return width + 1
 
 
