@@ -26,10 +26,10 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
+from auditor import cli_rounds
 from auditor import watch as watching
-from auditor.approve import review_plan
 from auditor.bundle_write import write_bundle
-from auditor.cli_text import event_line, plan_lines, roster_lines, status_lines, verdict_lines
+from auditor.cli_text import event_line, roster_lines, status_lines, verdict_lines
 from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
 from auditor.desk import Desk, Event
 from auditor.enrol import create_auditor, load_policy, make_request
@@ -43,12 +43,10 @@ from crypto.errors import CryptoError
 from plan.errors import PlanError, phrase, told
 from plan.words import PARTIES, word
 from protos.errors import ProtocolError
-from protos.ledger import RoundState
 from results.errors import ResultsError
 
 EXIT_REFUSED = 1
 DEFAULT_FOLDER = "fedscreen-auditor"
-MIN_PREFIX = 4
 REQUEST_NAME = "request.json"
 
 _DIR = click.option(
@@ -192,49 +190,33 @@ def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -
 
 @auditor.command(name="approve", help=_("Check waiting plans against the policy, show, approve them."))
 @click.argument("rounds", metavar="[ROUND]...", nargs=-1)
+@click.option("--year", "is_year", is_flag=True, help=_("All plans of a school year together, asked once."))
 @_YES
 @_DIR
 @_JSON
-def approve(directory: Path, rounds: tuple[str, ...], yes: bool, as_json: bool) -> None:
+def approve(directory: Path, rounds: tuple[str, ...], is_year: bool, yes: bool, as_json: bool) -> None:
     """Approve the rounds named, or all that wait for this auditor."""
     with _desk(directory, as_json) as desk:
         desk.sync()
-        approved = []
-        for round_id in _waiting_rounds(desk, rounds):
-            review = review_plan(desk.context, round_id)
-            _show(as_json, plan_lines(review))
-            if not yes and not review.is_approved:
-                click.confirm(_("Approve this plan?"), abort=True, err=True)
-            approved.append({"round": round_id.hex(), "index": desk.approve(round_id)})
+        found = cli_rounds.waiting_rounds(desk, rounds)
+        run = cli_rounds.approve_years if is_year else cli_rounds.approve_each
+        approved = run(desk, found, is_quiet=as_json, yes=yes)
     lines = [_("approved: round %(round)s") % {"round": str(row["round"])[:16]} for row in approved]
     _say(as_json, {"approved": approved}, *(lines or [_("no plan waits for this auditor")]))
 
 
-def _waiting_rounds(desk: Desk, prefixes: tuple[str, ...]) -> list[bytes]:
-    known = desk.context.ledger.rounds
-    if not prefixes:
-        own = desk.context.id
-        return [
-            round_id
-            for round_id, row in known.items()
-            if row.state is RoundState.DRAFT
-            and own in row.terms.auditors
-            and own not in row.approvals
-            and row.terms.closes > desk.context.now()
-        ]
-    found = []
-    for prefix in prefixes:
-        fits = [round_id for round_id in known if round_id.hex().startswith(prefix)]
-        if len(prefix) < MIN_PREFIX or len(fits) != 1:
-            message = phrase(
-                "%(prefix)s: %(found)s rounds fit; give at least %(least)s digits of one",
-                prefix=prefix,
-                found=len(fits),
-                least=MIN_PREFIX,
-            )
-            raise RefusalError("no-such-round", message)
-        found += fits
-    return found
+@auditor.command(name="extend", help=_("Grant the later deadline that the county asks for."))
+@click.argument("rounds", metavar="[ROUND]...", nargs=-1)
+@_YES
+@_DIR
+@_JSON
+def extend(directory: Path, rounds: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Grant the extensions of the rounds named, or all that wait."""
+    with _desk(directory, as_json) as desk:
+        desk.sync()
+        granted = cli_rounds.extend_rounds(desk, rounds, is_quiet=as_json, yes=yes)
+    lines = [_("granted: round %(round)s") % {"round": str(row["round"])[:16]} for row in granted]
+    _say(as_json, {"granted": granted}, *(lines or [_("no later deadline is asked for")]))
 
 
 @auditor.command(name="watch", help=_("Witness, check, agree and answer, until Ctrl-C or SIGTERM."))

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from fakes_auditors import FakeCounty, FakeLink, run_all
+from fakes_auditors import FakeCounty, FakeLink, run_all, small_plan
 
 from auditor import watch as watching
 from auditor.cli import auditor
@@ -19,8 +20,11 @@ from auditor.config import AuditorConfig, AuditorFolder, write_config
 from auditor.desk import Desk, Event
 from auditor.errors import LinkError, SplitViewError
 from auditor.keys import TlsFiles
+from plan.document import PlanDocument
 from plan.errors import phrase
+from plan.table_spec import TableSpec
 from protos.card import encode_card
+from protos.statements import Extension
 
 
 class Commands:
@@ -249,3 +253,50 @@ def test_watch_waits_for_a_coordinator_that_is_away() -> None:
 def test_watch_ends_when_nothing_more_may_be_signed(error: Exception) -> None:
     with pytest.raises(type(error)):
         _watch(error, [])
+
+
+def test_a_school_years_plans_are_approved_in_one_sitting(county: FakeCounty, commands: Commands) -> None:
+    rounds = [county.publish_plan(), county.publish_plan(other_plan("second", "boarding"))]
+    declined = commands("approve", "--year", answer="n\n")
+    assert declined.exit_code == 1
+    assert all("a1" not in county.round(round_id).approvals for round_id in rounds)
+    shown = commands("approve", "--year", answer="y\n")
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.count("[y/N]") == 1
+    assert "2 plans cost rho 0.4 together" in shown.output
+    assert "no plan of this id in an earlier school year" in shown.output
+    assert all("a1" in county.round(round_id).approvals for round_id in rounds)
+    assert json.loads(commands("approve", "--year", "--json").output) == {"approved": []}
+
+
+def test_a_year_over_the_policys_bound_is_refused_whole(county: FakeCounty, commands: Commands) -> None:
+    rounds = [county.publish_plan()]
+    rounds += [county.publish_plan(other_plan(name, name)) for name in ("boarding", "family", "migrant")]
+    refused = commands("approve", "--year", "--yes", "--json")
+    assert (refused.exit_code, json.loads(refused.output)["error"]) == (1, "max-rho-year")
+    assert all("a1" not in county.round(round_id).approvals for round_id in rounds)
+
+
+def test_a_later_deadline_is_shown_asked_for_and_granted(county: FakeCounty, commands: Commands) -> None:
+    nothing = commands("extend")
+    assert (nothing.exit_code, "no later deadline" in nothing.output) == (0, True)
+    round_id = county.publish_plan()
+    assert commands("approve", "--yes").exit_code == 0
+    county.approve(round_id, ["a2", "a3", "a4"])
+    terms = county.round(round_id).terms
+    asked = Extension(county.federation, round_id, 1, terms.closes + timedelta(days=5), "holiday")
+    county.add(asked, b"", [county.coordinator])
+    assert commands("extend", answer="n\n").exit_code == 1
+    granted = commands("extend", answer="y\n")
+    assert granted.exit_code == 0, granted.output
+    assert "holidays" in granted.output
+    assert set(
+        county.round(round_id).changes.extended[county.round(round_id).changes.extensions[0].digest]
+    ) == {"a1"}
+    assert json.loads(commands("extend", "--json").output) == {"granted": []}
+
+
+def other_plan(name: str, dim: str) -> PlanDocument:
+    """A plan of the same wave that counts something else."""
+    table = TableSpec(id="K1", title=name, dims=(dim, "level"), where=(("disposition", ("1", "2")),))
+    return replace(small_plan(), id=name, tables=(table,))

@@ -1,0 +1,153 @@
+"""What a person looks at and says yes to: plans round by round or year by year, later deadlines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from gettext import gettext as _
+
+import click
+
+from auditor.approve import review_plan
+from auditor.approve_year import YearReview, review_year
+from auditor.cli_text import plan_lines
+from auditor.desk import Desk
+from auditor.errors import RefusalError
+from auditor.extend import ExtensionReview, review_extension, waiting_extensions
+from plan.errors import phrase
+from plan.words import CHANGE_REASONS, word
+from protos.ledger import RoundState
+
+MIN_PREFIX = 4
+Lines = Iterator[str]
+
+
+def waiting_rounds(desk: Desk, prefixes: tuple[str, ...]) -> list[bytes]:
+    """Find the rounds named, or without a name all that wait for this auditor's approval."""
+    if prefixes:
+        return [find_round(desk, prefix) for prefix in prefixes]
+    own = desk.context.id
+    return [
+        round_id
+        for round_id, row in desk.context.ledger.rounds.items()
+        if row.state is RoundState.DRAFT
+        and own in row.terms.auditors
+        and own not in row.approvals
+        and row.closes > desk.context.now()
+    ]
+
+
+def find_round(desk: Desk, prefix: str) -> bytes:
+    """Find a round by the first digits of its id.
+
+    Raises:
+        RefusalError: none fits, or several do.
+    """
+    fits = [round_id for round_id in desk.context.ledger.rounds if round_id.hex().startswith(prefix)]
+    if len(prefix) < MIN_PREFIX or len(fits) != 1:
+        message = phrase(
+            "%(prefix)s: %(found)s rounds fit; give at least %(least)s digits of one",
+            prefix=prefix,
+            found=len(fits),
+            least=MIN_PREFIX,
+        )
+        raise RefusalError("no-such-round", message)
+    return fits[0]
+
+
+def approve_each(desk: Desk, round_ids: list[bytes], *, is_quiet: bool, yes: bool) -> list[dict[str, object]]:
+    """Show, ask and approve plan by plan."""
+    approved: list[dict[str, object]] = []
+    for round_id in round_ids:
+        review = review_plan(desk.context, round_id)
+        _show(is_quiet, plan_lines(review))
+        if not yes and not review.is_approved:
+            click.confirm(_("Approve this plan?"), abort=True, err=True)
+        approved.append({"round": round_id.hex(), "index": desk.approve(round_id)})
+    return approved
+
+
+def approve_years(
+    desk: Desk, round_ids: list[bytes], *, is_quiet: bool, yes: bool
+) -> list[dict[str, object]]:
+    """Show all plans of a school year with what they cost together and what is new, ask once, approve all."""
+    approved: list[dict[str, object]] = []
+    for review in review_year(desk.context, round_ids) if round_ids else ():
+        _show(is_quiet, year_lines(review))
+        if not yes:
+            click.confirm(
+                _("Approve these %(number)s plans?") % {"number": len(review.plans)}, abort=True, err=True
+            )
+        for plan in review.plans:
+            round_id = plan.round_log.round_id
+            approved.append({"round": round_id.hex(), "index": desk.approve(round_id)})
+    return approved
+
+
+def _show(is_quiet: bool, lines: Lines) -> None:
+    if not is_quiet:
+        for line in lines:
+            click.echo(line)
+
+
+def year_lines(review: YearReview) -> Lines:
+    """Show a school year's plans, each against last year's, and their cost together."""
+    for plan in review.plans:
+        yield from plan_lines(plan)
+        changes = review.changes[plan.round_log.round_id]
+        if changes is None:
+            yield _("  no plan of this id in an earlier school year")
+            continue
+        yield (
+            _("  against the last school year:")
+            if changes
+            else _("  says the same as in the last school year")
+        )
+        for change in changes:
+            mark = "!" if change.is_privacy else " "
+            yield f"  {mark} {change.words.text(_)}"
+    values = {
+        "year": review.school_year,
+        "number": len(review.plans),
+        "rho": f"{float(review.rho):.4g}",
+        "rho_before": f"{float(review.rho_before):.4g}",
+        "rho_year": f"{float(review.rho_year):.4g}",
+        "max_rho": str(review.max_rho),
+    }
+    yield _("school year %(year)s: %(number)s plans cost rho %(rho)s together") % values
+    yield _("  approved before: %(rho_before)s; then: %(rho_year)s of at most %(max_rho)s") % values
+
+
+def extend_rounds(
+    desk: Desk, prefixes: tuple[str, ...], *, is_quiet: bool, yes: bool
+) -> list[dict[str, object]]:
+    """Show, ask and grant later deadlines: of the rounds named, or all that wait."""
+    found = [find_round(desk, prefix) for prefix in prefixes] or waiting_extensions(desk.context)
+    granted: list[dict[str, object]] = []
+    for round_id in found:
+        review = review_extension(desk.context, round_id)
+        _show(is_quiet, extension_lines(review))
+        if not yes and not review.is_granted:
+            click.confirm(_("Grant this deadline?"), abort=True, err=True)
+        granted.append(
+            {
+                "round": round_id.hex(),
+                "closes": review.extension.statement.closes.isoformat(),
+                "index": desk.extend(round_id),
+            }
+        )
+    return granted
+
+
+def extension_lines(review: ExtensionReview) -> Lines:
+    """Show what deadline is asked for, and why."""
+    terms, asked = review.round_log.terms, review.extension.statement
+    yield _("round %(serial)s: deadline %(before)s → %(after)s, %(reason)s") % {
+        "serial": terms.serial,
+        "before": review.closes.date(),
+        "after": asked.closes.date(),
+        "reason": word(CHANGE_REASONS, asked.reason, _),
+    }
+    yield _("  granted by %(names)s; %(quorum)s are needed. Your round key is kept as much longer.") % {
+        "names": ", ".join(review.granted) or "–",
+        "quorum": terms.quorum,
+    }
