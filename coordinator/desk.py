@@ -14,11 +14,12 @@ decides who may ask. Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from coordinator import carry, enrol, hand_out, roster, status, take_statement
+from coordinator import carry, enrol, hand_out, members, rollover, roster, status, take_statement
 from coordinator.close import close_set, fix_candidates, request_close
 from coordinator.combine import combine
 from coordinator.denied import Refusals
@@ -75,13 +76,13 @@ class Desk:
         Args:
             directory: made by ``coordinator.home.create_home``.
             now: the clock, UTC.
-            entropy: unused after the keys are made; kept so that every party is built alike.
+            entropy: gives that many random bytes, for keys that are rolled over and for tokens.
             durable: called before and after every durable write.
 
         Raises:
             ConfigError, StoreError, LogRolledBackError: the folder is not usable.
         """
-        del entropy
+        self._entropy: Entropy = entropy or secrets.token_bytes
         self.home: Home = load_home(directory)
         self._durable = durable
         self._head = HighWater(self.home.head_path)
@@ -190,6 +191,26 @@ class Desk:
     def propose_roster(self) -> bytes:
         """Draft the next roster; return its digest."""
         return roster.propose_roster(self._book, self.home)
+
+    def roll_key(self, purpose: str) -> bool:
+        """Make the next log, statement or CA key unless one waits; propose a roster then."""
+        return rollover.make_next_key(self._book, self.home, purpose, self._entropy, self._durable)
+
+    def retire_key(self, purpose: str, *, anyway: bool = False) -> int:
+        """Erase the keys of a purpose that nothing needs any more; return how many."""
+        return rollover.retire(self._book, self.home, purpose, self._durable, anyway=anyway)
+
+    def renew_certificate(self, role: str, party_id: str, csr_pem: str) -> bytes:
+        """Certify an enrolled party's TLS key anew; return its grant."""
+        return enrol.renew_certificate(self._book, self.home, role, party_id, csr_pem)
+
+    def set_attributes(self, node_id: str, values: Mapping[str, str]) -> dict[str, str]:
+        """State public attributes of a node; return everything that is stated."""
+        return members.set_attributes(self._book, node_id, values)
+
+    def leave(self, role: str, party_id: str, successor: str = "") -> None:
+        """Let a member leave with the next roster, a node perhaps to a successor."""
+        members.leave(self._book, role, party_id, successor)
 
     def card_text(self) -> str:
         """Give the federation card; empty before the genesis roster is drafted."""

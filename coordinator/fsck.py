@@ -34,6 +34,7 @@ from crypto.tiles import (
 from plan.errors import Phrase, phrase
 from protos.card import FederationCard
 from protos.errors import LedgerError, ProtocolError
+from protos.followed import followed
 from protos.ledger import Ledger
 from protos.statements import body_of, parse_statement
 
@@ -71,14 +72,14 @@ def fsck(folder: Path, policy: LogPolicy | None, card: FederationCard | None = N
         FsckError: anything is missing, changed, too much or not valid; lists the findings.
     """
     check = _Check(folder)
-    checkpoint = _checkpoint(check, policy)
+    checkpoint = _checkpoint(check, policy if card is None else None)
     if checkpoint is not None:
         entries = _entries(check, checkpoint.size)
         if entries is not None:
             _tree(check, checkpoint, entries)
             bodies = [_body(check, position, entry) for position, entry in enumerate(entries)]
             if card is not None:
-                _ledger(check, card, entries, bodies)
+                _signatures(check, policy, _ledger(check, card, entries, bodies), checkpoint.size)
             _other_files(check, entries)
     if check.problems or checkpoint is None:
         raise FsckError(tuple(check.problems))
@@ -143,13 +144,26 @@ def _body(check: _Check, position: int, entry: bytes) -> bytes:
     return data
 
 
-def _ledger(check: _Check, card: FederationCard, entries: list[bytes], bodies: list[bytes]) -> None:
+def _ledger(check: _Check, card: FederationCard, entries: list[bytes], bodies: list[bytes]) -> Ledger | None:
     ledger = Ledger(card)
     try:
         for entry, body in zip(entries, bodies, strict=True):
             ledger.append(entry, body)
     except LedgerError as err:
         check.note(phrase("entry %(index)s", index=ledger.size), err)
+        return None
+    return ledger
+
+
+def _signatures(check: _Check, policy: LogPolicy | None, ledger: Ledger | None, size: int) -> None:
+    """Check who signed the checkpoint: the policy's keys, or those that have followed them in this log."""
+    data = check.read(CHECKPOINT)
+    if policy is None or data is None:
+        return
+    try:
+        verify_checkpoint(data, followed(policy, ledger, size) if ledger is not None else policy)
+    except CryptoError as err:
+        check.note(CHECKPOINT, err)
 
 
 def _other_files(check: _Check, entries: list[bytes]) -> None:

@@ -278,10 +278,12 @@ def _log_if_signed(view: View, home: Home, row: Row[tuple[object, ...]]) -> bool
     new = parse_roster_body(row.body, home.config.federation)
     old = view.ledger.roster if view.has_genesis else None
     lines = _lines(view, row.digest)
-    old_ids = {auditor.id for auditor in old.body.auditors} if old else set()
+    former = {row.id: (row.statement, row.cosigner) for row in old.body.auditors} if old else {}
+    old_ids = set(former)
     order = [auditor.id for auditor in new.auditors]
-    order += sorted(old_ids.difference(order))
-    has_all_new = all(auditor in lines for auditor in order if auditor not in old_ids)
+    order += [auditor for auditor in former if auditor not in order]
+    must_sign = [row.id for row in new.auditors if former.get(row.id) != (row.statement, row.cosigner)]
+    has_all_new = all(auditor in lines for auditor in must_sign)
     if not has_all_new or len(old_ids.intersection(lines)) < (old.statement.quorum if old else 0):
         return False
     key = _signer(view, home, row)

@@ -333,7 +333,9 @@ class CountySimulator:
             document = plan_of(**values)
         return self.coordinator.publish_plan(document)
 
-    def import_pupils(self, node_id: str, records: list[Record], *, wave: str = "A") -> None:
+    def import_pupils(
+        self, node_id: str, records: list[Record], *, wave: str = "A", census_date: date = date(2026, 9, 5)
+    ) -> None:
         """Store records in a vault without going through files."""
         store = self.stores[node_id]
         self.records[node_id] = records
@@ -343,7 +345,7 @@ class CountySimulator:
                 records,
                 school_year="2026-2027",
                 wave=wave,
-                census_date=date(2026, 9, 5),
+                census_date=census_date,
                 provenance={"files": []},
                 now=self.now,
             )

@@ -14,14 +14,16 @@ from auditor.policy import AuditorPolicy
 from auditor.verify.bundle_files import CHECKPOINT, BundleFiles
 from auditor.verify.outcome import CheckFailed, CheckSkipped
 from crypto.checkpoint import Checkpoint, parse_checkpoint
+from crypto.errors import VerificationError
 from crypto.merkle import leaf_hash, tree_root
-from crypto.note import parse_note
-from crypto.policy import verify_checkpoint
+from crypto.note import parse_note, verified_by
+from crypto.policy import LogPolicy, verify_checkpoint
 from crypto.tiles import TILE_WIDTH, changed_tiles, entries_path, parse_entries
 from plan.errors import Phrase, phrase, phrase_of
 from protos.bodies import parse_roster_body
 from protos.card import CardAuditor, FederationCard
 from protos.errors import LedgerError
+from protos.followed import followed
 from protos.ledger import Ledger
 from protos.statements import (
     MAX_BODY_BYTES,
@@ -104,16 +106,53 @@ def check_checkpoint(log: BundleLog) -> Phrase:
     """Check the checkpoint's signature and cosignatures by the policy's keys."""
     log.note = log.files.read(CHECKPOINT)
     log.checkpoint = parse_checkpoint(parse_note(log.note).text)
-    policy = log.required_policy()
-    verify_checkpoint(log.note, policy.trust)
-    num_witnesses = len(parse_note(log.note).signatures) - 1
+    trust = log.required_policy().trust
+    try:
+        verify_checkpoint(log.note, trust)
+    except VerificationError:
+        trust = _followed(log, log.required_policy())
+        verify_checkpoint(log.note, trust)
+    signers = verified_by(parse_note(log.note), list(trust.witnesses.values()))
     return phrase(
-        "size %(size)s, %(num_witnesses)s cosignatures", size=log.checkpoint.size, num_witnesses=num_witnesses
+        "size %(size)s, %(num_witnesses)s cosignatures", size=log.checkpoint.size, num_witnesses=len(signers)
     )
 
 
-def check_tree(log: BundleLog) -> Phrase:
-    """Rebuild tree and tiles from the entries and compare root and every tile."""
+def _followed(log: BundleLog, policy: AuditorPolicy) -> LogPolicy:
+    """Put in the place of each key of the policy the one that has followed it by the rosters of this log.
+
+    They begin with the genesis roster that the policy pins, and every step is signed as
+    `protos.roster_chain` asks: an auditor's new keys by its old one, all of it by a quorum.
+
+    Raises:
+        CheckFailed: the log does not begin with the pinned roster, or not all of it is valid.
+    """
+    entries = _read_entries(log)
+    bodies = [_body_of(log, entry) for entry in entries]
+    reading = BundleLog(log.files, policy, entries=entries, bodies=bodies)
+    reading.statements = [parse_statement(parse_note(entry).text) for entry in entries[:1]]
+    card = genesis_card(reading)
+    if card.genesis != policy.genesis or card.log != policy.log:
+        raise CheckFailed(phrase("not signed by the policy's keys, and the log has another genesis"))
+    ledger = Ledger(card)
+    try:
+        for entry, body in zip(entries, bodies, strict=True):
+            ledger.append(entry, body)
+    except LedgerError as err:
+        raise CheckFailed(
+            phrase(
+                "not signed by the policy's keys, and none can be seen to follow them: %(reason)s", reason=err
+            )
+        ) from err
+    return followed(policy.trust, ledger, ledger.size)
+
+
+def _body_of(log: BundleLog, entry: bytes) -> bytes:
+    ref = body_of(parse_statement(parse_note(entry).text))
+    return b"" if ref is None else log.files.read(f"{LOG}/blob/{ref.sha256.hex()}")
+
+
+def _read_entries(log: BundleLog) -> list[bytes]:
     if log.checkpoint is None:
         raise CheckSkipped(phrase("the checkpoint cannot be read"))
     size = log.checkpoint.size
@@ -126,6 +165,15 @@ def check_tree(log: BundleLog) -> Phrase:
         width = min(TILE_WIDTH, size - first)
         path = f"{LOG}/{entries_path(first // TILE_WIDTH, width)}"
         entries += parse_entries(log.files.read(path), width)
+    return entries
+
+
+def check_tree(log: BundleLog) -> Phrase:
+    """Rebuild tree and tiles from the entries and compare root and every tile."""
+    entries = _read_entries(log)
+    if log.checkpoint is None:
+        raise CheckSkipped(phrase("the checkpoint cannot be read"))
+    size = log.checkpoint.size
     leaves = [leaf_hash(entry) for entry in entries]
     if tree_root(leaves) != log.checkpoint.root:
         raise CheckFailed(phrase("the %(size)s entries have another root than the checkpoint", size=size))

@@ -14,9 +14,11 @@ from auditor.errors import RefusalError
 from auditor.plan_view import small_groups, verify_figures, view_plan
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckFailed, CheckSkipped
+from crypto.checkpoint import parse_checkpoint
 from crypto.derivation import approvals_digest, draw_commitment
 from crypto.field64 import FieldVector, parse_vector
 from crypto.merkle import leaf_hash, verify_inclusion
+from crypto.note import parse_note
 from crypto.policy import verify_checkpoint
 from crypto.sharing import unmask
 from crypto.tier_sum import TierSum
@@ -24,6 +26,7 @@ from crypto.tlog_proof import parse_proof
 from plan.errors import Phrase, phrase
 from protos.bodies import ReportName, parse_release_body
 from protos.bundle import Manifest
+from protos.followed import followed
 from protos.ledger import Logged, RoundLog
 from protos.round_log import candidates_for, closed_set, distinct_operators, fewest_replicas, tier_of
 from protos.statements import (
@@ -321,7 +324,9 @@ def check_receipts(log: BundleLog) -> Phrase:
             expected[receipt_path(row.round_id, name)] = row.reports[(name.node, name.attempt)].index
     for path, position in expected.items():
         proof = parse_proof(log.files.read(path))
-        checkpoint = verify_checkpoint(proof.checkpoint_note, policy.trust)
+        size = parse_checkpoint(parse_note(proof.checkpoint_note).text).size
+        trust = followed(policy.trust, ledger, size) if 0 < size <= ledger.size else policy.trust
+        checkpoint = verify_checkpoint(proof.checkpoint_note, trust)
         leaf = leaf_hash(log.entries[position])
         if proof.index != position:
             raise CheckFailed(
