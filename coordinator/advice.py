@@ -205,6 +205,10 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
         _("the returned sums disagree"),
         _("Ask another auditor of the plan to answer: one more reply shows which one is wrong."),
     ),
+    "report": (
+        _("the report cannot be written"),
+        _("Choose another --format, --class or round, as the message says."),
+    ),
     "not-released": (
         _("not released"),
         _("'round status' says what the round waits for, or why it has ended."),

@@ -382,6 +382,12 @@ class FsckError(CoordinatorError):
         self.findings = tuple(str(problem) for problem in problems)
 
 
+class ReportError(CoordinatorError):
+    """A report of results cannot be written in this form, of this round, or for this release class."""
+
+    code = "report"
+
+
 class FactsRefusedError(CoordinatorError):
     """A school's facts or a progress statement cannot be saved; nothing was.
 

@@ -12,6 +12,7 @@ import zipfile
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from coordinator.errors import ReportError
 from coordinator.reports.csvs import ZIP_TIME
 from coordinator.reports.document import (
     Block,
@@ -24,7 +25,6 @@ from coordinator.reports.document import (
     cell_text,
 )
 from coordinator.reports.drawing_svg import svg_of
-from coordinator.reports.errors import ReportError
 from coordinator.reports.pdf import encode_png
 from coordinator.reports.text import clean
 from plan.errors import phrase

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from coordinator.errors import ReportError
 from coordinator.reports.document import (
     Block,
     Cell,
@@ -21,7 +22,6 @@ from coordinator.reports.document import (
     cell_text,
 )
 from coordinator.reports.drawing_svg import svg_of
-from coordinator.reports.errors import ReportError
 from coordinator.reports.text import clean, display_width
 from plan.errors import phrase
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from coordinator.errors import ReportError
 from coordinator.reports.document import Document
-from coordinator.reports.errors import ReportError
 from coordinator.reports.material import Material
 from coordinator.reports.speech import speech_of
 from plan.errors import phrase

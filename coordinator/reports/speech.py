@@ -11,7 +11,7 @@ import gettext
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.reports.errors import ReportError
+from coordinator.errors import ReportError
 from plan.errors import phrase
 
 DOMAIN: Final = "fedscreen"
