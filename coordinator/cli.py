@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 
-from coordinator import cli_dashboard, cli_facts, cli_files, cli_invite, cli_progress, cli_rounds
+from coordinator import cli_combine, cli_dashboard, cli_facts, cli_files, cli_invite, cli_progress, cli_rounds
 from coordinator.advice import ABANDON_REASONS
 from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
 from coordinator.config import Config, parse_config
@@ -432,3 +432,5 @@ for _group in (cli_dashboard.dashboard, cli_dashboard.account):
 for _target, _commands in ((round_, cli_rounds.ROUND_COMMANDS), (plan, cli_rounds.PLAN_COMMANDS)):
     for _command in _commands:
         _target.add_command(_command)
+results.add_command(cli_combine.combine)
+results.add_command(cli_reports.report)
