@@ -20,7 +20,18 @@ from pathlib import Path
 
 import click
 
-from coordinator import cli_combine, cli_dashboard, cli_facts, cli_files, cli_invite, cli_progress, cli_rounds
+from coordinator import (
+    cli_combine,
+    cli_dashboard,
+    cli_facts,
+    cli_files,
+    cli_invite,
+    cli_keys,
+    cli_members,
+    cli_progress,
+    cli_reports,
+    cli_rounds,
+)
 from coordinator.advice import ABANDON_REASONS
 from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
 from coordinator.config import Config, parse_config
@@ -37,7 +48,7 @@ from plan.errors import phrase
 from plan.publishing import cautions
 from plan.words import PARTIES, REASONS, ROUND_STATES, word
 from protos.card import fingerprint, parse_card
-from protos.enrolment import parse_grant, parse_request
+from protos.enrolment import parse_enrolment, parse_grant
 
 EXIT_REFUSED = 1
 _POLICY_WORDS = (  # an auditor's own lines in a policy file; the log's check has no use for them
@@ -121,7 +132,7 @@ def _grant(desk: Desk, path: Path, out: Path | None, *, is_outside: bool) -> dic
     target = (out or path.parent) / f"{values.role}-{values.id}.grant.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(grant)
-    code = fingerprint(parse_request(data).key.text)
+    code = fingerprint(parse_enrolment(data).request.key.text)
     row = {"role": values.role, "id": values.id, "grant": str(target), "code": code}
     return row | {"has_card": bool(values.card_text)}
 
@@ -434,3 +445,5 @@ for _target, _commands in ((round_, cli_rounds.ROUND_COMMANDS), (plan, cli_round
         _target.add_command(_command)
 results.add_command(cli_combine.combine)
 results.add_command(cli_reports.report)
+for _group in (cli_keys.keys, cli_members.member):
+    coordinator.add_command(_group)
