@@ -146,6 +146,8 @@ def _notes(now: ReportModel, before: ReportModel, changes: list[Change]) -> Iter
     yield phrase(
         "the intervals are those of the noise; that children differ from year to year is not in them"
     )
+    if now.head.corrections or before.head.corrections:
+        yield phrase("one of the releases was corrected; see what was logged of it")
     if now.head.wave != before.head.wave:
         yield phrase(
             "the waves differ (%(earlier)s, now %(later)s): seasons and examinations matter",

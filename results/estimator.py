@@ -25,6 +25,7 @@ from plan.populations import Populations, Selection
 from privacy.least_squares import LeastSquares
 
 Floats = NDArray[np.float64]
+_Asked = tuple[tuple[tuple[tuple[str, frozenset[str]], ...], ...], tuple[str, ...]]
 
 _GRID = float(1 << 20)
 """Estimates are rounded to this part of a pupil, far below the noise: a known 0 then is 0."""
@@ -49,6 +50,7 @@ class Estimator:
         for table, variance in zip(layout.tables, variances, strict=True):
             self.raw_variances[table.offset : table.end] = float(variance)
         self._pulls: dict[tuple[int, ...], Mapping[int, float]] = {}
+        self._cells: dict[_Asked, tuple[tuple[str, ...], tuple[int, ...]]] = {}
 
     @cached_property
     def solver(self) -> LeastSquares:
@@ -79,7 +81,15 @@ class Estimator:
             them with the fewest cells; both empty if no table does. All of them give the same estimate. Over
             a set-valued dimension each table has an estimate of its own: then it is one table's alone.
         """
-        choices = list(choices)
+        words = tuple(tuple((name, frozenset(codes)) for name, codes in choice.items()) for choice in choices)
+        asked = words, tuple(prefer)
+        if asked not in self._cells:  # the same for every round of a plan
+            self._cells[asked] = self._find([dict(choice) for choice in words], prefer)
+        return self._cells[asked]
+
+    def _find(
+        self, choices: Sequence[Selection], prefer: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[int, ...]]:
         found = self._found(
             lambda table: next(filter(None, (self.pupils.cells(table, choice) for choice in choices)), ())
         )
@@ -128,7 +138,7 @@ def _narrowest(
     return tuple(names)[:most], min(found.values(), key=len) if found else ()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def estimator_of(layout: Layout, variances: tuple[Fraction, ...]) -> Estimator:
     """Return the estimator of a layout, the same one for the same arguments."""
     return Estimator(layout, variances)

@@ -1,4 +1,4 @@
-"""The result files of a released round: release.json, indicators.json, and per table two csv files.
+"""The result files of a released round: release.json, indicators.json and .csv, and per table two csv files.
 
 `tables/<id>.csv` holds the released cells as they are archived, `estimates/<id>.csv` what follows from all
 tables together (`results.estimate_rows`); release.json holds both.
@@ -17,13 +17,18 @@ from typing import Protocol
 
 from plan.document import PlanDocument
 from results.estimate_rows import estimate_columns, estimate_rows
-from results.indicators import indicators
+from results.indicators import IndicatorValue, indicators
 from results.release import Release, read_release
 from results.rows import table_columns, table_rows
 from results.summary import summarise
 from results.tables import NoisyTable
 
 FORMAT = "fedscreen/results/v1"
+INDICATOR_COLUMNS = (
+    *("id", "name", "unit", "definition", "keys"),
+    *("released", "se", "low95", "high95", "shown", "tables"),
+)
+"""Columns of indicators.csv."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +134,11 @@ def result_files(
     """
     round_hex = head.round_id.hex()
     release = read_release(plan, released, release=round_hex, reports_in=head.reports_in)
-    found = [value.as_dict() for value in indicators(release)]
+    found = indicators(release)
     files = {
         "release.json": _json(_release_values(head, plan, release)),
-        "indicators.json": _json({"round": round_hex, "indicators": found}),
+        "indicators.json": _json({"round": round_hex, "indicators": [item.as_dict() for item in found]}),
+        "indicators.csv": _csv(INDICATOR_COLUMNS, map(_indicator_record, found)),
     }
     for table in release.tables:
         files[f"tables/{table.id}.csv"] = _table_csv(table)
@@ -189,6 +195,16 @@ def _number_values(table: NoisyTable) -> dict[str, object]:
 def _estimate_values(release: Release, table: NoisyTable) -> dict[str, object]:
     rows = estimate_rows(release, table)
     return {"id": table.id, "cells": [{"keys": dict(keys), **values} for keys, values in rows]}
+
+
+def _indicator_record(value: IndicatorValue) -> tuple[object, ...]:
+    """Return a number as a row; codes as `stage=junior;level=3`, tables joined by blanks."""
+    row = value.row
+    numbers = (row.released, row.se, row.low95, row.high95) if row else ("",) * 4
+    keys = ";".join(f"{name}={code}" for name, code in value.keys.items())
+    entry = value.indicator
+    names = (entry.id, entry.name, entry.unit, entry.definition, keys)
+    return (*names, *numbers, value.shown.text(), " ".join(value.sources))
 
 
 def _table_csv(table: NoisyTable) -> bytes:

@@ -164,7 +164,7 @@ def build_report(
         audit=audit or _audit(head, plan),
         facts=tuple(facts),
         facts_missing=facts_missing,
-        notes=notes_of(plan, head.schools, head.reports_in),
+        notes=notes_of(plan, head.schools, head.reports_in, head.corrections),
     )
 
 

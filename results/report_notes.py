@@ -4,9 +4,12 @@
 from name lists, so that nobody compares the two without knowing what differs.
 """
 
+from collections.abc import Mapping, Sequence
+
 from plan.codes import GROUP
 from plan.document import PlanDocument
 from plan.errors import Phrase, phrase
+from results.report_parts import WITHDRAWN
 
 _NUM_GROUPS = len(GROUP)
 
@@ -35,9 +38,18 @@ EXACT_DATA_NOTES: tuple[Phrase, ...] = (
 """Why these numbers and exact figures of earlier years are not simply compared."""
 
 
-def notes_of(plan: PlanDocument, schools: int, reports_in: int) -> tuple[Phrase, ...]:
-    """Say what a reader of these numbers must know besides the standard footers."""
-    found = [
+def notes_of(
+    plan: PlanDocument, schools: int, reports_in: int, corrections: Sequence[Mapping[str, object]] = ()
+) -> tuple[Phrase, ...]:
+    """Say what a reader of these numbers must know besides the standard footers.
+
+    Args:
+        schools: on the plan's roster.
+        reports_in: of them in the sum.
+        corrections: what was said of the release since, as in `ReleaseHead`.
+    """
+    found = [*map(_correction, corrections)]
+    found += [
         phrase(
             "the numbers are estimates with random noise, not for statistical returns; ± is the half-width "
             "of a 95%% interval"
@@ -75,3 +87,18 @@ def notes_of(plan: PlanDocument, schools: int, reports_in: int) -> tuple[Phrase,
             )
         )
     return tuple(found)
+
+
+def _correction(said: Mapping[str, object]) -> Phrase:
+    """Say that a release was taken back, or that some of its tables are wrong."""
+    if said.get("status") == WITHDRAWN:
+        return phrase(
+            "this release was withdrawn and must not be used: %(reason)s", reason=said.get("reason", "")
+        )
+    tables = said.get("tables")
+    names = ", ".join(map(str, tables)) if isinstance(tables, list | tuple) else ""
+    return phrase(
+        "tables not to be read as they stand, as was logged later: %(tables)s (%(reason)s)",
+        tables=names or phrase("all tables"),
+        reason=said.get("reason", ""),
+    )

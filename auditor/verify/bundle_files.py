@@ -5,7 +5,8 @@ Layout of a bundle (`auditor.bundle_write` writes it):
     MANIFEST                                     sha256, size and path of every other file
     log/checkpoint, log/tile/…, log/blob/<hex>   the transparency log as a static folder
     receipts/<round>/<node>.<attempt>.tlog-proof
-    results/<round>/…                            release.json, indicators.json, tables/*.csv, estimates/*.csv
+    results/<round>/…                            release.json, indicators.json and .csv, tables/*.csv,
+                                                 estimates/*.csv
     reports/<round>/<node>.<attempt>.y           masked vectors of S       (auditor's bundle only)
     sums/<round>/<auditor>.<subset>.sum          mask sums of the openings (auditor's bundle only)
 

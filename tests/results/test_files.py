@@ -47,7 +47,7 @@ def rows(files, name):
 def test_every_table_has_its_cells_and_its_estimates(county, noised):
     names = {table.id for table in county.layout.tables}
     expected = {f"{folder}/{name}.csv" for folder in ("tables", "estimates") for name in names}
-    assert noised.keys() == expected | {"release.json", "indicators.json"}
+    assert noised.keys() == expected | {"release.json", "indicators.json", "indicators.csv"}
     for table in county.layout.tables:
         released, estimates = (rows(noised, f"{f}/{table.id}.csv") for f in ("tables", "estimates"))
         assert list(released[0]) == [*table.dims, "released", "se", "low95", "high95"]
@@ -55,6 +55,19 @@ def test_every_table_has_its_cells_and_its_estimates(county, noised):
         assert [tuple(row[n] for n in table.dims) for row in released] == [
             tuple(row[n] for n in table.dims) for row in estimates
         ]
+
+
+def test_the_csv_of_indicators_says_what_the_json_says(noised):
+    found, told = rows(noised, "indicators.csv"), json.loads(noised["indicators.json"])["indicators"]
+    assert len(found) == len(told) > 300
+    for row, value in zip(found, told, strict=True):
+        assert [row[name] for name in ("id", "name", "unit", "definition", "shown")] == [
+            value[name] for name in ("id", "name", "unit", "definition", "shown")
+        ]
+        assert row["keys"] == ";".join(f"{name}={code}" for name, code in value["keys"].items())
+        assert row["released"] == ("" if value["released"] is None else str(value["released"]))
+        assert row["tables"].split() == value["tables"]
+    assert {row["id"].split("/")[0] for row in found} >= {"IND-06", "IND-09", "IND-12", "IND-14"}
 
 
 def test_released_cells_stay_as_they_are_and_estimates_are_narrower(county, noised):
@@ -126,3 +139,4 @@ def test_the_files_are_the_same_bytes_every_time(county, noised):
     files = result_files(head_of(exact), exact.plan, exact.released(cells * 104_729 % 4001 - 2000))
     digest = hashlib.sha256(b"".join(files[f"estimates/{name}.csv"] for name in "ABCD"))
     assert digest.hexdigest()[:16] == "29f902ebb6d4a091"
+    assert hashlib.sha256(files["indicators.csv"]).hexdigest()[:16] == "fdfdd1b80a67f422"
