@@ -32,9 +32,10 @@ from auditor.bundle_write import write_bundle
 from auditor.cli_text import event_line, roster_lines, status_lines, verdict_lines
 from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
 from auditor.desk import Desk, Event
-from auditor.enrol import create_auditor, load_policy, make_request
+from auditor.enrol import create_auditor, load_card, load_policy, make_request, roll_keys
 from auditor.enrol import join as join_federation
 from auditor.errors import AuditorError, ConfigError, LinkError, RefusalError
+from auditor.mirror import Mirror
 from auditor.policy import AuditorPolicy
 from auditor.status import describe
 from auditor.verify.outcome import Verdict
@@ -48,6 +49,7 @@ from results.errors import ResultsError
 EXIT_REFUSED = 1
 DEFAULT_FOLDER = "fedscreen-auditor"
 REQUEST_NAME = "request.json"
+ROLL_NAME = "roll.json"
 
 _DIR = click.option(
     "--dir",
@@ -186,6 +188,31 @@ def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -
         _("signed; now in the log") if row["is_logged"] else _("signed; waiting for others") for row in signed
     ]
     _say(as_json, {"rosters": signed}, *lines)
+
+
+@auditor.group(name="keys", help=_("This auditor's keys."))
+def keys() -> None:
+    """Hold the commands about keys."""
+
+
+@keys.command(name="roll", help=_("Go over to the next pair of keys; write the file for the coordinator."))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=_("File to write."))
+@_DIR
+@_JSON
+def roll(directory: Path, out: Path | None, as_json: bool) -> None:
+    """Make the next keys unless a pair waits already; the old key says that they follow it."""
+    folder = AuditorFolder(directory)
+    path = out or directory / ROLL_NAME
+    with _refusing(as_json):
+        mirror = Mirror(folder.mirror, load_card(folder))
+        path.write_bytes(roll_keys(folder, mirror.ledger))
+    _say(
+        as_json,
+        {"file": str(path)},
+        _("give %(file)s to the coordinator ('coordinator approve --propose'), then sign the roster")
+        % {"file": path},
+        _("open rounds go on under the old keys: keep the whole keys folder"),
+    )
 
 
 @auditor.command(name="approve", help=_("Check waiting plans against the policy, show, approve them."))

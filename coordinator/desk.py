@@ -18,8 +18,9 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from coordinator import carry, enrol, hand_out, members, rollover, roster, status, take_statement
+from coordinator import carry, describe, enrol, hand_out, members, rollover, roster, status, take_statement
 from coordinator.close import close_set, fix_candidates, request_close
 from coordinator.combine import combine
 from coordinator.denied import Refusals
@@ -203,6 +204,14 @@ class Desk:
     def renew_certificate(self, role: str, party_id: str, csr_pem: str) -> bytes:
         """Certify an enrolled party's TLS key anew; return its grant."""
         return enrol.renew_certificate(self._book, self.home, role, party_id, csr_pem)
+
+    def describe_keys(self) -> list[dict[str, object]]:
+        """List the coordinator's own keys and their states."""
+        return describe.describe_keys(self._book, self.home)
+
+    def describe_members(self) -> list[dict[str, Any]]:
+        """List everybody enrolled."""
+        return describe.describe_members(self._book)
 
     def set_attributes(self, node_id: str, values: Mapping[str, str]) -> dict[str, str]:
         """State public attributes of a node; return everything that is stated."""

@@ -41,6 +41,7 @@ _COMMANDS: Final = {
     "hand-over": ("node.cli_hand_over", "hand_over"),
     **dict.fromkeys(("backup", "restore"), ("node.cli_backup", "commands")),
     "recovery": ("node.cli_recovery", "group"),
+    "keys": ("node.cli_keys", "group"),
     **dict.fromkeys(("retention", "prune"), ("node.cli_retention", "commands")),
 }
 
