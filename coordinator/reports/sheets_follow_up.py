@@ -91,8 +91,14 @@ def referral_tables(material: Material) -> list[Table | None]:
     ]
     stages = material.group("stage", say(words.TOTAL))
     places = [Group(material.label("ref_dest", code), {"ref_dest": code}) for code in "123456"]
+    counties = material.group("county")
+    outcomes = [
+        *(Asked(row.title, "IND-30", row.keys) for row in places),
+        *(asked for asked in rates if asked.indicator.startswith("IND-32")),
+    ]
     return [
         step_table(material),
+        material.grid(say(_("Referral by county (%, pupils)")), say(_("County")), counties, outcomes),
         material.grid(say(_("By stage")), say(_("Stage")), stages, rates),
         material.grid(
             say(_("Where pupils were referred to (%)")),

@@ -44,7 +44,19 @@ def group_tables(material: Material) -> list[Table | None]:
             say(_("The three ledgers: pupils")), say(_("Ledger")), ledgers, by_stage(material, "IND-25")
         ),
         material.grid(say(_("Key groups: alerts and home visits")), say(_("Group")), others, columns),
+        _county_table(material),
     ]
+
+
+def _county_table(material: Material) -> Table | None:
+    """Make a prefecture's table: pupils with an alert by county and group, in the order of the codes."""
+    _, say = words._, material.say
+    columns = [
+        Asked(material.label("group", code), "IND-26/count", {"group": code})
+        for code in material.codes("group")
+    ]
+    title = say(_("Key groups by county: pupils with an alert"))
+    return material.grid(title, say(_("County")), material.group("county"), columns)
 
 
 def _codes_of(material: Material, entry: str, dimension: str) -> list[Group]:

@@ -39,7 +39,8 @@ FONT: Final = {"font_name": "Microsoft YaHei", "font_size": 10}
 LINE_POINTS: Final = 15
 ROW_PIXELS, CHART_PIXELS, MAX_CHART_PIXELS = 20, 330, 900
 MAX_ONE_PAGE_ROWS: Final = 62
-MIN_COLUMNS, PLAIN_WIDTH = 9, 12
+MIN_WIDTH, PLAIN_WIDTH = 100, 12
+BLANK: Final = "_" * 20
 NAME_WIDTHS: Final = (14, 38)
 TEXT_WIDTHS: Final = (14, 72)
 FIGURE_WIDTH, MARGIN_WIDTH = 11, 8
@@ -97,7 +98,7 @@ class _Writer:
         self._head = head
         self._row = 0
         self._widths: dict[int, float] = {}
-        self._last = MIN_COLUMNS - 1
+        self._last = 1
 
     def write(self, part: Part) -> None:
         """Write a whole part."""
@@ -105,6 +106,8 @@ class _Writer:
         self._last = max([self._last, *(_num_columns(table) - 1 for table in tables)])
         for table in tables:
             self._measure(table)
+        while self._width() < MIN_WIDTH:
+            self._last += 1
         for at in range(self._last + 1):
             self._sheet.set_column(at, at, self._widths.get(at, PLAIN_WIDTH))
         self._page()
@@ -142,10 +145,8 @@ class _Writer:
         self._merged(part.title, "title")
         sheet.set_row(0, 26)
         self._merged(f"{head.place} · {head.subtitle}", "subtitle")
-        third = (self._last + 1) // 3
-        for at, name in zip((0, third, 2 * third), head.sign, strict=False):
-            self._text(self._row, at, f"{name}:", "soft")
-        self._row += 1
+        colon = "：" if head.language.startswith("zh") else ": "
+        self._merged(" ".join(f"{name}{colon}{BLANK}" for name in head.sign), "soft")
         self._text(self._row, 0, f"{head.mark} · {head.notice}", "mark")
         if part.unit:
             self._text(self._row, self._last, part.unit, "right")
@@ -240,11 +241,14 @@ class _Writer:
         return int(self._widths.get(at, PLAIN_WIDTH) * 7 + 5)
 
     def _paragraph(self, text: str, kind: str) -> None:
-        width = sum(self._widths.get(at, PLAIN_WIDTH) for at in range(self._last + 1))
-        row = self._row
+        width, row = self._width(), self._row
         self._merged(text, kind)
         lines = -(-display_width(clean(text)) * 10 // int(9 * width))
         self._sheet.set_row(row, LINE_POINTS * max(lines, 1))
+
+    def _width(self) -> float:
+        """Give how wide the page is, in characters."""
+        return sum(self._widths.get(at, PLAIN_WIDTH) for at in range(self._last + 1))
 
     def _merged(self, text: str, kind: str) -> None:
         self._sheet.merge_range(self._row, 0, self._row, self._last, "", self._formats[kind])
