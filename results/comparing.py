@@ -13,10 +13,9 @@ post-processing. Spec: privacy.md, "Estimation", point 3.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from plan.codes import WAVE
 from plan.errors import Phrase, phrase
 from privacy.intervals import sum_interval
 from results.errors import SelectionError
@@ -24,6 +23,8 @@ from results.indicators import IndicatorValue
 from results.report_model import ReportModel
 from results.report_parts import WITHDRAWN, Change, Comparison, InstrumentNote, ReportHead, Verdict
 from results.rows import Row, make_row
+
+_WAVES: Mapping[str, Phrase] = {"A": phrase("autumn"), "S": phrase("spring"), "X": phrase("special survey")}
 
 
 def with_earlier(model: ReportModel, earlier: ReportModel) -> ReportModel:
@@ -80,11 +81,13 @@ def _key(value: IndicatorValue) -> tuple[object, ...]:
 
 def _check_rounds(now: ReportHead, before: ReportHead) -> None:
     if now.round_id == before.round_id:
-        raise SelectionError("a comparison: expected two different rounds, found one twice")
+        raise SelectionError(phrase("a comparison: expected two different rounds, found one twice"))
     if now.federation != before.federation:
-        raise SelectionError("a comparison: expected two rounds of one federation; counties are not ranked")
+        raise SelectionError(
+            phrase("a comparison: expected two rounds of one federation; counties are not ranked")
+        )
     if before.census_date > now.census_date:
-        raise SelectionError("a comparison: expected the earlier round second, found a later one")
+        raise SelectionError(phrase("a comparison: expected an earlier round, found a later one"))
 
 
 def _population_obstacles(now: ReportHead, before: ReportHead) -> Iterator[Phrase]:
@@ -151,8 +154,8 @@ def _notes(now: ReportModel, before: ReportModel, changes: list[Change]) -> Iter
     if now.head.wave != before.head.wave:
         yield phrase(
             "the waves differ (%(earlier)s, now %(later)s): seasons and examinations matter",
-            earlier=WAVE[before.head.wave],
-            later=WAVE[now.head.wave],
+            earlier=_WAVES[before.head.wave],
+            later=_WAVES[now.head.wave],
         )
     if any(not item.digest for item in now.head.instruments):
         yield phrase("the plan pins no codebook: whether levels mean the same is not proven")

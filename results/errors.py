@@ -3,7 +3,7 @@
 Messages name tables, dimensions and numbers of cells; never a value of a cell.
 """
 
-from plan.errors import Phrase, Problem
+from plan.errors import Phrase, PhrasedError, Problem
 
 
 class ResultsError(Exception):
@@ -14,7 +14,7 @@ class ReleaseError(ResultsError):
     """A release that does not fit the plan's layout."""
 
 
-class SelectionError(ResultsError):
+class SelectionError(PhrasedError, ResultsError):
     """A selection of cells that a table does not have, or numbers that may not be combined."""
 
 
@@ -36,5 +36,5 @@ class FactsError(ResultsError):
         return Phrase("\n".join(f"%({name})s" for name, _ in named), tuple(named))
 
 
-class ReleaseClassError(ResultsError):
+class ReleaseClassError(PhrasedError, ResultsError):
     """A report for more readers than the plan was approved for."""

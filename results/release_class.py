@@ -148,15 +148,22 @@ def narrow(model: ReportModel, wanted: ReleaseClass = DEFAULT) -> ReportModel:
     """
     if wanted not in classes_of(model.head.plan_class):
         raise ReleaseClassError(
-            f"release class {wanted.code}: the plan was approved as {model.head.plan_class}; "
-            "make a plan of that class and have it approved"
+            phrase(
+                "release class '%(wanted)s': the plan was approved as '%(approved)s'; make a plan of the "
+                "class that you need and have it approved",
+                wanted=wanted.title,
+                approved=CLASSES[model.head.plan_class].title,
+            )
         )
     if model.release_class == wanted.code:
         return model
     if model.head.status == WITHDRAWN:
-        raise ReleaseClassError("this release was withdrawn: its numbers stay inside (internal)")
+        raise ReleaseClassError(phrase("this release was withdrawn: its numbers stay inside (internal)"))
     if model.release_class != INTERNAL.code:
-        raise ReleaseClassError(f"release class: expected an internal model, found {model.release_class}")
+        found = CLASSES[model.release_class].title
+        raise ReleaseClassError(
+            phrase("release class: expected an internal model, found '%(found)s'", found=found)
+        )
     return replace(
         model,
         head=_head(model.head),

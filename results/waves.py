@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from plan.errors import phrase
 from privacy.display import DISPLAY_FLOOR, show_count
 from privacy.intervals import sum_interval
 from results.catalogue import CUMULATIVE
@@ -32,7 +33,7 @@ def cumulative(models: Sequence[ReportModel]) -> IndicatorValue | None:
         SelectionError: no release, a withdrawn one, or a wave of a federation twice.
     """
     if not models:
-        raise SelectionError("人次: expected one release or more, found none")
+        raise SelectionError(phrase("person-times: expected one release or more, found none"))
     _check_waves([model.head for model in models])
     found = [model.value(TESTED) for model in models]
     rows = [item.row for item in found if item is not None and item.row is not None]
@@ -79,7 +80,9 @@ def trend(models: Sequence[ReportModel], indicator: str, **keys: str) -> tuple[P
 
 def _check_waves(heads: Sequence[ReportHead]) -> None:
     if any(head.status == WITHDRAWN for head in heads):
-        raise SelectionError("人次: expected releases that stand, found a withdrawn one")
+        raise SelectionError(phrase("person-times: expected releases that stand, found a withdrawn one"))
     waves = {(head.federation, head.school_year, head.wave) for head in heads}
     if len(waves) != len(heads):
-        raise SelectionError("人次: expected every wave of a federation once, found one twice")
+        raise SelectionError(
+            phrase("person-times: expected every wave of a federation once, found one twice")
+        )

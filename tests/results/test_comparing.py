@@ -152,7 +152,7 @@ def test_notes_say_what_to_keep_in_mind(pair: tuple[ReportModel, ReportModel]) -
     assert "corrected" not in notes
     spring = replace(before, head=replace(before.head, wave="S", corrections=({},)))
     notes = " | ".join(map(str, compare_reports(now, spring).notes))
-    assert "the waves differ (春季, now 秋季)" in notes
+    assert "the waves differ (spring, now autumn)" in notes
     assert "was corrected" in notes
 
 

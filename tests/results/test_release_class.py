@@ -154,7 +154,7 @@ def test_no_model_is_more_open_than_its_plan(model: ReportModel) -> None:
             if wanted in allowed:
                 assert narrow(planned, wanted).release_class == wanted.code
             else:
-                with pytest.raises(ReleaseClassError, match=f"approved as {plan_class}"):
+                with pytest.raises(ReleaseClassError, match=f"approved as '{CLASSES[plan_class].title}'"):
                     narrow(planned, wanted)
 
 
