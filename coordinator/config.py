@@ -57,6 +57,8 @@ class Config(BaseModel):
             that whoever spreads calls over several processes sees it in time.
         max_connection_age_s: how long a connection may be open.
         admin_listen: host:port for health and metrics over HTTP; loopback only, nothing when empty.
+        enrol_listen: host:port of enrolment online, with the server's certificate alone; empty for none.
+        enrol_address: host:port that invitations name for it; `enrol_listen` when empty.
         share_port: whether other coordinator processes on this machine may listen on the same port
             (SO_REUSEPORT); the kernel spreads connections over them.
         reflection: whether gRPC tells callers which methods there are.
@@ -80,13 +82,15 @@ class Config(BaseModel):
     check_grace_s: Seconds = 3600.0
     open_grace_s: Seconds = 3600.0
     school_bound: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
-    threads: Annotated[int, Field(ge=1, le=256)] = 8
+    threads: Annotated[int, Field(ge=1, le=256)] = 16
     drain_s: Seconds = 10.0
     drain_notice_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     database: str = ""
     keep_vectors_days: Annotated[int, Field(ge=0, le=36_500)] = 400
     max_connection_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
     admin_listen: str = ""
+    enrol_listen: str = ""
+    enrol_address: str = ""
     share_port: bool = False
     reflection: bool = False
     log_format: Literal["json", "text"] = "json"
@@ -107,7 +111,7 @@ class Config(BaseModel):
             raise ValueError("expected host:port of this machine alone")
         return value
 
-    @field_validator("listen", "address", "admin_listen")
+    @field_validator("listen", "address", "admin_listen", "enrol_listen", "enrol_address")
     @classmethod
     def _check_address(cls, value: str) -> str:
         if value and not (_HOST_PORT.match(value) and int(value.rpartition(":")[2]) <= 65535):
@@ -137,6 +141,11 @@ class Config(BaseModel):
             except CryptoError as err:
                 raise ValueError(str(err)) from err
         return value
+
+    @property
+    def public_enrol_address(self) -> str:
+        """The host:port to write into invitations; empty where there is no enrolment online."""
+        return self.enrol_address or self.enrol_listen
 
     @property
     def public_address(self) -> str:
@@ -179,6 +188,8 @@ _EXPECTED: Mapping[str, Phrase] = {
     "kind": phrase("one of %(names)s", names="production, demo"),
     "listen": phrase("host:port"),
     "address": phrase("host:port"),
+    "enrol_listen": phrase("host:port"),
+    "enrol_address": phrase("host:port"),
     "server_name": phrase("a DNS name in lower case"),
     "quorum": phrase("a whole number from %(low)s to %(high)s", low=1, high=7),
     "tuples": phrase("(3, 3, 2, 3), (4, 3, 1, 3), (5, 4, 2, 4), (7, 5, 2, 5) or another safe choice"),

@@ -3,8 +3,8 @@
 Rules:
 1. Every name that may be exported stands in `NAMES`, with the labels that it may carry. No label names a
    school, an auditor, a round or an address.
-2. What counts calls is shown in steps of `FLOOR`, rounded down: neither a value nor the difference of two
-   scrapes tells how many schools of a small round have reported. (Who has is in the log, for those who may.)
+2. What counts calls or connections is shown in steps of `FLOOR`, rounded down: neither a value nor the
+   difference of two scrapes tells how many schools of a small round have reported.
 3. Nothing of a report is in it: no size, no cell, no number of pupils.
 
 Format: Prometheus text, version 0.0.4, on the loopback admin port (``coordinator.admin_http``).
@@ -47,10 +47,11 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "process_max_fds": (),
     }
 )
+STEPPED = frozenset({"process_open_fds"})  # one more is one more school that is connected
 METHODS = frozenset(
     {
         *("GetLog", "SubmitReport", "ListProposals", "SignRoster", "SubmitCosignature", "SubmitStatement"),
-        *("SubmitOpening", "GetBoxes", "GetVectors", "GetSums", "Check"),
+        *("SubmitOpening", "GetBoxes", "GetVectors", "GetSums", "Check", "Renew", "Enrol"),
     }
 )
 OTHER = "other"
@@ -182,15 +183,17 @@ class _Allowed(Collector):
     def collect(self) -> Iterator[Metric]:
         for collector in self._inner:
             for family in collector.collect():
-                labels = NAMES.get(family.name)
-                if labels is not None and all(
-                    _is_allowed(sample.labels, labels) for sample in family.samples
-                ):
-                    yield family
+                if _is_allowed(family):
+                    yield _stepped(family) if family.name in STEPPED else family
 
 
-def _is_allowed(found: Mapping[str, str], allowed: tuple[str, ...]) -> bool:
-    return found.keys() <= {*allowed, "le"}
+def _stepped(family: Metric) -> Metric:
+    return _gauge(family.name, family.documentation, _floored(int(family.samples[0].value)))
+
+
+def _is_allowed(family: Metric) -> bool:
+    labels = NAMES.get(family.name)
+    return labels is not None and all(row.labels.keys() <= {*labels, "le"} for row in family.samples)
 
 
 def exposition(measures: Measures, around: Surroundings) -> Callable[[], bytes]:

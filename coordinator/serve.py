@@ -27,6 +27,7 @@ from types import FrameType
 from coordinator import admin_http, ca
 from coordinator.config import Config
 from coordinator.desk import Desk, utc_now
+from coordinator.enrol_service import serving_enrolment
 from coordinator.errors import CoordinatorError
 from coordinator.metrics import Measures, Surroundings, exposition
 from coordinator.service import Service, make_service
@@ -38,6 +39,7 @@ _M_ARENA_MAX = -8  # glibc, malloc.h
 _ARENAS = 2
 HOUSEKEEPING_S = 1.0
 DRAIN_LOOK_S = 0.02
+SWITCH_S = 0.02  # a thread that waits for Python's lock asks for it after this long; 5 ms is Python's default
 
 
 def serve(
@@ -60,13 +62,15 @@ def serve(
         ConfigError: an address cannot be bound.
     """
     _share_arenas()
+    sys.setswitchinterval(SWITCH_S)  # a call is shorter: it ends before another thread interrupts it
     config = desk.home.config
     hosts = (listen.rpartition(":")[0], config.public_address.rpartition(":")[0])
     tls = TlsFiles(desk.home, hosts, utc_now)
     service = make_service(desk, tls.current, listen, utc_now)
     table = admin_http.answers(service.readiness.reason, _metrics(desk, service, tls, utc_now()))
     admin = config.admin_listen if admin_listen is None else admin_listen
-    with admin_http.serving(admin, table) as admin_port:
+    enrolment = serving_enrolment(desk, config.enrol_listen, tls.current)
+    with admin_http.serving(admin, table) as admin_port, enrolment:
         threads = [
             threading.Thread(target=_drive, args=(desk, stop, service.measures), name="driver"),
             threading.Thread(target=_keep_house, args=(service, stop), name="housekeeper"),
@@ -75,9 +79,7 @@ def serve(
         service.readiness.serve()
         for thread in threads:
             thread.start()
-        _LOGGER.info(
-            "serving", extra=fields(port=service.port, address=config.admin_listen, state=admin_port)
-        )
+        _LOGGER.info("serving", extra=fields(port=service.port, admin_port=admin_port))
         try:
             on_ready(service.port)
             stop.wait()
@@ -139,7 +141,7 @@ def _drive(desk: Desk, stop: threading.Event, measures: Measures) -> None:
 
 
 def _keep_house(service: Service, stop: threading.Event) -> None:
-    """End calls whose time is over, also while the process drains."""
+    """End calls whose time is over."""
     while not stop.wait(HOUSEKEEPING_S):
         late = service.gate.running.cancel()
         if late:

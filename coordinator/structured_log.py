@@ -25,20 +25,8 @@ OWN = "fedscreen"
 KEY = "fedscreen_fields"
 FIELDS = frozenset(
     {
-        *(
-            "code",
-            "status",
-            "method",
-            "role",
-            "party",
-            "round",
-            "step",
-            "position",
-            "table",
-            "port",
-            "address",
-        ),
-        *("seconds", "version", "state", "file", "reason", "error", "where"),
+        *("admin_port", "code", "error", "file", "method", "party", "position", "port", "reason", "role"),
+        *("round", "seconds", "state", "status", "step", "table", "version", "where"),
     }
 )
 MAX_VALUE_CHARS = 200

@@ -101,3 +101,4 @@ def test_state_and_machine_are_told() -> None:
     assert found["fedscreen_tick_failures_total", ()] == 1
     assert found["fedscreen_tick_age_seconds", ()] >= 0
     assert found["process_resident_memory_bytes", ()] > 0
+    assert found["process_open_fds", ()] % FLOOR == 0
