@@ -14,6 +14,7 @@ from fedscreen.planning.diff import diff
 from fedscreen.planning.explain import explain
 from fedscreen.planning.new import new
 from fedscreen.planning.optimise import optimise
+from fedscreen.planning.rehearse import rehearse_plan
 from fedscreen.planning.show import check, show
 from fedscreen.planning.year import year
 
@@ -23,5 +24,5 @@ def plan() -> None:
     """Hold the commands of this group."""
 
 
-for _command in (new, check, show, explain, optimise, diff, year):
+for _command in (new, check, show, explain, rehearse_plan, optimise, diff, year):
     plan.add_command(_command)
