@@ -105,6 +105,10 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
         _("enrolment refused"),
         _("Ask the party for a new request file, and compare its code by telephone."),
     ),
+    "token-refused": (
+        _("invitation not valid"),
+        _("Make a new invitation ('invite --online') and hand it to the school in person or by telephone."),
+    ),
     "already-enrolled": (
         _("enrolled already"),
         _("Give the party another id, or have it renew its keys instead of asking anew."),

@@ -20,7 +20,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coordinator import carry, describe, enrol, hand_out, members, rollover, roster, status, take_statement
+from coordinator import (
+    carry,
+    describe,
+    enrol,
+    hand_out,
+    members,
+    rollover,
+    roster,
+    status,
+    take_statement,
+    tokens,
+)
 from coordinator.close import close_set, fix_candidates, request_close
 from coordinator.combine import combine
 from coordinator.denied import Refusals
@@ -50,6 +61,7 @@ from coordinator.surroundings import action_of
 from coordinator.witnesses import cosigned_checkpoint, latest_checkpoint, take_cosignature
 from plan.document import PlanDocument
 from protos.convert import MAX_PAGE_BYTES, LogPage, Proposal
+from protos.invitation import Invitation
 from protos.log_file import LogFile
 from protos.round_log import RoundLog
 
@@ -200,6 +212,14 @@ class Desk:
     def retire_key(self, purpose: str, *, anyway: bool = False) -> int:
         """Erase the keys of a purpose that nothing needs any more; return how many."""
         return rollover.retire(self._book, self.home, purpose, self._durable, anyway=anyway)
+
+    def enrol_by_token(self, token: str, data: bytes) -> bytes:
+        """Enrol the school that a token invites; return its grant."""
+        return tokens.enrol_by_token(self._book, self.home, token, data)
+
+    def make_token(self, invitation: Invitation, days: int) -> str:
+        """Make the token of an invitation; an unused one of the same school is void then."""
+        return tokens.make_token(self._book, invitation, days, self._entropy)
 
     def renew_certificate(self, role: str, party_id: str, csr_pem: str) -> bytes:
         """Certify an enrolled party's TLS key anew; return its grant."""

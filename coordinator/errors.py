@@ -90,6 +90,12 @@ class AlreadyEnrolledError(EnrolmentRefusedError):
     code = "already-enrolled"
 
 
+class TokenRefusedError(EnrolmentRefusedError):
+    """A token is unknown, expired, used by other keys, or for another school."""
+
+    code = "token-refused"
+
+
 class RosterError(CoordinatorError):
     """A roster cannot be proposed from what is enrolled."""
 

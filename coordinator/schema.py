@@ -239,6 +239,7 @@ tokens = Table(  # invitations to enrol online; each works once (`coordinator.to
     metadata,
     Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the token
     Column("node", String(64), nullable=False),
+    Column("invited", LargeBinary, nullable=False),  # SHA-256 of id, name and attributes
     Column("made_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("used_ms", BigInteger),  # null until it was used

@@ -66,6 +66,8 @@ STATUS: dict[type[Exception], grpc.StatusCode] = {
     errors.ElementRangeError: _Code.INVALID_ARGUMENT,
     errors.StatementRefusedError: _Code.INVALID_ARGUMENT,
     errors.OpeningRefusedError: _Code.INVALID_ARGUMENT,
+    errors.EnrolmentRefusedError: _Code.PERMISSION_DENIED,
+    errors.CertificateError: _Code.INVALID_ARGUMENT,
     errors.AlreadyReportedError: _Code.ALREADY_EXISTS,
     errors.AlreadyStatedError: _Code.ALREADY_EXISTS,
     errors.RoundNotOpenError: _Code.UNAVAILABLE,
@@ -138,6 +140,19 @@ class _NodeService(_Answering, stubs.NodeServiceServicer):
             return pb.SubmitReportResponse(receipt=self._desk.submit_report(node, payload))
 
         return self._call("node", work)
+
+
+class _CertificateService(_Answering, stubs.CertificateServiceServicer):
+    """Certificates of who is enrolled: a node or an auditor asks for its own."""
+
+    def Renew(self, request: pb.RenewRequest, _context: grpc.ServicerContext) -> pb.RenewResponse:  # noqa: N802
+        caller = current_caller()
+
+        def work(party: str) -> pb.RenewResponse:
+            csr_pem = convert.parse_renew_request(request)
+            return pb.RenewResponse(grant=self._desk.renew_certificate(caller.role, party, csr_pem))
+
+        return self._call(None, work)
 
 
 class _AuditorService(_Answering, stubs.AuditorServiceServicer):
@@ -255,6 +270,7 @@ def make_service(
     stubs.add_LogServiceServicer_to_server(_LogService(desk), server)
     stubs.add_NodeServiceServicer_to_server(_NodeService(desk), server)
     stubs.add_AuditorServiceServicer_to_server(_AuditorService(desk), server)
+    stubs.add_CertificateServiceServicer_to_server(_CertificateService(desk), server)
     health_pb2_grpc.add_HealthServicer_to_server(HealthService(readiness), server)
     if config.reflection:
         _reflect(server)

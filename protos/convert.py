@@ -189,3 +189,27 @@ def parse_sum_message(message: pb.GetSumsResponse) -> tuple[str, int, bytes]:
     if not ID_PATTERN.match(message.auditor) or not 1 <= message.subset < 2**MAX_AUDITORS:
         raise ConvertError("sum: expected an auditor's id and a subset")
     return message.auditor, message.subset, _check_vector(message.sum, "sum")
+
+
+MAX_REQUEST_FILE_BYTES = 256 * 1024
+MAX_CSR_BYTES = 16 * 1024
+MAX_TOKEN_CHARS = 64
+
+
+def parse_renew_request(message: pb.RenewRequest) -> str:
+    """Read the signing request of a renewal."""
+    _size(message.csr, 1, MAX_CSR_BYTES, "csr")
+    return message.csr
+
+
+def parse_enrol_request(message: pb.EnrolRequest) -> tuple[str, bytes]:
+    """Read (token, request file) of an enrolment online."""
+    _size(message.token, 1, MAX_TOKEN_CHARS, "token")
+    _size(message.request, 1, MAX_REQUEST_FILE_BYTES, "request")
+    return message.token, message.request
+
+
+def parse_grant_message(message: pb.RenewResponse | pb.EnrolResponse) -> bytes:
+    """Read the grant file of an answer."""
+    _size(message.grant, 1, MAX_REQUEST_FILE_BYTES, "grant")
+    return message.grant

@@ -559,3 +559,155 @@ class AuditorService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class CertificateServiceStub:
+    """Certificates. Callers: nodes and auditors, with the one that they have.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Renew = channel.unary_unary(
+                '/fedscreen.v1.CertificateService/Renew',
+                request_serializer=protos_dot_fedscreen__v1__pb2.RenewRequest.SerializeToString,
+                response_deserializer=protos_dot_fedscreen__v1__pb2.RenewResponse.FromString,
+                _registered_method=True)
+
+
+class CertificateServiceServicer:
+    """Certificates. Callers: nodes and auditors, with the one that they have.
+    """
+
+    def Renew(self, request, context):
+        """Certifies the caller's TLS key anew; from two thirds of a certificate's life on, and after a CA was rolled over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_CertificateServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=protos_dot_fedscreen__v1__pb2.RenewRequest.FromString,
+                    response_serializer=protos_dot_fedscreen__v1__pb2.RenewResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'fedscreen.v1.CertificateService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('fedscreen.v1.CertificateService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class CertificateService:
+    """Certificates. Callers: nodes and auditors, with the one that they have.
+    """
+
+    @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedscreen.v1.CertificateService/Renew',
+            protos_dot_fedscreen__v1__pb2.RenewRequest.SerializeToString,
+            protos_dot_fedscreen__v1__pb2.RenewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class EnrolmentServiceStub:
+    """Enrolment online, on a port of its own with the server's certificate alone. Callers: whoever has a token.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Enrol = channel.unary_unary(
+                '/fedscreen.v1.EnrolmentService/Enrol',
+                request_serializer=protos_dot_fedscreen__v1__pb2.EnrolRequest.SerializeToString,
+                response_deserializer=protos_dot_fedscreen__v1__pb2.EnrolResponse.FromString,
+                _registered_method=True)
+
+
+class EnrolmentServiceServicer:
+    """Enrolment online, on a port of its own with the server's certificate alone. Callers: whoever has a token.
+    """
+
+    def Enrol(self, request, context):
+        """Hands in a node's request; the answer is its grant. A token works once; the same keys get the same answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_EnrolmentServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Enrol': grpc.unary_unary_rpc_method_handler(
+                    servicer.Enrol,
+                    request_deserializer=protos_dot_fedscreen__v1__pb2.EnrolRequest.FromString,
+                    response_serializer=protos_dot_fedscreen__v1__pb2.EnrolResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'fedscreen.v1.EnrolmentService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('fedscreen.v1.EnrolmentService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class EnrolmentService:
+    """Enrolment online, on a port of its own with the server's certificate alone. Callers: whoever has a token.
+    """
+
+    @staticmethod
+    def Enrol(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedscreen.v1.EnrolmentService/Enrol',
+            protos_dot_fedscreen__v1__pb2.EnrolRequest.SerializeToString,
+            protos_dot_fedscreen__v1__pb2.EnrolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

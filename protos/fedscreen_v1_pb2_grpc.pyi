@@ -206,3 +206,65 @@ class AuditorServiceServicer(metaclass=_abc_1.ABCMeta):
         """The mask sums that the openings of a released round commit to."""
 
 def add_AuditorServiceServicer_to_server(servicer: AuditorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class CertificateServiceStub:
+    """Certificates. Callers: nodes and auditors, with the one that they have."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> CertificateServiceAsyncStub: ...
+    Renew: _grpc.UnaryUnaryMultiCallable[_fedscreen_v1_pb2.RenewRequest, _fedscreen_v1_pb2.RenewResponse]
+    """Certifies the caller's TLS key anew; from two thirds of a certificate's life on, and after a CA was rolled over."""
+
+@_typing.type_check_only
+class CertificateServiceAsyncStub(CertificateServiceStub):
+    """Certificates. Callers: nodes and auditors, with the one that they have."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Renew: _aio.UnaryUnaryMultiCallable[_fedscreen_v1_pb2.RenewRequest, _fedscreen_v1_pb2.RenewResponse]  # type: ignore[assignment]
+    """Certifies the caller's TLS key anew; from two thirds of a certificate's life on, and after a CA was rolled over."""
+
+class CertificateServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Certificates. Callers: nodes and auditors, with the one that they have."""
+
+    @_abc_1.abstractmethod
+    def Renew(
+        self,
+        request: _fedscreen_v1_pb2.RenewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fedscreen_v1_pb2.RenewResponse, _abc.Awaitable[_fedscreen_v1_pb2.RenewResponse]]:
+        """Certifies the caller's TLS key anew; from two thirds of a certificate's life on, and after a CA was rolled over."""
+
+def add_CertificateServiceServicer_to_server(servicer: CertificateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class EnrolmentServiceStub:
+    """Enrolment online, on a port of its own with the server's certificate alone. Callers: whoever has a token."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> EnrolmentServiceAsyncStub: ...
+    Enrol: _grpc.UnaryUnaryMultiCallable[_fedscreen_v1_pb2.EnrolRequest, _fedscreen_v1_pb2.EnrolResponse]
+    """Hands in a node's request; the answer is its grant. A token works once; the same keys get the same answer."""
+
+@_typing.type_check_only
+class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
+    """Enrolment online, on a port of its own with the server's certificate alone. Callers: whoever has a token."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Enrol: _aio.UnaryUnaryMultiCallable[_fedscreen_v1_pb2.EnrolRequest, _fedscreen_v1_pb2.EnrolResponse]  # type: ignore[assignment]
+    """Hands in a node's request; the answer is its grant. A token works once; the same keys get the same answer."""
+
+class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Enrolment online, on a port of its own with the server's certificate alone. Callers: whoever has a token."""
+
+    @_abc_1.abstractmethod
+    def Enrol(
+        self,
+        request: _fedscreen_v1_pb2.EnrolRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fedscreen_v1_pb2.EnrolResponse, _abc.Awaitable[_fedscreen_v1_pb2.EnrolResponse]]:
+        """Hands in a node's request; the answer is its grant. A token works once; the same keys get the same answer."""
+
+def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

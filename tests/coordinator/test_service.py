@@ -280,7 +280,7 @@ def test_trouble_of_our_own_tells_nothing_outside(
 def test_the_table_has_every_error_that_a_call_can_raise() -> None:
     inside_only = {
         errors.CoordinatorError, errors.ConfigError, errors.StoreError, errors.SchemaVersionError,
-        errors.LogRolledBackError, errors.CertificateError, errors.EnrolmentRefusedError,
+        errors.LogRolledBackError, errors.TokenRefusedError,
         errors.AlreadyEnrolledError, errors.RosterError, errors.PlanRefusedError, errors.SchoolsMissingError,
         errors.TooFewReportsError, errors.GroupTooSmallError,
         errors.ReplicaMismatchError, errors.FsckError, errors.NotCosignedError, errors.FileError,
