@@ -151,6 +151,7 @@ HOSTILE_ROWS = {
     "sorted-apart": ([["s01", *answer(NODES[1])[1:]]], "school_name"),
     "no-id": ([["", *answer(NODES[0])[1:]]], "node"),
     "outside": ([[*answer(NODES[0]), "备注"]], "node"),
+    "outside-alone": ([["s01", "第一小学", *[""] * (len(HEADERS) - 2), "备注"]], "node"),
 }
 
 

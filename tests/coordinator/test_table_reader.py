@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import xlsxwriter
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coordinator import table_reader
 from coordinator.errors import FileError
@@ -110,6 +113,7 @@ HOSTILE: dict[str, bytes] = {
     "too-large": b"a" * (table_reader.MAX_FILE_BYTES + 1),
     "far-cell": repacked(book([["a"]]), sheet_of(FAR)),
     "far-cell-prefixed": repacked(book([["a"]]), sheet_of(FAR.replace("<c ", "<x:c x:t='n' "))),
+    "wide-row": repacked(book([["a"]]), sheet_of('<row r="1"><c r="XFD1"><v>1</v></c></row>')),
     "far-row": repacked(book([["a"]]), sheet_of('<row r="999999999"><c r="A1"><v>1</v></c></row>')),
     "no-refs": repacked(book([["a"]]), sheet_of("<row>" + "<c><v>1</v></c>" * 20_000 + "</row>")),
     "long-ref": repacked(book([["a"]]), sheet_of('<row r="1"><c r="AAAAAAAAAAA1"><v>1</v></c></row>')),
@@ -145,3 +149,25 @@ def test_a_password_is_named() -> None:
         place += 46 + sum(int.from_bytes(size, "little") for size in sizes)
     with pytest.raises(FileError, match="password"):
         read_tables(bytes(data))
+
+
+WHOLE = book([["学校", "数"], ["甲", 12], ["乙", 1.5]])
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255), st.booleans())
+def test_a_spoilt_workbook_is_read_or_refused_and_nothing_else(place: int, change: int, is_cut: bool) -> None:
+    data = bytearray(WHOLE)
+    data[place] ^= change
+    with suppress(FileError):
+        read_tables(bytes(data[:place] if is_cut else data))
+
+
+@given(st.integers(0, 400), st.integers(1, 255))
+def test_a_spoilt_sheet_inside_a_workbook_too(place: int, change: int) -> None:
+    def spoil(parts: dict[str, bytes]) -> None:
+        xml = bytearray(parts[SHEET])
+        xml[place % len(xml)] ^= change
+        parts[SHEET] = bytes(xml)
+
+    with suppress(FileError):
+        read_tables(repacked(WHOLE, spoil))
