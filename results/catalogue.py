@@ -97,14 +97,16 @@ AT_LEAST_1 = population("一般关注及以上人数", {"level": "1 2 3"})
 AT_LEAST_2 = population("需要关注及以上人数", {"level": "2 3"}, {"alert": "high"})
 
 _VALID_1: Selection = {"disposition": frozenset("1")}
-FACTOR_HIGH = Population("因子偏高人数", ((_VALID_1,),))
-SCORED = Population("各分数段有效测评人数", ((_VALID_1,),))
+FACTOR_HIGH = Population("该因子偏高人数", ((_VALID_1,),))
+SCORED = Population("该分数段有效测评人数", ((_VALID_1,),))
 CRITICAL = population("风险题有提示人数", {"disposition": "1", "critical": "1"})
 CRITICAL_ASKED = population("作答风险题的有效测评人数", {"disposition": "1", "critical": "0 1"})
 
 _RECHECKED = {"level": "2 3", "recheck": "1 2 3"}
-FOUND = population("各渠道发现人数", {"found_by": "1 2 3 4"})
+FOUND = population("已登记发现渠道人数", {"found_by": "1 2 3 4"})
+FOUND_THERE = Population("该渠道发现人数", FOUND.pieces)
 RECHECKED = population("已复测人数", _RECHECKED)
+RECHECKED_SO = Population("复测为该结果人数", RECHECKED.pieces)
 LEVEL_3_AFTER = union(
     "复测后为重点关注人数", {"level": "3", "recheck": "2 3"}, {"level": "2", "recheck": "3"}
 )
@@ -128,18 +130,19 @@ CALM_IN_AUTUMN = population("秋季为一般观察且春季有效测评人数", 
 NEWLY_ALERTED = population("其中春季为需要关注及以上人数", {"level_before": "0", "level": "2 3"})
 
 FILE_BUILT = population("已建一生一策档案人数", {"level": "2 3", "file_built": "1"})
-POOL = population("预警库人数", {"pool": "1 2 3"})
+POOL = population("预警库该类变动人数", {"pool": "1 2 3"})
 REVIEWED_IN_TIME = population("3 天内复核人数", {"level": "2 3", "review": "3"})
-LEDGERS = population("三台账在册人数", {"group": "g1 g2 g3"})
+LEDGERS = population("该台账在册人数", {"group": "g1 g2 g3"})
 IN_GROUP = Population("该类重点群体人数", (({},),))
 CARED_FOR = population("已落实专人包案人数", {"level": "2 3", "carer_assigned": "1"})
 HANDED_OVER = population("档案已移交人数", {"handed_over": "1"})
 REFERRED = population("有转介记录人数", {"ref_dest": "1 2 3 4 5 6"})
+REFERRED_THERE = Population("转介至该去向人数", REFERRED.pieces)
 ON_LEAVE_OF_SCHOOL = population("休学人数", {"outcome": "3"})
 BACK_AT_SCHOOL = population("复学人数", {"outcome": "4"})
-VISITED = population("三台账中已家访人数", {"group": "g1 g2 g3", "home_visit": "1"})
+VISITED = population("该台账中已家访人数", {"group": "g1 g2 g3", "home_visit": "1"})
 HELD_FOUR = population("同属四类及以上重点群体人数", {"groups_held": "4"})
-FLAGGED = population("各步骤人数", {"level": "2 3"})
+FLAGGED = population("预警学生中完成该步骤人数", {"level": "2 3"})
 
 
 def _flagged(name: str, flag: str, levels: str = "2 3") -> Population:
@@ -169,11 +172,11 @@ CATALOGUE: tuple[Indicator, ...] = (
     Indicator("IND-10", "留守学生预警率", AT_LEAST_2, VALID, _STAGE, each=("left_behind",)),
     Indicator("IND-11", "不同家庭结构预警率", AT_LEAST_2, VALID, _STAGE, each=("family",)),
     Indicator("IND-12", "因子偏高率", FACTOR_HIGH, VALID, ("stage", "sex"), parts=("factor",)),
-    Indicator("IND-13", "发现渠道构成", FOUND, FOUND, _STAGE, parts=("found_by",)),
+    Indicator("IND-13", "发现渠道构成", FOUND_THERE, FOUND, _STAGE, parts=("found_by",)),
     Indicator("IND-14", "分数段分布", SCORED, None, _STAGE, parts=("band",)),
     Indicator("IND-15", "风险题提示率", CRITICAL, CRITICAL_ASKED, ("stage", "sex")),
     Indicator("IND-16", "复测率", RECHECKED, AT_LEAST_2, _LEVEL),
-    Indicator("IND-17", "复测后降级/维持/升级构成", RECHECKED, RECHECKED, ("level",), parts=("recheck",)),
+    Indicator("IND-17", "复测后降级/维持/升级构成", RECHECKED_SO, RECHECKED, ("level",), parts=("recheck",)),
     Indicator("IND-18", "复核后重点关注率", LEVEL_3_AFTER, RECHECKED, _STAGE),
     Indicator("IND-19", "春季动态监测覆盖率", TESTED, EXPECTED, _STAGE, waves="S"),
     Indicator("IND-20/up", "预警转归(升)", RAISED, BOTH_WAVES, _STAGE),
@@ -202,7 +205,7 @@ CATALOGUE: tuple[Indicator, ...] = (
         LEVELS["3"],
         _STAGE,
     ),
-    Indicator("IND-30", "转介去向构成", REFERRED, REFERRED, _PLACE, parts=("ref_dest",)),
+    Indicator("IND-30", "转介去向构成", REFERRED_THERE, REFERRED, _PLACE, parts=("ref_dest",)),
     Indicator(
         "IND-30/free",
         "困境学生免费就医人数",

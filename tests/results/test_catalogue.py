@@ -1,6 +1,7 @@
 """All 35 indicators of the ready plans against direct counts; how often their intervals hold the truth."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,3 +179,13 @@ def test_a_prefecture_has_its_numbers_by_county() -> None:
             place = {name: code for name, code in value.keys.items() if name != "county"}
             wanted = truth(parts[value.keys["county"]], replace(value, keys=place))
             assert value.row.released == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_documentation_lists_the_catalogue() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "indicators.md").read_text("utf-8")
+    entries = (*CATALOGUE, CUMULATIVE)
+    for entry in entries:
+        apart = (*entry.each, *entry.parts)
+        cells = (entry.id, entry.name, entry.unit, entry.definition, ", ".join(entry.by), ", ".join(apart))
+        assert "| " + " | ".join(cell or "—" for cell in cells) + " | " in text, entry.id
+    assert text.count("\n| IND-") == len(entries)
