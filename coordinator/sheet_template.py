@@ -27,6 +27,8 @@ LISTS_SHEET: Final = "选项"
 CREATED: Final = datetime(2026, 1, 1)  # the same input gives the same bytes
 FONT: Final = {"font_name": "宋体", "font_size": 11}
 A4: Final = 9
+ONE_PAGE_COLUMNS: Final = 12
+"""A sheet of so few columns is printed one page wide."""
 BANDS: Final = ("#DCE9F3", "#FCE9D5", "#E6EFDD", "#EFE3F0")
 MISSING_COLOUR: Final = "#F8C9A4"
 
@@ -152,6 +154,8 @@ class _Writer:
         self._sheet.freeze_panes(HEADER_ROW, 2)
         self._sheet.set_landscape()
         self._sheet.set_paper(A4)
+        if len(self._form.columns) <= ONE_PAGE_COLUMNS:
+            self._sheet.fit_to_pages(1, 0)
         self._sheet.repeat_rows(0, HEADER_ROW - 1)
         self._sheet.repeat_columns(0, 1)
         self._sheet.set_footer("&P / &N")
