@@ -7,13 +7,14 @@ variances and covariances, intervals, rates, differences. Per turnout and kind o
     cells     every estimated cell
     margins   every table summed to the codes of one dimension, and to one number
     levels    stage x alert level, and alert level
-    rates     every rate of the catalogue, for the county and per stage, on bases that no round finds too small
+    rates     every rate of the catalogue, for the county and per stage, on bases large enough
     changes   levels and rates of this round less those of another one, of other pupils
 
 Shown are the mean, lowest and highest coverage of the kind's numbers, the largest bias in Monte-Carlo
-standard errors (a quotient of noisy numbers has some of its own on a small base), and the variance of a released cell over that of a trusted curator's at the same rho. Then
-what least squares gains: how much narrower a level of a stage is than table A3 alone gives it, and that no
-cell is wider than released. Exit 0 if all is within the targets.
+standard errors (a quotient of noisy numbers has some of its own on a small base), and the variance of a
+released cell over that of a trusted curator's at the same rho. Then what least squares gains: how much
+narrower a level of a stage is than table A3 alone gives it, and that no cell is wider than released. Exit 0
+if all is within the targets.
 """
 
 from __future__ import annotations
