@@ -188,7 +188,7 @@ def _head(head: ReleaseHead, plan: PlanDocument, release: Release, about: About)
         wave=plan.wave,
         census_date=plan.census_date,
         opens=plan.opens,
-        closes=plan.closes,
+        closes=about.closes or plan.closes,
         consent=plan.consent,
         grades=plan.grades,
         systems=plan.systems,

@@ -28,6 +28,7 @@ class About:
         operators_in: how many independent operators they are.
         deployments: roster attribute `deployment` → schools in the sum.
         late: schools whose report came after the candidates were fixed, or never.
+        closes: the deadline for reports after all extensions; None for the plan's.
         spent: ρ that the log shows for the school year so far, this round included; None if not asked.
         cap: ρ of a school year.
     """
@@ -37,6 +38,7 @@ class About:
     operators_in: int | None = None
     deployments: Mapping[str, int] = field(default_factory=dict)
     late: int | None = None
+    closes: datetime | None = None
     spent: Fraction | None = None
     cap: Fraction = Fraction(1, 2)
 
@@ -90,7 +92,8 @@ class ReportHead:
         plan_class: release class that the plan names.
         status: `ok`, or `corrected` or `withdrawn` by what was logged since.
         corrections: what was said of the release since, oldest first.
-        school_year, wave, census_date, opens, closes: of the plan; times in UTC.
+        school_year, wave, census_date, opens: of the plan; times in UTC.
+        closes: the deadline for reports, as extended.
         consent: `require` or `record-only`.
         grades, systems, stages: eligible ones; stages are those that the grades can be of.
         instruments: of the plan.

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +14,7 @@ from plan.table_spec import TableSpec
 from results.catalogue import STEP_COUNTS
 from results.files import result_files
 from results.report_model import ReportModel, build_report
-from results.report_parts import AuditNote
+from results.report_parts import About, AuditNote
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,9 @@ def test_the_head_says_who_and_when(model: ReportModel, small: County) -> None:
     assert [item.id for item in head.instruments] == ["mht"]
     assert head.instruments[0].factors[0] == ("learning", "学习焦虑")
     assert model.release_class == "internal"
+    assert head.closes == small.plan.closes
+    extended = small.plan.closes + timedelta(days=3)
+    assert model_of(small, about=About(closes=extended)).head.closes == extended
     bare = build_report(head_of(small, schools=20), small.plan, small.released())
     assert (bare.head.federation_title, bare.head.not_reported) == ("county-1", 20 - SCHOOLS)
     assert [str(note) for note in bare.notes][1] == "the numbers are about the pupils of 12 of 20 schools"
