@@ -37,6 +37,12 @@ ROUND_ADVICE: Final[Mapping[str, str]] = {
         "coordinator."
     ),
     "waiting-for-more-checks": _("Nothing to do: the round goes on by itself when the waiting time is over."),
+    "checks-disagree": _(
+        "Telephone the auditors named: why do they refuse? If they are wrong, close over the checks of the "
+        "others ('round leave-out'). If they are right, do nothing: the round ends when the keys' time "
+        "is over, "
+        "and what schools were charged comes back. Have those schools' nodes mended."
+    ),
     "waiting-for-agreements": _(
         "The auditors named have not agreed to the close. See that their 'auditor watch' runs; a quorum is "
         "enough, one may be away."

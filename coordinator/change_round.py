@@ -6,7 +6,9 @@
    the same transaction, with the new one as its successor. Only before any report.
 3. `cancel_round`: logs that there will be no release. What schools have been charged stays charged until q
    auditors have abandoned, which they do by themselves when they read it.
-4. `correct_release`: logs that a release is corrected or withdrawn; numbers are never opened anew.
+4. `leave_out_checks`: lets the close be made without the checks of auditors that refuse too much; not
+   logged itself: the close names whose checks it is made of.
+5. `correct_release`: logs that a release is corrected or withdrawn; numbers are never opened anew.
 
 Each is idempotent: asked again with the same words it finds what stands in the log.
 Rules: ``protos.round_changes``. Why: docs/adr/0019-changes-of-a-round.md.
@@ -18,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from coordinator import schema
 from coordinator.config import Config
 from coordinator.errors import (
     ExtensionRefusedError,
@@ -33,7 +36,8 @@ from coordinator.home import Home
 from coordinator.log_book import LogBook, View, sign_entry
 from coordinator.plan_view import published_plan
 from coordinator.publish_plan import append_plan
-from coordinator.round import Finished
+from coordinator.round import Finished, Reason, Wait
+from coordinator.store import insert_once
 from coordinator.surroundings import action_of
 from crypto.note import VerifierKey
 from plan.document import PlanDocument
@@ -136,6 +140,22 @@ def _cancel(view: View, home: Home, round_log: RoundLog, reason: str, successor:
     close = round_log.close.digest if round_log.close else ZERO_DIGEST
     statement = Cancel(round_log.terms.federation, round_log.round_id, close, successor, reason)
     return _append(view, home, round_log.roster.coordinator, statement)
+
+
+def leave_out_checks(book: LogBook, home: Home, round_id: bytes) -> tuple[str, ...]:
+    """Let the close leave out the checks that stand in its way; return whose.
+
+    Raises:
+        RoundEndedError: nothing of that kind is in the way.
+    """
+    with book.writing("request leave-out") as view:
+        round_log = view.round(round_id)
+        action = action_of(view, home.config, round_log)
+        if not isinstance(action, Wait) or action.reason is not Reason.CHECKS_DISAGREE:
+            raise RoundEndedError(phrase("no auditor's check stands in the way of this round's close"))
+        row = {"round": round_id, "requested_ms": round(view.now.timestamp() * 1000)}
+        insert_once(view.connection, schema.leave_outs, row)
+    return action.missing
 
 
 def reissue(book: LogBook, home: Home, round_id: bytes, terms: NewTerms) -> bytes:

@@ -4,7 +4,8 @@
    below ``min_group``. That is what nearly every round comes to.
 2. Otherwise the most checks, at least q, under which the set is large enough; among equally many those that
    leave the most operators, then the first in plan order. One auditor that refuses too much, by a fault or
-   on purpose, then does not end a round that q others can close.
+   on purpose, then does not end a round that q others can close. A person lets that happen, who has
+   telephoned: where the refusals are right and another auditor stays silent, the round would hang.
 3. If there are none, the round cannot be closed.
 
 S stays a function of the log and of the checks named; auditors recompute it. One that is left out and would

@@ -1,4 +1,4 @@
-"""`fedscreen coordinator round …`: missing schools, later deadlines, ends, reissues, corrections; whole years.
+"""`fedscreen coordinator round …`: missing schools, deadlines, ends, reissues, corrections; whole years.
 
 The commands of ``cli`` show and close a round; these change one. What they do: ``change_round``.
 """
@@ -186,6 +186,32 @@ def _advice_line(values: dict[str, object]) -> str:
 
 
 @click.command(
+    name="leave-out", help=_("Close over the checks of the other auditors, where one refuses too much.")
+)
+@ROUND
+@click.option("--yes", is_flag=True, help=_("Do not ask."))
+@DIR
+@JSON
+def leave_out(directory: Path, round_id: str | None, yes: bool, as_json: bool) -> None:
+    """Let the next tick close the round without the checks that stand in its way."""
+    with open_desk(directory, as_json) as desk:
+        found = find_round(desk, round_id)
+        names = desk.round_status(found)["waiting_for"]
+        shown = ", ".join(str(name) for name in names) if isinstance(names, list) else ""
+        if not yes:
+            click.confirm(
+                _("Close round %(short)s without the checks of %(names)s?")
+                % {"short": found.hex()[:16], "names": shown},
+                abort=True,
+                err=True,
+            )
+        desk.rounds.leave_out(found)
+        desk.tick()
+        values = desk.round_status(found)
+    say(as_json, values, _list_line(values))
+
+
+@click.command(
     name="reissue", help=_("Publish the round's plan with other terms in its place, before any report.")
 )
 @ROUND
@@ -314,5 +340,5 @@ def publish_year(
     say(as_json, {"rounds": [row.hex() for row in rounds], "years": years}, *lines)
 
 
-ROUND_COMMANDS = (list_rounds, missing, extend, cancel, reissue, correct)
+ROUND_COMMANDS = (list_rounds, missing, extend, leave_out, cancel, reissue, correct)
 PLAN_COMMANDS = (publish_year,)

@@ -8,8 +8,9 @@ Order of a round, and who moves it:
    it. Fewer independent operators than ``min_reports`` at the deadline end the round, unless an
    extension waits for its auditors. The deadline is the one in force (``RoundLog.closes``).
 3. checking: the auditors check. The coordinator **closes** when at least q have checked, after
-   waiting ``check_grace_s`` for the others. S is what ``Ledger``'s closed_set says, never a choice;
-   whose checks are named: ``choose_checks``.
+   waiting ``check_grace_s`` for the others. S is what ``Ledger``'s closed_set says, never a choice.
+   Where all checks together leave no set that may be opened, but q of them would, a person decides
+   (``choose_checks``): leave out the others, or let the auditors' keys run out.
 4. agreed: at least q auditors agree; then they open. The coordinator **combines** when at least t
    have opened, after waiting ``open_grace_s`` for the others: t + 1 replies detect a lie.
 5. Replicas are compared by the digests in the openings, all subsets. Liars are named when
@@ -45,6 +46,7 @@ class Reason(enum.Enum):
     EXTENSION = "waiting-for-extension"
     CHECKS = "waiting-for-checks"
     CHECK_GRACE = "waiting-for-more-checks"
+    CHECKS_DISAGREE = "checks-disagree"
     AGREEMENTS = "waiting-for-agreements"
     OPENINGS = "waiting-for-openings"
     OPEN_GRACE = "waiting-for-more-openings"
@@ -116,6 +118,7 @@ class Surroundings:
         opened_since: when the t-th opening was logged, None before.
         check_grace: how long to wait for the other checks.
         open_grace: how long to wait for the other openings.
+        is_leave_out_requested: an administrator lets the close leave out checks that refuse too much.
         has_small_group: whether a set of reports would show a group of schools below ``min_group``.
     """
 
@@ -128,6 +131,7 @@ class Surroundings:
     check_grace: timedelta
     open_grace: timedelta
     has_small_group: HasSmallGroup = no_small_group
+    is_leave_out_requested: bool = False
 
 
 def next_action(round_log: RoundLog, around: Surroundings) -> Action:
@@ -189,6 +193,9 @@ def _while_checking(round_log: RoundLog, around: Surroundings) -> Action:
     if missing and around.now < until:
         return Wait(Reason.CHECK_GRACE, missing, until)
     chosen = choose_checks(round_log, around.has_small_group)
+    left_out = tuple(name for name in terms.auditors if name in round_log.checked and name not in chosen)
+    if chosen and left_out and not around.is_leave_out_requested:
+        return Wait(Reason.CHECKS_DISAGREE, left_out)
     if chosen:
         return CloseSet(chosen)
     left = closed_set(round_log, round_log.checked).set

@@ -130,6 +130,13 @@ close_requests = Table(
     Column("requested_ms", Moment, nullable=False),
 )
 
+leave_outs = Table(  # an administrator lets a close leave out the checks of auditors that refuse too much
+    "leave_outs",
+    metadata,
+    Column("round", LargeBinary, primary_key=True),
+    Column("requested_ms", Moment, nullable=False),
+)
+
 facts = Table(  # what people typed about a school's conditions; every version is kept
     "facts",
     metadata,

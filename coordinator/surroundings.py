@@ -26,7 +26,8 @@ def look_around(view: View, config: Config, round_log: RoundLog) -> Surroundings
         now=view.now,
         revoked=frozenset({*ledger.revoked_nodes, *ledger.revoked_auditors}),
         candidates=ledger.candidates_for(round_log.round_id, ledger.size),
-        is_close_requested=_is_close_requested(view, round_log.round_id),
+        is_close_requested=_is_in(view, schema.close_requests, round_log.round_id),
+        is_leave_out_requested=_is_in(view, schema.leave_outs, round_log.round_id),
         checked_since=_logged_since(view, round_log.checked, terms.quorum),
         opened_since=_logged_since(view, round_log.openings, terms.threshold),
         check_grace=timedelta(seconds=config.check_grace_s),
@@ -40,11 +41,9 @@ def action_of(view: View, config: Config, round_log: RoundLog) -> Action:
     return next_action(round_log, look_around(view, config, round_log))
 
 
-def _is_close_requested(view: View, round_id: bytes) -> bool:
-    table = schema.close_requests
-    return (
-        view.connection.execute(sa.select(table.c.round).where(table.c.round == round_id)).first() is not None
-    )
+def _is_in(view: View, table: sa.Table, round_id: bytes) -> bool:
+    query = sa.select(table.c.round).where(table.c.round == round_id)
+    return view.connection.execute(query).first() is not None
 
 
 def _logged_since(view: View, rows: Mapping[str, Logged[Any]], needed: int) -> datetime | None:

@@ -34,6 +34,7 @@ REASONS: Final[Mapping[str, str]] = {
     "waiting-for-extension": _("waiting for the auditors to grant a later deadline"),
     "waiting-for-checks": _("waiting for checks"),
     "waiting-for-more-checks": _("waiting a while for the remaining checks"),
+    "checks-disagree": _("an auditor refuses so many reports that the round cannot be closed with its check"),
     "waiting-for-agreements": _("waiting for agreements"),
     "waiting-for-openings": _("waiting for openings"),
     "waiting-for-more-openings": _("waiting a while for the remaining openings"),

@@ -26,6 +26,7 @@ from coordinator.errors import (
     YearRefusedError,
 )
 from plan.document import PlanDocument
+from protos.bodies import Refusal
 from protos.round_log import RoundState
 from protos.statements import Extended
 
@@ -224,3 +225,42 @@ def test_the_list_of_missing_schools(collecting: County) -> None:
     assert {row.days_left for row in rows} == {3}
     assert [row.contact for row in rows] == ["", "王老师", "", ""]
     assert "小计划" in collecting.desk.rounds.letter(collecting.round_id)
+
+
+def refuse(county: County, auditor: str, *nodes: str) -> None:
+    names = [name for name in county.round(county.round_id).candidate_names() if name.node in nodes]
+    county.check(county.round_id, [auditor], [Refusal(name, "seed-mismatch") for name in names])
+
+
+def test_a_person_decides_whether_one_auditor_that_refuses_too_much_is_left_out(collecting: County) -> None:
+    round_id = collecting.round_id
+    collecting.report(round_id)
+    collecting.desk.tick()
+    with pytest.raises(RoundEndedError):
+        collecting.desk.rounds.leave_out(round_id)
+    collecting.check(round_id, ["a1", "a2", "a4"])
+    refuse(collecting, "a3", "s01", "s02")
+    collecting.desk.tick()
+    assert (status(collecting)["reason"], status(collecting)["waiting_for"]) == ("checks-disagree", ["a3"])
+    assert collecting.round(round_id).close is None
+    assert collecting.desk.rounds.leave_out(round_id) == ("a3",)
+    collecting.desk.tick()
+    close = collecting.round(round_id).close
+    assert close is not None
+    assert [name for name, _ in close.statement.checked] == ["a1", "a2", "a4"]
+    collecting.agree(round_id, ["a1", "a2", "a4"])
+    collecting.answer(round_id, ["a1", "a2", "a4"])
+    collecting.advance(hours=1)
+    collecting.desk.tick()
+    assert collecting.round(round_id).state is RoundState.RELEASED
+
+
+def test_all_checks_are_named_where_they_leave_enough(collecting: County) -> None:
+    collecting.report(collecting.round_id)
+    collecting.desk.tick()
+    collecting.check(collecting.round_id, ["a1", "a2", "a4"])
+    refuse(collecting, "a3", "s01")
+    collecting.desk.tick()
+    close = collecting.round(collecting.round_id).close
+    assert close is not None
+    assert (len(close.statement.checked), close.statement.reports) == (4, 5)
