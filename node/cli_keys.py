@@ -10,6 +10,7 @@ import click
 from node import enrolment
 from node.cli_context import NEW_FILE, Context, command, write_file
 from node.config import read_config
+from node.online import is_renewal_due, renew_online
 
 
 @click.group(name="keys", help=_("This school's keys."))
@@ -33,3 +34,18 @@ def roll(context: Context, out: Path | None) -> None:
         _("  rounds that are open now are still signed with the old key; nothing has to be done for that"),
     ]
     context.say(values, iter(lines))
+
+
+@command(group, "renew", _("Get a new TLS certificate from the county, over the connection that it secures."))
+@click.option("--now", "is_forced", is_flag=True, help=_("Also when the present one has not aged."))
+def renew(context: Context, is_forced: bool) -> None:
+    """Renew from two thirds of the certificate's life, or 45 days, on; by file: request and accept."""
+    config = read_config(context.folder)
+    is_due = is_forced or is_renewal_due(context.folder)
+    if is_due:
+        renew_online(context.folder, config)
+    values = {"renewed": int(is_due), "certificate_days": enrolment.certificate_days(context.folder)}
+    text = _("not yet due; holds for %(certificate_days)s days")
+    if is_due:
+        text = _("renewed; holds for %(certificate_days)s days")
+    context.say(values, iter([text % values]))

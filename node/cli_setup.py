@@ -4,8 +4,9 @@
     fedscreen node setup school-17.grant.json
     fedscreen node run
 
-What the file does not say is asked for, or given by options; with ``--json`` nothing but a passphrase is
-asked for. Interrupted, or given again, it goes on where it stands.
+With an invitation that holds a token the first command does it all, once the fingerprint was compared; the
+second is the way by files. What the file does not say is asked for, or given by options; with ``--json``
+nothing but a passphrase is asked for. Interrupted, or given again, it goes on where it stands.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from node.cli_words import in_words
 from node.config import NodeConfig, read_config
 from node.errors import ConfigError
 from node.errors import _ as N_
+from node.online import enrol_online
 from node.session import open_vault
 from protos.card import fingerprint, parse_card
 from protos.invitation import Invitation
@@ -80,6 +82,10 @@ def _begin(
         pinned = setup.pinned_fingerprint(vault)
     path = out or context.folder.root / "request.json"
     write_file(path, request)
+    if isinstance(found, Invitation) and found.online is not None and pinned:
+        grant = enrol_online(context.folder, config, found.online, card_text, request)
+        _finish(context, grant, pinned, key)
+        return
     values = {
         "step": "request",
         "node": config.node,
@@ -187,9 +193,9 @@ def _request_lines(values: dict[str, Any]) -> Iterator[str]:
 # ---------------------------------------------------------------- from the grant
 
 
-def _finish(context: Context, grant: bytes, told: str) -> None:
+def _finish(context: Context, grant: bytes, told: str, known_key: bytes = b"") -> None:
     config = read_config(context.folder)
-    key = unwrap.unwrap_key(context.folder, config.key_source, context.ask)
+    key = known_key or unwrap.unwrap_key(context.folder, config.key_source, context.ask)
     with open_vault(context.folder, config, key) as vault:
         told = told or setup.pinned_fingerprint(vault) or _need_fingerprint(context)
         checked = enrolment.read_grant(context.folder, config, grant, told)

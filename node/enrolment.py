@@ -233,6 +233,37 @@ def install_grant(folder: NodeFolder, config: NodeConfig, grant: Grant) -> NodeC
     return changed
 
 
+def read_renewal(folder: NodeFolder, config: NodeConfig, data: bytes) -> Grant:
+    """Check the answer to a renewal: for this node and its key, under the CA that it has had all along.
+
+    Raises:
+        LinkError: it is not.
+    """
+    try:
+        grant = parse_grant(data)
+        pinned = x509.load_pem_x509_certificates((folder.egress / CA_CERTIFICATE).read_bytes())[0]
+    except ProtocolError as err:
+        raise _bad_grant(_("the file is damaged, or no grant"), "grant-damaged") from err
+    except (OSError, ValueError, x509.InvalidVersion) as err:
+        raise LinkError(
+            _("%(file)s cannot be read as a certificate"),
+            _("Run 'fedscreen node accept' again with the county's file."),
+            details={"file": str(folder.egress / CA_CERTIFICATE)},
+        ) from err
+    if (grant.role, grant.federation, grant.id) != (ROLE, config.federation, config.node):
+        raise _bad_grant(_("the grant is for another party"), "grant-other-party")
+    _verify_certificate(folder, config, grant, pinned.fingerprint(hashes.SHA256()))
+    return grant
+
+
+def install_renewal(folder: NodeFolder, grant: Grant) -> None:
+    """Keep the CAs and the certificate of a checked renewal; the CAs first, for one of them may be new."""
+    pem = grant.ca_pem.encode()
+    first = x509.load_pem_x509_certificates(pem)[0].fingerprint(hashes.SHA256())
+    replace_file(folder.egress / CA_CERTIFICATE, roots_pem(verify_ca_chain(pem, first)))
+    replace_file(folder.egress / TLS_CERTIFICATE, grant.certificate_pem.encode())
+
+
 def certificate_days(folder: NodeFolder, now: datetime | None = None) -> int | None:
     """Count the days that this node's certificate still holds; None where there is none, negative if expired.
 

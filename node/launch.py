@@ -98,6 +98,19 @@ def egress_command(folder: NodeFolder, config: NodeConfig, address: str) -> list
     ]
 
 
+def certify_command(folder: NodeFolder, config: NodeConfig, address: str, kind: str) -> list[str]:
+    """Give the command line of an egress that makes one call about a certificate, ``enrol`` or ``renew``."""
+    tunnel = ["--tunnel-to", config.address] if config.proxy else []
+    return [
+        *(*side_program("egress"), "-m", "node.egress.certify", "--kind", kind, "--dir", str(folder.root)),
+        *("--floor", config.confinement_floor),
+        *("--address", address, "--port", str(config.hop[1]), "--server-name", config.server_name),
+        *("--timeout-s", str(config.timeout_s)),
+        *tunnel,
+        *_user(config, config.egress_uid),
+    ]
+
+
 def _user(config: NodeConfig, uid: int) -> list[str]:
     account = ["--account", config.service_account] if config.service_account else []
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0

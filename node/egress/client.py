@@ -9,6 +9,7 @@ wire-tapper. Proxies named in the environment are never used.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from protos import fedscreen_v1_pb2_grpc as stubs
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 MAX_ENTRIES = 1024
 MAX_CHECKPOINT_BYTES = 64 * 1024
+_WORD = re.compile(r"[a-z0-9-]{1,60}")
 # The definite answers: the same bytes would be refused again. Everything else is tried again.
 DEFINITE = frozenset(
     {
@@ -66,11 +68,12 @@ def read_credentials(folder: Path) -> Credentials:
 
 
 class CallError(Exception):
-    """A call failed; `code` says how, and nothing else of the answer is kept."""
+    """A call failed; `code` says how, `word` is the county's stable word for it, and nothing else is kept."""
 
-    def __init__(self, code: grpc.StatusCode) -> None:
+    def __init__(self, code: grpc.StatusCode, word: str = "") -> None:
         super().__init__(code.name)
         self.code = code
+        self.word = word
 
     @property
     def number(self) -> int:
@@ -105,24 +108,12 @@ class Coordinator:
         tunnel_to: str = "",
     ) -> None:
         self._timeout_s = timeout_s
-        # gRPC's own proxy settings would look the proxy's name up; this is what they come down to.
-        tunnel = [("grpc.http_connect_server", tunnel_to)] if tunnel_to else []
         self._channel = grpc.secure_channel(
             target(address, port),
             grpc.ssl_channel_credentials(credentials.ca, credentials.key, credentials.certificate),
-            options=[
-                ("grpc.ssl_target_name_override", server_name),
-                ("grpc.default_authority", server_name),
-                ("grpc.enable_http_proxy", 0),
-                ("grpc.service_config_disable_resolution", 1),
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.initial_reconnect_backoff_ms", 200),
-                ("grpc.min_reconnect_backoff_ms", 1000),
-                ("grpc.max_reconnect_backoff_ms", 5000),
-                *tunnel,
-            ],
+            options=_channel_options(server_name, tunnel_to),
         )
+        self._certificates = stubs.CertificateServiceStub(self._channel)  # type: ignore[no-untyped-call,unused-ignore]
         self._log = stubs.LogServiceStub(self._channel)  # type: ignore[no-untyped-call,unused-ignore]
         self._node = stubs.NodeServiceStub(self._channel)  # type: ignore[no-untyped-call,unused-ignore]
 
@@ -156,6 +147,64 @@ class Coordinator:
             raise CallError(_code(err)) from None
         return bytes(answer.receipt)
 
+    def renew(self, csr: str) -> bytes:
+        """Ask for a new certificate of this node's TLS key; give the grant file.
+
+        Raises:
+            CallError: no answer, or a refusal.
+        """
+        try:
+            answer = self._certificates.Renew(pb.RenewRequest(csr=csr), timeout=self._timeout_s)
+        except grpc.RpcError as err:
+            raise CallError(_code(err), _word(err)) from None
+        return bytes(answer.grant)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentPort:
+    """Where a school without a certificate enrols, by its token: the server alone shows a certificate."""
+
+    address: str
+    port: int
+    server_name: str
+    roots: bytes
+    timeout_s: float
+    tunnel_to: str = ""
+
+    def enrol(self, token: str, request: bytes) -> bytes:
+        """Hand in a request with its token; give the grant file.
+
+        Raises:
+            CallError: no answer, or a refusal.
+        """
+        options = _channel_options(self.server_name, self.tunnel_to)
+        credentials = grpc.ssl_channel_credentials(self.roots)
+        with grpc.secure_channel(target(self.address, self.port), credentials, options=options) as channel:
+            stub = stubs.EnrolmentServiceStub(channel)  # type: ignore[no-untyped-call,unused-ignore]
+            message = pb.EnrolRequest(token=token, request=request)
+            try:
+                answer = stub.Enrol(message, timeout=self.timeout_s)
+            except grpc.RpcError as err:
+                raise CallError(_code(err), _word(err)) from None
+        return bytes(answer.grant)
+
+
+def _channel_options(server_name: str, tunnel_to: str) -> list[tuple[str, str | int]]:
+    # gRPC's own proxy settings would look the proxy's name up; the tunnel is what they come down to.
+    tunnel: list[tuple[str, str | int]] = [("grpc.http_connect_server", tunnel_to)] if tunnel_to else []
+    return [
+        ("grpc.ssl_target_name_override", server_name),
+        ("grpc.default_authority", server_name),
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.service_config_disable_resolution", 1),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.min_reconnect_backoff_ms", 1000),
+        ("grpc.max_reconnect_backoff_ms", 5000),
+        *tunnel,
+    ]
+
 
 def target(address: str, port: int) -> str:
     """Write a gRPC target that needs no name service.
@@ -174,3 +223,11 @@ def _code(err: grpc.RpcError) -> grpc.StatusCode:
     read = getattr(err, "code", None)  # every error of a call has it, the type does not say so
     code = read() if callable(read) else None
     return code if isinstance(code, grpc.StatusCode) else grpc.StatusCode.UNKNOWN
+
+
+def _word(err: grpc.RpcError) -> str:
+    """Read the county's word for a refusal: a short code, or nothing."""
+    read = getattr(err, "trailing_metadata", None)
+    pairs = (read() if callable(read) else None) or ()
+    found = next((str(value) for key, value in pairs if key == "fedscreen-code"), "")
+    return found if _WORD.fullmatch(found) else ""
