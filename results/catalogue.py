@@ -35,7 +35,7 @@ class Indicator:
         name: zh.
         counted: the pupils counted, or the numerator.
         base: the denominator, or None for a count.
-        by: dimensions that it is broken down by, besides the total.
+        by: dimensions that it is broken down by, besides the total and the plan's roster attributes.
         each: dimensions of which every number is for one code: of numerator and base alike.
         parts: dimensions of which every number is for one code of what is counted, over the whole base.
         waves: codes of the waves that it is about; "" for all.
@@ -74,7 +74,7 @@ class Indicator:
         return not {*named, *self.each, *self.parts} <= _PLAIN
 
 
-_PLAIN = frozenset({"disposition", "stage", "grade", "sex", "county"})
+_PLAIN = frozenset({"disposition", "stage", "grade", "sex"})
 
 EVERYBODY = Population("全体学生", (({},),))
 EXPECTED = population("应测人数", {"disposition": "1 2 3 6"})
@@ -152,7 +152,6 @@ def _flagged(name: str, flag: str, levels: str = "2 3") -> Population:
 _LEVEL_DIMS = ("stage", "grade", "sex")
 _STAGE = ("stage",)
 _LEVEL = ("stage", "level")
-_PLACE = ("stage", "county")
 
 CATALOGUE: tuple[Indicator, ...] = (
     Indicator("IND-01", "应测人数", EXPECTED, None, ("stage", "grade", "sex")),
@@ -188,7 +187,7 @@ CATALOGUE: tuple[Indicator, ...] = (
     Indicator("IND-24", "预警复核及时率", REVIEWED_IN_TIME, AT_LEAST_2, ("level",)),
     Indicator("IND-25", "三台账人数", LEDGERS, None, _STAGE, each=("group",)),
     Indicator("IND-26", "重点群体预警率", AT_LEAST_2, IN_GROUP, (), each=("group",)),
-    Indicator("IND-26/count", "重点群体预警人数", AT_LEAST_2, None, ("county",), each=("group",)),
+    Indicator("IND-26/count", "重点群体预警人数", AT_LEAST_2, None, (), each=("group",)),
     Indicator("IND-27", "专人包案率", CARED_FOR, AT_LEAST_2, ("level",)),
     Indicator("IND-28", "监护人告知率", _flagged("已告知监护人人数", "guardian_told"), AT_LEAST_2, _STAGE),
     Indicator(
@@ -205,7 +204,7 @@ CATALOGUE: tuple[Indicator, ...] = (
         LEVELS["3"],
         _STAGE,
     ),
-    Indicator("IND-30", "转介去向构成", REFERRED_THERE, REFERRED, _PLACE, parts=("ref_dest",)),
+    Indicator("IND-30", "转介去向构成", REFERRED_THERE, REFERRED, _STAGE, parts=("ref_dest",)),
     Indicator(
         "IND-30/free",
         "困境学生免费就医人数",
@@ -214,8 +213,8 @@ CATALOGUE: tuple[Indicator, ...] = (
         _STAGE,
     ),
     Indicator("IND-31", "档案移交人数", HANDED_OVER, None, ()),
-    Indicator("IND-32/leave", "休学人数", ON_LEAVE_OF_SCHOOL, None, _PLACE),
-    Indicator("IND-32/back", "复学人数", BACK_AT_SCHOOL, None, _PLACE),
+    Indicator("IND-32/leave", "休学人数", ON_LEAVE_OF_SCHOOL, None, _STAGE),
+    Indicator("IND-32/back", "复学人数", BACK_AT_SCHOOL, None, _STAGE),
     Indicator("IND-33", "结案率", _flagged("已结案人数", "closed"), AT_LEAST_2, _STAGE),
     Indicator("IND-34", "家访覆盖率(三台账)", VISITED, LEDGERS, (), each=("group",)),
 )

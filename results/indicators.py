@@ -177,4 +177,10 @@ def support(release: Release) -> tuple[IndicatorValue, ...]:
 
 def _compute_all(entries: Sequence[Indicator], release: Release) -> tuple[IndicatorValue, ...]:
     asked = (entry for entry in entries if not entry.waves or release.wave in entry.waves.split())
-    return tuple(value for entry in asked for value in breakdown(entry, entry.by, release))
+    return tuple(value for entry in asked for value in breakdown(entry, _by(entry, release), release))
+
+
+def _by(indicator: Indicator, release: Release) -> tuple[str, ...]:
+    """Name the dimensions of an indicator, and the roster attributes that the plan's tables may have."""
+    attributes = [name for name, _ in release.layout.scope.attributes]
+    return tuple(dict.fromkeys((*indicator.by, *attributes)))

@@ -11,6 +11,7 @@ from indicator_truths import PARTS, TRUTHS, truth
 
 from plan.instrument import Instrument
 from plan.layout import build_layout
+from plan.table_spec import TableSpec
 from results.catalogue import CATALOGUE, CUMULATIVE, SUPPORT
 from results.indicators import IndicatorValue, indicators, support
 from results.release import read_release
@@ -189,3 +190,22 @@ def test_the_documentation_lists_the_catalogue() -> None:
         cells = (entry.id, entry.name, entry.unit, entry.definition, ", ".join(entry.by), ", ".join(apart))
         assert "| " + " | ".join(cell or "—" for cell in cells) + " | " in text, entry.id
     assert text.count("\n| IND-") == len(entries)
+
+
+def test_a_countys_own_attribute_is_a_breakdown(counties: dict[str, County]) -> None:
+    attribute = ("urban_rural", (("1", "城区"), ("3", "乡村")))
+    tested = (("disposition", ("1", "2")),)
+    table = TableSpec(
+        id="U", title="城乡", dims=("urban_rural", "level"), where=tested, attributes=("urban_rural",)
+    )
+    document = replace(counties["autumn-small"].plan, attributes=(attribute,), tables=(table,))
+    parts = {
+        code: rich_county(document, size, 8, {"urban_rural": code}) for code, size in (("1", 300), ("3", 200))
+    }
+    whole = replace(parts["1"], counts=parts["1"].counts + parts["3"].counts)
+    found = [v for v in _values(whole) if v.indicator.id == "IND-08/2+" and "urban_rural" in v.keys]
+    assert [v.keys["urban_rural"] for v in found] == ["1", "3"]
+    for value in found:
+        part = parts[value.keys["urban_rural"]]
+        assert value.row is not None
+        assert value.row.released == pytest.approx(truth(part, replace(value, keys={})))
