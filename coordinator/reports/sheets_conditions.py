@@ -44,7 +44,7 @@ def fact_table(material: Material, *, only_totals: bool = False) -> Table:
     """Make the table of the indicators FI-01 to FI-10; a brief has only the county's."""
     _, say = words._, material.say
     columns = (
-        Column(say(_("Indicator")), "text"),
+        Column(say(_("Indicator")), "name"),
         Column(say(_("Schools of")), "name"),
         Column(say(_("Value")), "name"),
         Column(say(_("Unit")), "name"),

@@ -13,7 +13,7 @@ from typing import Final
 
 MAX_CELL_CHARS: Final = 2000
 MAX_NAME_CHARS: Final = 60
-FORMULA_STARTS: Final = "=+-@|%＝＋－＠｜％"
+FORMULA_STARTS: Final = "=+-@＝＋－＠"
 _DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 

@@ -43,6 +43,8 @@ MIN_WIDTH, PLAIN_WIDTH = 100, 12
 BLANK: Final = "_" * 20
 NAME_WIDTHS: Final = (14, 38)
 TEXT_WIDTHS: Final = (14, 72)
+WRAPPED_HEADER, NARROW = 12, 8
+LATE_TEXT_WIDTH: Final = 44  # of a column that has several before it
 FIGURE_WIDTH, MARGIN_WIDTH = 11, 8
 MAX_HEADER_CHARS: Final = 200
 _LINED: Final = {"border": 1, "border_color": "#B9C3CD", "valign": "vcenter"}
@@ -161,9 +163,12 @@ class _Writer:
                 self._widen(at + 1, MARGIN_WIDTH)
                 at += 2
                 continue
-            least, most = TEXT_WIDTHS if column.kind == "text" else NAME_WIDTHS
+            least, most = NAME_WIDTHS if column.kind == "name" else TEXT_WIDTHS
+            least = least if place == 0 else NARROW
+            most = min(most, LATE_TEXT_WIDTH) if place > 3 else most
             cells = (display_width(_plain(row[place])) for row in table.rows)
-            wide = max(display_width(column.name) if column.kind == "name" else 0, *cells, 0) + 2
+            title = display_width(column.name) if column.kind == "name" else 0
+            wide = max(title if place == 0 else min(title, WRAPPED_HEADER), *cells, 0) + 2
             self._widen(at, FIGURE_WIDTH if column.kind == "number" else min(max(wide, least), most))
             at += 1
 

@@ -22,7 +22,7 @@ from coordinator.reports.text import cell_words, clean
 
 _FONT: Final = {"name": "Microsoft YaHei", "size": 10}
 _SMALL: Final = {**_FONT, "size": 9}
-_PATTERNS: Final = ("wide_upward_diagonal", "large_grid", "percent_90", "light_horizontal", "light_vertical")
+_PATTERNS: Final = ("light_upward_diagonal", "dotted_grid", "", "light_horizontal", "light_vertical")
 _LINE_LOOKS: Final = (
     ("#1F5F8B", "square", "solid"),
     ("#A8382B", "triangle", "dash"),
@@ -89,7 +89,7 @@ def _write_data(sheet: Worksheet, drawing: Drawing, data: _Data) -> int:
             sheet.write_string(data.row + 1, at + offset, cell_words(head, 60))
         for place, value in enumerate(values):
             if value is not None:
-                cells = (value.value, value.value - value.low, value.margin)
+                cells = (value.value, round(value.value - value.low, 6), value.margin)
                 for offset, number in enumerate(cells):
                     sheet.write_number(data.row + 2 + place, at + offset, number)
         at += 3
@@ -109,8 +109,7 @@ def _columns(drawing: Drawing) -> list[tuple[str, tuple[Value | None, ...]]]:
 def _stacked(book: Workbook, drawing: Drawing, data: _Data) -> Chart:
     chart = book.add_chart({"type": "bar", "subtype": "stacked"})
     for place, line in enumerate(drawing.lines):
-        fill = {"pattern": _PATTERNS[place], "fg_color": FILLS[place], "bg_color": "#FFFFFF"}
-        chart.add_series(_series(data, 3 * place, line.name) | {"pattern": fill, "gap": 60})
+        chart.add_series(_series(data, 3 * place, line.name) | _fill(place) | {"gap": 60})
     _axes(chart, drawing, is_sideways=True)
     return chart
 
@@ -156,6 +155,14 @@ def _funnel(book: Workbook, drawing: Drawing, data: _Data) -> Chart:
     chart.set_x_axis({"visible": False, "major_gridlines": {"visible": False}})
     chart.set_legend({"none": True})
     return chart
+
+
+def _fill(place: int) -> dict[str, Any]:
+    """Give a fill with a pattern of its own; the most severe is solid."""
+    pattern, edge = _PATTERNS[place], {"border": {"color": "#1D2733", "width": 0.75}}
+    if not pattern:
+        return {"fill": {"color": FILLS[place]}, **edge}
+    return {"pattern": {"pattern": pattern, "fg_color": "#FFFFFF", "bg_color": FILLS[place]}, **edge}
 
 
 def _series(data: _Data, offset: int, name: str) -> dict[str, Any]:

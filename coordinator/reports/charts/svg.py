@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Sequence
 from html import escape
 from typing import Final
 
 from coordinator.reports.charts.values import ChartText
+from coordinator.reports.text import clean
 
 WIDTH: Final = 720
 FONTS: Final = (
@@ -28,9 +28,6 @@ NOTE_SIZE: Final = 11
 MAX_STEPS: Final = 5
 TITLE_HEIGHT: Final = 34
 NOTE_HEIGHT: Final = 24
-_NOT_PRINTABLE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff]"
-)
 _STRIPES: Final = (
     '<path d="M0 8L8 0" stroke="#fff" stroke-width="1.4"/>',
     '<path d="M0 0L8 8M0 8L8 0" stroke="#fff" stroke-width="1"/>',
@@ -49,9 +46,12 @@ def clipped(text: str, width: float, size: float = SIZE) -> str:
     """Shorten a text that would be drawn wider than a width."""
     if text_width(text, size) <= width:
         return text
-    while text and text_width(text + "…", size) > width:
-        text = text[:-1]
-    return text + "…"
+    room = width - text_width("…", size)
+    for place, char in enumerate(text):
+        room -= text_width(char, size)
+        if room < 0:
+            return text[:place] + "…"
+    return text
 
 
 def axis(highest: float, most: float = math.inf) -> list[float]:
@@ -148,4 +148,4 @@ class Sheet:
 
 def _safe(text: str) -> str:
     """Escape a text for SVG; characters that are no print, or turn the direction, go."""
-    return escape(_NOT_PRINTABLE.sub("", text), quote=True)
+    return escape(clean(text), quote=True)
