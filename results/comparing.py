@@ -6,7 +6,8 @@
 3. Counts are compared only if the same schools are in both rounds; rates may be.
 4. A number that is withheld in one of the rounds has no difference and no verdict.
 5. `higher` and `lower` are said only where the 95 % interval of the difference leaves out 0. The noise of two
-   rounds is independent, so the variances add.
+   rounds is independent, so the variances add. 累计测评人次 (IND-05) is never compared: the later sum holds
+   the earlier one, noise and all.
 
 The interval is that of the noise; that children differ from year to year is not in it. All of it is
 post-processing. Spec: privacy.md, "Estimation", point 3.
@@ -18,6 +19,7 @@ from dataclasses import replace
 
 from plan.errors import Phrase, phrase
 from privacy.intervals import sum_interval
+from results.catalogue import CUMULATIVE
 from results.errors import SelectionError
 from results.indicators import IndicatorValue
 from results.report_model import ReportModel
@@ -47,6 +49,7 @@ def compare_reports(now: ReportModel, before: ReportModel) -> Comparison:
     for value in (*now.indicators, *now.support):
         is_barred = (
             everything
+            or value.indicator is CUMULATIVE
             or (findings and value.indicator.is_finding)
             or (counts and value.indicator.base is None)
         )

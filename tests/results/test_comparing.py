@@ -15,6 +15,7 @@ from results.comparing import change_of, compare_reports, with_earlier
 from results.errors import SelectionError
 from results.report_model import ReportModel
 from results.report_parts import About, Verdict
+from results.waves import with_cumulative
 
 NEXT_YEAR = {
     "school_year": "2027-2028",
@@ -141,6 +142,12 @@ def test_other_instruments_leave_coverage_alone(pair: tuple[ReportModel, ReportM
         entries = {change.now.indicator.entry for change in comparison.changes}
         assert entries == {"IND-01", "IND-02", "IND-02b", "IND-03", "IND-06", "FS-01", "FS-08"}
         assert words in str(comparison.obstacles[0])
+
+
+def test_sums_over_waves_are_not_compared(pair: tuple[ReportModel, ReportModel]) -> None:
+    summed = [with_cumulative(model, []) for model in pair]
+    assert all(model.value("IND-05") for model in summed)
+    assert compare_reports(*summed).change("IND-05") is None
 
 
 def test_notes_say_what_to_keep_in_mind(pair: tuple[ReportModel, ReportModel]) -> None:
