@@ -11,13 +11,16 @@ from fakes_release import County
 from fakes_report import model_of, ready_plan, rich_county
 
 from plan.document import RELEASE_CLASSES
+from privacy.display import WITHHELD, Shown
+from privacy.intervals import Interval
+from results.catalogue import CATALOGUE
 from results.comparing import with_earlier
 from results.errors import ReleaseClassError
 from results.fact_indicators import fact_indicators
 from results.indicators import IndicatorValue
 from results.release_class import CLASSES, DEFAULT, INTERNAL, ON_REQUEST, PUBLIC, classes_of, narrow
 from results.report_model import ReportModel
-from results.rows import Row
+from results.rows import Row, make_row
 
 OPEN = (ON_REQUEST, PUBLIC)
 
@@ -72,6 +75,9 @@ def test_an_open_model_holds_nothing_withheld(wanted: object, model: ReportModel
     kept = {id(row) for value in numbers for row in (value.row, value.counted, value.base)}
     changes = narrowed.comparison.changes
     assert changes
+    for change in changes:
+        _check_size(change.now, wanted)
+        _check_size(change.before, wanted)
     kept |= {id(row) for c in changes for v in (c.now, c.before) for row in (v.row, v.counted, v.base)}
     assert {id(row) for row in found} == kept - {id(None)} | {id(c.difference) for c in changes}
 
@@ -134,6 +140,58 @@ def test_conditions_of_a_few_schools_stay_inside(model: ReportModel) -> None:
     narrowed = narrow(replace(model, facts=values), PUBLIC)
     assert 0 < len(narrowed.facts) < len(values)
     assert all(value.answered >= model.head.min_group for value in narrowed.facts)
+
+
+def _row(value: float, half_width: float) -> Row:
+    return make_row({}, value, half_width / 1.96, Interval(value - half_width, value + half_width))
+
+
+def _rate(
+    rate: tuple[float, float], counted: tuple[float, float], base: tuple[float, float]
+) -> IndicatorValue:
+    entry = next(item for item in CATALOGUE if item.id == "IND-02")
+    return IndicatorValue(entry, {}, _row(*rate), Shown(*rate), ("T",), _row(*counted), _row(*base))
+
+
+@pytest.mark.parametrize(
+    ("value", "on_request", "public"),
+    [
+        (_rate((50, 5), (400, 9), (800, 9)), True, True),
+        (_rate((50, 11), (400, 9), (800, 9)), True, False),  # 1/5 of the rate is 10
+        (_rate((50, 17), (400, 9), (800, 9)), False, False),  # 1/3 is 16.7
+        (_rate((10, 1), (49, 5), (490, 9)), True, False),  # 50 in the numerator
+        (_rate((10, 1), (19, 5), (490, 9)), False, False),  # 20
+        (_rate((10, 1), (60, 13), (600, 9)), True, False),  # the numerator alone is too uncertain
+        (_rate((10, 1), (60, 21), (600, 9)), False, False),
+        (_rate((50, 5), (155, 9), (308, 9)), True, False),  # the base may be below 300
+        (_rate((80, 5), (87, 9), (108, 9)), False, False),  # below 100
+        (replace(_rate((50, 5), (400, 9), (800, 9)), shown=WITHHELD), False, False),
+        (replace(_rate((50, 5), (400, 9), (800, 9)), row=None), False, False),
+    ],
+)
+def test_a_rate_is_shown_only_if_its_numerator_and_base_could_be(
+    value: IndicatorValue, on_request: bool, public: bool
+) -> None:
+    assert ON_REQUEST.shows(value) is on_request
+    assert PUBLIC.shows(value) is public
+
+
+@pytest.mark.parametrize(
+    ("count", "half_width", "on_request", "public"),
+    [
+        (50, 10, True, True),
+        (49, 3, True, False),
+        (20, 3, True, False),
+        (19, 3, False, False),
+        (60, 13, True, False),
+    ],
+)
+def test_counts_have_a_floor_and_a_precision(
+    count: float, half_width: float, on_request: bool, public: bool
+) -> None:
+    entry = next(item for item in CATALOGUE if item.id == "IND-03")
+    value = IndicatorValue(entry, {}, _row(count, half_width), Shown(count, half_width), ("T",))
+    assert (ON_REQUEST.shows(value), PUBLIC.shows(value)) == (on_request, public)
 
 
 def test_the_internal_model_is_whole(model: ReportModel) -> None:
