@@ -196,11 +196,11 @@ def test_a_list_of_schools_becomes_invitations(county: County, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("name,operator\nx,y\n", "columns"),
-        ("id,operator\nn1,a\nn1,b\n", "twice"),
-        ("id,operator\nn1,a\nN 2,b\n", "line 3"),
-        ("id,operator\nn1,a,b,c\n", "line 2"),
-        ("id,operator\nn1,\n", "line 2"),
+        ("name,operator\nx,y\n", "headers"),
+        ("id,operator\nn1,a\nn1,b\n", "stands in row 2 already"),
+        ("id,operator\nn1,a\nN 2,b\n", "row 3"),
+        ("id,operator\nn1,a,b,c\n", "row 2"),
+        ("id,operator\nn1,\n", "row 2"),
         ("\xff", "UTF-8"),
     ],
 )
