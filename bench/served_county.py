@@ -28,6 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from numpy.typing import NDArray
 
 from coordinator import backend_sqlite, ca
 from coordinator.config import Config
@@ -247,12 +248,22 @@ def round_secret(auditor: str) -> bytes:
     return label_bytes(f"round key {auditor}", ROUND_SECRET_BYTES)
 
 
-def make_report(round_log: RoundLog, name: str, attempt: int = 0, previous: bytes = ZERO_DIGEST) -> bytes:
-    """Make a school's whole report as its vault does: mask, commit, seal, sign. No noise, counts of zero."""
+def make_report(
+    round_log: RoundLog,
+    name: str,
+    attempt: int = 0,
+    previous: bytes = ZERO_DIGEST,
+    values: NDArray[np.int64] | None = None,
+) -> bytes:
+    """Make a school's whole report as its vault does: mask, commit, seal, sign. No noise, counts of zero.
+
+    `values` are what it masks instead of zeros.
+    """
     terms, n, t = round_log.terms, round_log.num_auditors, round_log.terms.threshold
     label = f"{name} {attempt} {round_log.round_id.hex()}"
     seeds = {subset: label_bytes(f"seed {subset} {label}") for subset in subsets(n, t)}
-    vector = encode_vector(mask_vector(np.zeros(terms.cells, np.int64), seeds, round_log.round_id, n, t))
+    counts = np.zeros(terms.cells, np.int64) if values is None else values
+    vector = encode_vector(mask_vector(counts, seeds, round_log.round_id, n, t))
     commitments = tuple(
         (subset, derivation.seed_commitment(round_log.round_id, name, attempt, subset, seed))
         for subset, seed in seeds.items()

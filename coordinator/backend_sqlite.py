@@ -21,6 +21,7 @@ from coordinator.errors import StoreError
 from plan.errors import phrase
 
 BUSY_TIMEOUT_S = 30.0
+EMPTY_TIMEOUT_MS = 1_000  # it is put off rather than waited for
 PAGE_BYTES = 32_768  # a vector of 80 KB is 3 pages instead of 20, each written twice
 WAL_PAGES = 128  # 4 MiB before the WAL is copied into the database
 _FAILURES = (sa.exc.OperationalError, sqlite3.OperationalError)  # the latter from `Prepared`
@@ -101,7 +102,9 @@ class SqliteBackend:
         Another process that reads at this moment only puts it off; the next call does it.
         """
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={EMPTY_TIMEOUT_MS}").close()
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}").close()
 
 
 @contextmanager

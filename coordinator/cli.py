@@ -31,6 +31,7 @@ from coordinator import (
     cli_progress,
     cli_reports,
     cli_rounds,
+    cli_store,
 )
 from coordinator.advice import ABANDON_REASONS
 from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
@@ -447,3 +448,5 @@ results.add_command(cli_combine.combine)
 results.add_command(cli_reports.report)
 for _group in (cli_keys.keys, cli_members.member):
     coordinator.add_command(_group)
+for _single in (cli_store.store, cli_store.backup, cli_store.restore):
+    coordinator.add_command(_single)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from coordinator import (
 from coordinator.close import close_set, fix_candidates, request_close
 from coordinator.combine import combine
 from coordinator.denied import Refusals
-from coordinator.durable import DurableHook, ignore_step
+from coordinator.durable import DurableHook, InUse, ignore_step
 from coordinator.errors import CoordinatorError
 from coordinator.export import export_results
 from coordinator.high_water import HighWater
@@ -52,6 +52,7 @@ from coordinator.publish_log import (
 from coordinator.publish_plan import publish_plan
 from coordinator.receive import Receiver
 from coordinator.release import delete_boxes, has_boxes, log_release
+from coordinator.retention import prune
 from coordinator.revoke import revoke
 from coordinator.round import Action, CloseSet, Combine, Finished, FixCandidates, Wait
 from coordinator.round_desk import RoundDesk
@@ -66,6 +67,7 @@ from protos.log_file import LogFile
 from protos.round_log import RoundLog
 
 _LOGGER = logging.getLogger("fedscreen." + __name__)
+PRUNE_EVERY = timedelta(hours=1)
 
 
 def utc_now() -> datetime:
@@ -98,16 +100,22 @@ class Desk:
         self._entropy: Entropy = entropy or secrets.token_bytes
         self.home: Home = load_home(directory)
         self._durable = durable
+        self._in_use = InUse(directory)
         self._head = HighWater(self.home.head_path)
         self._head.read()
-        self._store = self.home.open_store(durable)
+        try:
+            self._store = self.home.open_store(durable)
+        except BaseException:
+            self._in_use.close()
+            raise
         self._book = LogBook(self._store, lambda: self.home.ring.signing("log"), now, self._head)
         self._receiver = Receiver(self._book)
+        self._pruned_at: datetime | None = None
         self._refusals = Refusals(self._store)
         try:
             self._verify_not_rolled_back()
         except BaseException:
-            self._store.close()
+            self.close()
             raise
 
     def _verify_not_rolled_back(self) -> None:
@@ -123,6 +131,7 @@ class Desk:
     def close(self) -> None:
         """Close the database."""
         self._store.close()
+        self._in_use.close()
 
     def probe(self) -> None:
         """Read something, to see whether the database answers; raises StoreError if it does not."""
@@ -310,7 +319,15 @@ class Desk:
             except CoordinatorError as err:
                 _LOGGER.error("a round cannot go on", extra=fields(round=_short(round_id), code=err.code))
         publish_shared(self._book, self.home.log_folder, self._durable)
+        self._prune()
         return tuple(done)
+
+    def _prune(self) -> None:
+        """Delete what the protocol keeps no longer, now and then; any process may."""
+        now = utc_now()
+        if self._pruned_at is None or now - self._pruned_at > PRUNE_EVERY:
+            prune(self._book, self.home.config)
+            self._pruned_at = now
 
     def _drive(self, round_id: bytes) -> Iterator[str]:
         while True:

@@ -15,6 +15,7 @@ from plan.errors import phrase
 
 WAIT_S = 10.0
 POLL_S = 0.02
+IN_USE_NAME = "in-use.lock"
 
 DurableHook = Callable[[str], None]
 
@@ -97,3 +98,47 @@ def write_file(
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
     durable(f"after {path.name}")
+
+
+class InUse:
+    """Says that a process works on a folder, until it is closed or the process ends."""
+
+    def __init__(self, directory: Path) -> None:
+        """Say so; waits for nobody.
+
+        Raises:
+            FileError: a backup is being restored into the folder.
+        """
+        self._descriptor = os.open(directory / IN_USE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            self.close()
+            raise FileError(
+                phrase("%(directory)s: a backup is being restored into it", directory=directory)
+            ) from err
+
+    def close(self) -> None:
+        """Say no more."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+@contextmanager
+def unused(directory: Path) -> Iterator[None]:
+    """Keep every process away from a folder.
+
+    Raises:
+        FileError: a process works on it.
+    """
+    descriptor = os.open(directory / IN_USE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as err:
+        raise FileError(
+            phrase("%(directory)s: a coordinator works on it; stop it first", directory=directory)
+        ) from err
+    finally:
+        os.close(descriptor)

@@ -18,8 +18,15 @@ import sqlalchemy as sa
 
 from coordinator import schema
 from coordinator.combine import read_vector
-from coordinator.errors import BoxesDeletedError, NotOpenedError, NotReleasedError, NotRosteredError
+from coordinator.errors import (
+    BoxesDeletedError,
+    NotOpenedError,
+    NotReleasedError,
+    NotRosteredError,
+    VectorsDeletedError,
+)
 from coordinator.log_book import LogBook, View
+from coordinator.retention import SUMS, VECTORS, is_deleted
 from plan.errors import phrase
 from protos.bodies import ReportName
 from protos.ledger import Ledger
@@ -84,6 +91,7 @@ def vectors_of(book: LogBook, auditor_id: str, round_id: bytes) -> Iterator[tupl
             raise NotOpenedError(
                 phrase("%(auditor_id)s: log your opening first; its keys must be gone", auditor_id=auditor_id)
             )
+        _check_kept(view, round_id, VECTORS)
     return _stream_vectors(book, round_log, close_body.set)
 
 
@@ -106,6 +114,7 @@ def sums_of(book: LogBook, round_id: bytes) -> Iterator[tuple[str, int, bytes]]:
         round_log = view.round(round_id)
         if round_log.release is None:
             raise NotReleasedError(phrase("this round is not released yet"))
+        _check_kept(view, round_id, SUMS)
         keys = [
             (auditor, subset)
             for auditor in round_log.terms.auditors
@@ -126,6 +135,13 @@ def _stream_sums(
             )
             data = connection.execute(query).scalar_one()
         yield auditor, subset, bytes(data)
+
+
+def _check_kept(view: View, round_id: bytes, what: str) -> None:
+    if is_deleted(view, round_id, what):
+        raise VectorsDeletedError(
+            phrase("the time for keeping this round's vectors and mask sums is over; they are deleted")
+        )
 
 
 def _check_auditor(view: View, round_log: RoundLog, auditor_id: str) -> None:

@@ -44,6 +44,7 @@ from coordinator.errors import (
 from coordinator.group_commit import GroupCommit
 from coordinator.log_book import LogBook, View
 from coordinator.prepared import insert_row_once
+from coordinator.retention import UNUSED, is_deleted
 from crypto.errors import CryptoError, FieldRangeError
 from crypto.field64 import verify_encoded
 from crypto.merkle import leaf_hash
@@ -283,5 +284,6 @@ def _store_contents(view: View, checked: _Checked, position: int) -> None:
 
 def _store_again(view: View, round_log: RoundLog, checked: _Checked, position: int) -> None:
     """Put back what the database has lost: after a repair from the log it knows a report's header only."""
-    if round_log.state not in (RoundState.RELEASED, RoundState.ABORTED):
+    is_over = round_log.state in (RoundState.RELEASED, RoundState.ABORTED)
+    if not is_over and not is_deleted(view, round_log.round_id, UNUSED):
         _store_contents(view, checked, position)

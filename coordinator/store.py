@@ -66,6 +66,7 @@ class Store:
             text = phrase("%(path)s: exists already", path=place)
             raise StoreError(text if create else phrase("%(path)s: no such database", path=place))
         self._durable = durable
+        self.place = place
         self.backend: Backend = SqliteBackend(place) if isinstance(place, Path) else PostgresBackend(place)
         try:
             if create:

@@ -23,6 +23,7 @@ from coordinator.errors import (
     StatementRefusedError,
 )
 from coordinator.log_book import LogBook, View
+from coordinator.store import insert_once
 from crypto.errors import CryptoError
 from crypto.field64 import parse_vector
 from crypto.note import parse_note
@@ -139,6 +140,8 @@ def _append_once(
     with book.writing(step) as view:
         position = view.ledger.entries_digest.get(digest(text))
         if position is not None:
+            for row in sums:  # after a repair from the log the database may lack them
+                insert_once(view.connection, schema.sums, row)
             return position
         position = _append(view, entry, body)
         if sums:

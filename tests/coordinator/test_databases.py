@@ -1,4 +1,4 @@
-"""SQLite and PostgreSQL behave alike; a server that goes away is waited for, named, and never half believed."""
+"""SQLite and PostgreSQL behave alike; a server that goes away is waited for, named, never half believed."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_a_server_that_stays_away_is_named_without_its_password(
 def test_a_group_of_reports_survives_a_cut_connection(
     make_county: Callable[..., County], server: PostgresServer
 ) -> None:
-    """Cut off right at the commit: whether it happened is found out by asking again, and one report stands."""
+    """Cut off right at the commit: asking again finds out whether it happened, and one report stands."""
     county = make_county(config=small_config(database=server.database()))
     round_id = county.collecting()
     cuts = iter(["before append report", "after append report"])

@@ -1,4 +1,4 @@
-"""Every earlier database comes to this program's tables, whole or not at all, and goes on where it stopped."""
+"""Every earlier database comes to this program's tables, whole or not at all, and goes on."""
 
 from __future__ import annotations
 

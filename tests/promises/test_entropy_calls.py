@@ -62,6 +62,7 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
     ],
     "auditor/state.py": [("State.__init__", TOKEN_BYTES, 1, "default source of a new state's instance id")],
     "auditor/watch.py": [("open_desk", TOKEN_BYTES, 1, "round keys, nonces and draws of approvals")],
+    "coordinator/backup.py": [("_scratch", "tempfile.TemporaryDirectory", 1, "the name of a working folder")],
     "coordinator/ca.py": [
         ("new_key", "generate_private_key", 1, "the CA's key and the server's"),
         ("create_authority", "ECDSA signature", 1, "the CA's own certificate"),
@@ -69,6 +70,7 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("_builder", SERIAL, 1, "serial numbers of certificates"),
     ],
     "coordinator/cli.py": [("init", TOKEN_BYTES, 1, "seeds of the log key and the statement key")],
+    "coordinator/cli_store.py": [("backup", TOKEN_BYTES, 1, "the salt of a backup's key")],
     "coordinator/tls.py": [
         ("credentials_of", "grpc.dynamic_ssl_server_credentials", 1, "TLS to nodes and auditors")
     ],
