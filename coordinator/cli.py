@@ -439,8 +439,8 @@ for _group in (cli_files.outbox, cli_files.report, cli_files.receipt):
 coordinator.add_command(cli_invite.invite)
 for _group in (cli_facts.facts, cli_progress.progress):
     coordinator.add_command(_group)
-for _group in (cli_dashboard.dashboard, cli_dashboard.account):
-    coordinator.add_command(_group)
+for _page in (cli_dashboard.dashboard, cli_dashboard.account):
+    coordinator.add_command(_page)
 for _target, _commands in ((round_, cli_rounds.ROUND_COMMANDS), (plan, cli_rounds.PLAN_COMMANDS)):
     for _command in _commands:
         _target.add_command(_command)
