@@ -209,3 +209,14 @@ def test_a_countys_own_attribute_is_a_breakdown(counties: dict[str, County]) -> 
         part = parts[value.keys["urban_rural"]]
         assert value.row is not None
         assert value.row.released == pytest.approx(truth(part, replace(value, keys={})))
+
+
+def test_a_union_of_which_one_piece_is_not_counted_is_not_told(counties: dict[str, County]) -> None:
+    tables = (
+        TableSpec(id="D", title="t", dims=("recheck",), where=(("level", ("3",)),)),
+        TableSpec(id="E", title="t", dims=("level", "file_built"), where=(("level", ("2", "3")),)),
+    )
+    values = _values(counties["follow-up"].with_tables(*tables))
+    ids = {value.indicator.id for value in values}
+    assert "IND-22" in ids
+    assert not {"IND-16", "IND-18"} & {value.indicator.id for value in values if not value.keys}
