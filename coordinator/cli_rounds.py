@@ -215,9 +215,7 @@ def leave_out(directory: Path, round_id: str | None, yes: bool, as_json: bool) -
     name="reissue", help=_("Publish the round's plan with other terms in its place, before any report.")
 )
 @ROUND
-@click.option(
-    "--tuple", "tuple_", nargs=4, type=int, metavar="N T F Q", help=_("Another tuple that the roster allows.")
-)
+@click.option("--tuple", "tuple_", metavar="N,T,F,Q", help=_("Another tuple that the roster allows."))
 @click.option(
     "--auditor", "auditors", multiple=True, help=_("An auditor of the new round; default: the first n.")
 )
@@ -228,14 +226,16 @@ def leave_out(directory: Path, round_id: str | None, yes: bool, as_json: bool) -
 def reissue(
     directory: Path,
     round_id: str | None,
-    tuple_: tuple[int, int, int, int] | None,
+    tuple_: str | None,
     auditors: tuple[str, ...],
     opens: datetime | None,
     closes: datetime | None,
     as_json: bool,
 ) -> None:
     """Log the new plan and the old round's end together."""
-    terms = NewTerms(tuple_, auditors, _utc(opens) if opens else None, _utc(closes) if closes else None)
+    terms = NewTerms(
+        _tuple(tuple_), auditors, _utc(opens) if opens else None, _utc(closes) if closes else None
+    )
     with open_desk(directory, as_json) as desk:
         old = find_round(desk, round_id)
         new = desk.rounds.reissue(old, terms)
@@ -248,6 +248,16 @@ def reissue(
         _("round %(old)s is replaced by round %(new)s") % {"old": old.hex()[:16], "new": new.hex()[:16]},
         _("waiting for: %(ids)s") % {"ids": ", ".join(names)},
     )
+
+
+def _tuple(text: str | None) -> tuple[int, int, int, int] | None:
+    words = text.split(",") if text else []
+    if not words:
+        return None
+    if len(words) != 4 or not all(word.isascii() and word.isdigit() for word in words):
+        raise click.UsageError(_("--tuple: expected four numbers such as 4,3,1,3"))
+    n, t, f, q = (int(word) for word in words)
+    return n, t, f, q
 
 
 @click.command(

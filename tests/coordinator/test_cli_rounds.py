@@ -117,6 +117,8 @@ def test_a_reissue_names_both_rounds(run: Run, collecting: County) -> None:
     found = values(run("round", "reissue", "--closes", closes, "--json"))
     assert (found["ended"], found["round"]) == (old.hex(), collecting.round_id.hex())
     assert found["waiting_for"] == ["a1", "a2", "a3", "a4"]
+    assert values(run("round", "reissue", "--tuple", "5,4,2,4", "--json"), 1)["error"] == "plan-refused"
+    assert run("round", "reissue", "--tuple", "4 3 1 3").exit_code == 2
     collecting.approve(collecting.round_id)
     collecting.report(collecting.round_id, ["s01"])
     assert values(run("round", "reissue", "--closes", closes, "--json"), 1)["error"] == "has-reports"
