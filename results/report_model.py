@@ -17,7 +17,7 @@ from plan.costs import drawn_distance
 from plan.dimensions import NUMBERS
 from plan.document import PlanDocument
 from plan.errors import Phrase
-from privacy.display import WITHHELD, Shown, show_count, show_mean
+from privacy.display import Shown, show_count, show_mean
 from privacy.intervals import sum_interval
 from privacy.risk import DELTA, risk_of
 from results.catalogue import LEVEL_COUNTS, MATRIX, STEP_COUNTS, STEP_RATES
@@ -254,7 +254,7 @@ def _cell(release: Release, table: NoisyTable, index: int, row: Row, is_zero: bo
         tuple(table.layout.labels_of(index).values()),
         row,
         estimate,
-        WITHHELD if is_zero else shown,
+        shown,
         is_zero,
     )
 
