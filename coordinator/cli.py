@@ -23,6 +23,7 @@ import click
 from coordinator import (
     cli_combine,
     cli_dashboard,
+    cli_doctor,
     cli_facts,
     cli_files,
     cli_invite,
@@ -450,3 +451,4 @@ for _group in (cli_keys.keys, cli_members.member):
     coordinator.add_command(_group)
 for _single in (cli_store.store, cli_store.backup, cli_store.restore):
     coordinator.add_command(_single)
+coordinator.add_command(cli_doctor.doctor)

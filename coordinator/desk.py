@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from coordinator.export import export_results
 from coordinator.high_water import HighWater
 from coordinator.home import Entropy, Home, load_home
 from coordinator.identity import Caller
-from coordinator.log_book import LogBook
+from coordinator.log_book import LogBook, View
 from coordinator.plan_view import published_plan
 from coordinator.publish_log import (
     publish_log,
@@ -233,6 +234,10 @@ class Desk:
     def renew_certificate(self, role: str, party_id: str, csr_pem: str) -> bytes:
         """Certify an enrolled party's TLS key anew; return its grant."""
         return enrol.renew_certificate(self._book, self.home, role, party_id, csr_pem)
+
+    def reading(self) -> AbstractContextManager[View]:
+        """See log and database as they are now, for whoever only looks."""
+        return self._book.reading()
 
     def describe_keys(self) -> list[dict[str, object]]:
         """List the coordinator's own keys and their states."""

@@ -16,7 +16,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 
 from coordinator.errors import CoordinatorError
 
-SERVICES = ("", "fedscreen.v1.LogService", "fedscreen.v1.NodeService", "fedscreen.v1.AuditorService")
+SERVICES = (
+    "",
+    "fedscreen.v1.LogService",
+    "fedscreen.v1.NodeService",
+    "fedscreen.v1.AuditorService",
+    "fedscreen.v1.CertificateService",
+)
 PROBE_S = 1.0  # the database is asked at most so often, however often we are
 
 
