@@ -96,7 +96,7 @@ def list_facts(directory: Path, year: str | None, as_json: bool) -> None:
 
 
 def _state(node: RosterNode, version: kept.Version | None) -> dict[str, object]:
-    row: dict[str, object] = {"node": node.id, "school": node.operator, "version": 0}
+    row: dict[str, object] = {"node": node.id, "school": kept.school_name(node), "version": 0}
     if version is not None:
         row |= {"version": version.version, "by": version.by, "source": version.source}
         row["on"] = version.changed.date().isoformat()

@@ -74,7 +74,7 @@ def list_progress(directory: Path, round_id: str | None, as_json: bool) -> None:
             nodes = view.round(found).roster.nodes
             stated = {row.node: row for row in kept.read_progress(view, found)}
     summary = progress_summary(tuple(stated.values()), len(nodes))
-    names = {node.id: node.operator for node in nodes}
+    names = {node.id: kept.school_name(node) for node in nodes}
     rows = [{"node": row.node, "school": names.get(row.node, ""), **row.plain()} for row in stated.values()]
     rows.sort(key=lambda row: list(BANDS).index(row["band"]))
     missing = [node.id for node in nodes if node.id not in stated]

@@ -68,6 +68,11 @@ def schools(view: View) -> tuple[RosterNode, ...]:
     return view.ledger.roster.body.nodes
 
 
+def school_name(node: RosterNode) -> str:
+    """Give a school's name: its attribute `name` where its operator runs several, else the operator."""
+    return dict(node.attributes).get("name") or node.operator
+
+
 def save_facts(book: LogBook, facts: Sequence[InstitutionFacts], by: str, source: str) -> Saved:
     """Store one form for each of some schools, all or none.
 

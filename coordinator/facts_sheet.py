@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from coordinator.errors import FactsRefusedError, FileError
+from coordinator.facts import school_name
 from coordinator.sheet_forms import (
     FACTS_FORM,
     HEADER_ROW,
@@ -100,7 +101,7 @@ def _facts_row(node: RosterNode, facts: InstitutionFacts | None) -> Mapping[str,
 
 def progress_template(round_id: bytes, nodes: Sequence[RosterNode], notes: Sequence[str]) -> bytes:
     """Write the sheet of progress statements of a round."""
-    rows = [{NODE: node.id, NAME: node.operator} for node in nodes]
+    rows = [{NODE: node.id, NAME: school_name(node)} for node in nodes]
     return encode_template(PROGRESS_FORM, round_id.hex()[:ROUND_DIGITS], rows, notes)
 
 
@@ -120,7 +121,7 @@ def read_facts_sheet(data: bytes, year: str, nodes: Sequence[RosterNode]) -> tup
     year = _one_of_title(_YEAR, sheet, header, year, phrase("school year"))
 
     def read(node: RosterNode, raw: Mapping[str, str]) -> InstitutionFacts:
-        return parse_facts(node.id, year, {**raw, NAME: node.operator})
+        return parse_facts(node.id, year, {**raw, NAME: school_name(node)})
 
     return tuple(_read_rows(FACTS_FORM, sheet, header, nodes, read))
 
@@ -254,10 +255,10 @@ class _Row:
             return self.finding(Problem(NODE, phrase("a row of no school"), allowed, advice))
         if node.id in seen:
             return self.finding(Problem(NODE, phrase("a school twice"), phrase("each school once")))
-        if plain(self.text(NAME)) != plain(node.operator):
+        if plain(self.text(NAME)) != plain(school_name(node)):
             found = phrase("another name than this id's in the roster")
             advice = phrase("rows may have been sorted apart: take the template again")
-            return self.finding(Problem(NAME, found, phrase("%(name)s", name=node.operator), advice))
+            return self.finding(Problem(NAME, found, phrase("%(name)s", name=school_name(node)), advice))
         if any(cell for at, cell in enumerate(self.cells) if at not in self.columns.values()):
             found = phrase("a cell outside of the table")
             return self.finding(Problem(NODE, found, phrase("cells under a header"), phrase("delete it")))

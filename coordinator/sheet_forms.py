@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from coordinator.facts import school_name
 from plan.codes import STAGE, WAVE
 from plan.errors import Problem, phrase
 from plan.reading import shown_key
@@ -168,7 +169,7 @@ PROGRESS_FORM: Final = SheetForm(
 def prefilled_facts(node: RosterNode) -> dict[str, str]:
     """Give what the roster says of a school already, as it stands in the sheet."""
     own = dict(node.attributes)
-    values = {NODE: node.id, NAME: node.operator}
+    values = {NODE: node.id, NAME: school_name(node)}
     stages = TYPE_STAGES.get(own.get("school_type", ""), ())
     if stages:
         values["stages"] = "、".join(STAGE[stage] for stage in stages)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
-from fakes_coordinator import County, Crash
+from fakes_coordinator import County, Crash, small_config
 from fakes_facts import YEAR, facts
 
 from coordinator import facts as kept
@@ -28,6 +28,20 @@ def test_what_is_saved_is_read_by_school(collecting: County) -> None:
         assert kept.read_facts(view, YEAR) == (facts("s01"), facts("s02"))
         assert kept.read_facts(view, "2025-2026") == ()
         assert kept.facts_years(view) == (YEAR,)
+
+
+def test_both_databases_keep_versions(make_county: Callable[..., County], address: str) -> None:
+    county = make_county(config=small_config(database=address))
+    county.collecting()
+    book, round_id = county.desk.book, county.round_id
+    kept.save_facts(book, [facts("s01"), facts("s02")], "张三", "sheet")
+    saved = kept.save_facts(book, [facts("s01", n_classes=21), facts("s02")], "李四", "form")
+    assert saved == kept.Saved(0, 1, 1)
+    kept.save_progress(book, round_id, [statement("s01")], "张三", "form")
+    with book.reading() as view:
+        assert kept.read_facts(view, YEAR) == (facts("s01", n_classes=21), facts("s02"))
+        assert [row.by for row in kept.facts_history(view, "s01", YEAR)] == ["张三", "李四"]
+        assert [row.node for row in kept.read_progress(view, round_id)] == ["s01"]
 
 
 def test_saving_again_changes_nothing(collecting: County) -> None:

@@ -81,6 +81,14 @@ def test_the_template_has_each_school_prefilled_from_the_roster() -> None:
     assert rows[5][head["学校名称"]] == "=cmd|' /C calc'!A0"
 
 
+def test_a_school_of_an_operator_with_several_goes_by_its_own_name() -> None:
+    nodes = [node("p1", "中心学校", name="东山教学点"), node("p2", "中心学校", name="西山教学点")]
+    rows = [HEADERS, answer(nodes[0], school_name="东山教学点"), answer(nodes[1], school_name="中心学校")]
+    assert [found[2] for found in findings(csv(rows), nodes)] == ["school_name"]
+    found = read_facts_sheet(csv(rows[:2]), YEAR, nodes)
+    assert [row.school_name for row in found] == ["东山教学点"]
+
+
 def parts(data: bytes) -> dict[str, str]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".xml")}
