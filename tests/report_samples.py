@@ -37,7 +37,7 @@ HOSTILE = (
 """Names that somebody may give a school, a county or a plan."""
 
 SEED = 7
-SIZE, SMALL_SIZE = 2500, 400
+SIZE, SMALL_SIZE = 1200, 300
 
 
 def bind() -> None:

@@ -138,6 +138,13 @@ def overall(material: Material) -> Iterator[Block]:
 
 def breakdowns(material: Material) -> Iterator[Block]:
     """Write chapter three: stages, grades, sexes."""
+    blocks = list(_breakdown_blocks(material))
+    yield from blocks or [
+        Paragraph(material.say(_("The plan of this round does not count levels by stage, grade or sex.")))
+    ]
+
+
+def _breakdown_blocks(material: Material) -> Iterator[Block]:
     say = material.say
     stages = (
         named_amount(material, material.label("stage", code), "IND-08/2+", {"stage": code})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from coordinator.reports import words
-from coordinator.reports.document import Block, Paragraph
+from coordinator.reports.document import Block, Column, Paragraph, Table
 from coordinator.reports.labels import indicator_name
 from coordinator.reports.material import Material, present
 from coordinator.reports.sentences import joined, named_amount
 from coordinator.reports.sheets_comparison import change_blocks, outcome_table, transition_drawing
-from coordinator.reports.sheets_conditions import fact_table
+from coordinator.reports.sheets_conditions import target_words
 from coordinator.reports.sheets_follow_up import funnel_drawing
 from results.facts import DECLARATION, DECLARATION_TEXT
 
@@ -36,7 +36,7 @@ def follow_up(material: Material) -> Iterator[Block]:
         outcome_table(material),
         transition_drawing(material, "brief-transition"),
     )
-    blocks += change_blocks(material)
+    blocks += change_blocks(material, is_short=True)
     if not blocks:
         blocks.append(
             Paragraph(
@@ -63,7 +63,17 @@ def resources(material: Material) -> Iterator[Block]:
         yield Paragraph(say(_("No school has typed its conditions yet.")))
         return
     whole = [value for value in material.model.facts if not value.keys and value.value is not None]
-    told = joined(material, (f"{indicator_name(material.speech, value)} {value.shown}" for value in whole))
-    yield Paragraph(say(_("Conditions as the schools typed them. ")) + told)
-    yield fact_table(material, only_totals=True)
+    answered = max((value.answered for value in whole), default=0)
+    lead = say(_("%(answered)s schools typed their conditions; the numbers are exact for them."))
+    yield Paragraph(lead % {"answered": answered})
+    columns = (
+        Column(say(_("Indicator")), "name"),
+        Column(say(_("Value")), "name"),
+        Column(say(_("Targets of published documents")), "text"),
+    )
+    speech = material.speech
+    rows = tuple(
+        (indicator_name(speech, value), value.shown, target_words(material, value)) for value in whole
+    )
+    yield Table(say(_("Indicators of school conditions (exact, not estimated)")), columns, rows)
     yield Paragraph(material.speech.choose(DECLARATION, str(DECLARATION_TEXT)), "note")

@@ -131,7 +131,8 @@ def _cell(cell: Cell, column: Column, head: Head) -> str:
         return f'<th scope="row">{words}</th>'
     if cell is None or (isinstance(cell, Figure) and cell.value is None):
         return f'<td class="small">{words}</td>'
-    return f'<td class="text">{words}</td>' if isinstance(cell, str) else f"<td>{words}</td>"
+    is_text = isinstance(cell, str) or column.kind == "text"
+    return f'<td class="text">{words}</td>' if is_text else f"<td>{words}</td>"
 
 
 def _sign(head: Head) -> str:

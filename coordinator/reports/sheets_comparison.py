@@ -17,6 +17,7 @@ from results.showing import Display, Kind
 
 LEVELS = "0123"
 COMPARED = ("IND-01", "IND-02", "IND-04", "IND-08/1+", "IND-08/2+", "IND-08/3")
+MAIN = "IND-08/2+"
 _ = words._
 VERDICTS: Final[Mapping[Verdict, str]] = {
     Verdict.HIGHER: _("higher"),
@@ -47,27 +48,31 @@ def comparison_blocks(material: Material, name: str) -> list[Block]:
     return blocks
 
 
-def change_blocks(material: Material) -> list[Block]:
-    """Make what is said of an earlier round: its name, the changes, why some are not there, what to mind."""
+def change_blocks(material: Material, *, is_short: bool = False) -> list[Block]:
+    """Make what is said of an earlier round: its name, the changes, why some are not there, what to mind.
+
+    Args:
+        is_short: of the stages only the main rate, as a brief has it.
+    """
     found = material.model.comparison
     if found is None:
         return []
     say = material.say
     about = {"year": found.before.school_year, "wave": wave_name(material.speech, found.before.wave)}
     blocks: list[Block] = [Paragraph(say(_("Compared with: school year %(year)s, %(wave)s.")) % about)]
-    table = change_table(material, found)
+    table = change_table(material, found, is_short=is_short)
     blocks += [table] if table else []
     blocks += [Paragraph(text.text(say), "note") for text in (*found.obstacles, *found.notes)]
     return blocks
 
 
-def change_table(material: Material, found: Comparison) -> Table | None:
+def change_table(material: Material, found: Comparison, *, is_short: bool = False) -> Table | None:
     """Make the table of changes of the main rates and counts, for the county and by stage."""
-    say = material.say
+    say, stages = material.say, material.codes("stage")
     rows = tuple(
         row
         for entry in COMPARED
-        for keys in ({}, *({"stage": code} for code in material.codes("stage")))
+        for keys in ({}, *({"stage": code} for code in stages if not is_short or entry == MAIN))
         if (row := _change_row(material, found.change(entry, **keys))) is not None
     )
     columns = (

@@ -40,8 +40,8 @@ def conditions(material: Material) -> Part:
     )
 
 
-def fact_table(material: Material, *, only_totals: bool = False) -> Table:
-    """Make the table of the indicators FI-01 to FI-10; a brief has only the county's."""
+def fact_table(material: Material) -> Table:
+    """Make the table of the indicators FI-01 to FI-10."""
     _, say = words._, material.say
     columns = (
         Column(say(_("Indicator")), "name"),
@@ -53,8 +53,7 @@ def fact_table(material: Material, *, only_totals: bool = False) -> Table:
         Column(say(_("Schools that answered")), "number"),
         Column(say(_("Targets of published documents")), "text"),
     )
-    values = [value for value in material.model.facts if not (only_totals and value.keys)]
-    rows = tuple(_fact_row(material, value) for value in values)
+    rows = tuple(_fact_row(material, value) for value in material.model.facts)
     missing = material.model.facts_missing
     note = (
         "" if missing is None else say(_("Schools that have not answered: %(number)s.")) % {"number": missing}

@@ -77,7 +77,7 @@ def encode_xlsx(document: Document) -> bytes:
     """Write a report as an xlsx workbook."""
     target = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    book: Workbook = xlsxwriter.Workbook(target, {**options, "default_format_properties": FONT})
+    book: Workbook = xlsxwriter.Workbook(target, {**options, "default_format_properties": dict(FONT)})
     head = document.head
     day = datetime(head.day.year, head.day.month, head.day.day)
     title = f"{head.place} {head.title} {head.subtitle}"

@@ -263,7 +263,7 @@ locale.setlocale(locale.LC_ALL, "")
 samples.bind()
 model = samples.model("spring-monitor", samples.SMALL_SIZE)
 for kind in KINDS:
-    for language in ("zh_CN", "en"):
+    for language in ("zh_CN", "en") if kind in ("xlsx", "html") else ("zh_CN",):
         data = render(model, kind, language, conditions=samples.conditions())
         print(kind, language, hashlib.sha256(data).hexdigest())
 """
@@ -285,7 +285,7 @@ def test_the_same_release_gives_the_same_bytes_in_every_process() -> None:
         for extra in settings
     ]
     first, second = (run.communicate(timeout=120)[0].splitlines() for run in runs)
-    assert len(first) == 2 * len(KINDS)
+    assert len(first) == len(KINDS) + 2
     assert first == second
 
 

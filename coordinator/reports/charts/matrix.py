@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from coordinator.reports.charts.svg import INK, NOTE_SIZE, SOFT, TITLE_HEIGHT, Sheet, clipped
 from coordinator.reports.charts.values import ChartText, Value, described, told
 
-LABEL_WIDTH, ROW, HEAD = 130, 40, 46
+LABEL_WIDTH, ROW, HEAD = 156, 40, 46
 _LIGHT, _DARK = (246, 249, 252), (88, 137, 178)
 
 
