@@ -61,7 +61,9 @@ def encode_workbook(document: Document) -> bytes:
     """Write the report as an xlsx workbook."""
     target = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    book: Workbook = xlsxwriter.Workbook(target, {**options, "default_format_properties": FONT})
+    book: Workbook = xlsxwriter.Workbook(
+        target, {**options, "default_format_properties": dict(FONT)}
+    )  # it is changed
     book.set_properties({"title": document.title, "comments": document.watermark, "created": document.date})
     writer = _Writer(book, document)
     writer.cover()
