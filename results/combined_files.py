@@ -1,4 +1,4 @@
-"""The files of a prefecture's totals: combined.json and a csv file for each table that all counties released.
+"""The files of a prefecture's totals: combined.json, indicators, a csv file for each table of all counties.
 
 Each cell is the sum of the counties' consistent estimates, with the variances added (`results.combining`).
 Numbers are unrounded and may be negative; ``shown`` is what people may be shown. No county's own number
@@ -15,6 +15,8 @@ from privacy.display import show_count
 from results.amounts import Amount
 from results.combining import Part, total_table
 from results.errors import SelectionError
+from results.files import indicator_files
+from results.prefecture import total_indicators
 
 FORMAT = "fedscreen/combined/v1"
 _NUMBERS = ("estimate", "se", "low95", "high95", "shown")
@@ -86,6 +88,7 @@ def combined_files(heads: Sequence[CountyHead], parts: Sequence[Part]) -> dict[s
     cells = {name: [_cell(keys, amount, floor) for keys, amount in rows] for name, rows in tables.items()}
     listed = [{"id": name, "cells": rows} for name, rows in cells.items()]
     files = {"combined.json": _json(head | {"tables": listed})}
+    files |= indicator_files({"format": FORMAT, "plan": heads[0].plan}, total_indicators(parts))
     for name, rows in tables.items():
         files[f"tables/{name}.csv"] = _csv(rows, floor)
     return files

@@ -70,7 +70,7 @@ def total(parts: Sequence[Part], alternatives: Iterable[Selection]) -> Amount | 
     Raises:
         SelectionError: rule 1 or 3 of the module.
     """
-    _check_parts(parts)
+    check_parts(parts)
     choices = list(alternatives)
     found = [best_estimate(part.release, choices) for part in parts]
     known = [_amount(item) for item in found if item is not None]
@@ -83,7 +83,7 @@ def total_table(parts: Sequence[Part], table_id: str) -> Iterator[tuple[dict[str
     Raises:
         SelectionError: rule 1 or 3 of the module, or a table of sums (see `results.sums`).
     """
-    _check_parts(parts)
+    check_parts(parts)
     tables = [part.release.layout.table(table_id) for part in parts]
     for table in tables:
         if _meaning(table) != _meaning(tables[0]):
@@ -158,8 +158,12 @@ def _amount(estimate: Estimate) -> Amount:
     return Amount(estimate.value, estimate.variance)
 
 
-def _check_parts(parts: Sequence[Part]) -> None:
-    """Check rules 1 and 3."""
+def check_parts(parts: Sequence[Part]) -> None:
+    """Check that releases may be added up.
+
+    Raises:
+        SelectionError: rule 1 or 3 of the module.
+    """
     if not parts:
         raise SelectionError("a total: expected one release or more")
     if len({part.release.id for part in parts}) != len(parts):

@@ -137,13 +137,20 @@ def result_files(
     found = indicators(release)
     files = {
         "release.json": _json(_release_values(head, plan, release)),
-        "indicators.json": _json({"round": round_hex, "indicators": [item.as_dict() for item in found]}),
-        "indicators.csv": _csv(INDICATOR_COLUMNS, map(_indicator_record, found)),
+        **indicator_files({"round": round_hex}, found),
     }
     for table in release.tables:
         files[f"tables/{table.id}.csv"] = _table_csv(table)
         files[f"estimates/{table.id}.csv"] = _estimates_csv(release, table)
     return files
+
+
+def indicator_files(head: Mapping[str, object], values: Sequence[IndicatorValue]) -> dict[str, bytes]:
+    """Write numbers of indicators as indicators.json, under what `head` says of them, and indicators.csv."""
+    return {
+        "indicators.json": _json({**head, "indicators": [value.as_dict() for value in values]}),
+        "indicators.csv": _csv(INDICATOR_COLUMNS, map(_indicator_record, values)),
+    }
 
 
 def _json(value: Mapping[str, object]) -> bytes:

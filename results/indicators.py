@@ -14,7 +14,7 @@ from plan.populations import INSTRUMENT
 from plan.table_spec import Scope
 from privacy.display import Shown, show_count, show_rate
 from results.catalogue import CATALOGUE, SUPPORT, Indicator
-from results.estimates import Estimate
+from results.estimates import Estimate, covariance
 from results.pupils import JOIN, estimate
 from results.rates import rate_of
 from results.release import Release
@@ -45,6 +45,7 @@ class IndicatorValue:
         shown: the same as people may see it.
         sources: ids of the tables that it was computed from.
         counted, base: numerator and denominator of a rate, with their own intervals; None for a count.
+        covariance: of the noise of these two, in pupils squared.
     """
 
     indicator: Indicator
@@ -54,6 +55,7 @@ class IndicatorValue:
     sources: tuple[str, ...]
     counted: Row | None = None
     base: Row | None = None
+    covariance: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
         """Return the value for a json file."""
@@ -101,7 +103,7 @@ def _rate(indicator: Indicator, keys: Keys, counted: Estimate, base: Estimate) -
     row = None
     if share is not None:
         row = make_row(keys, 100 * share.value, 100 * share.se, share.interval.scaled(100))
-    ends = (estimate_row(keys, counted), estimate_row(keys, base))
+    ends = (estimate_row(keys, counted), estimate_row(keys, base), covariance(counted, base))
     return IndicatorValue(indicator, keys, row, show_rate(share), sources, *ends)
 
 

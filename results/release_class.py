@@ -190,7 +190,7 @@ def _judged(value: IndicatorValue, wanted: ReleaseClass) -> IndicatorValue:
     """Return a number as it is, or withheld and without anything that tells it."""
     if wanted.shows(value):
         return value
-    return replace(value, row=None, shown=WITHHELD, counted=None, base=None)
+    return replace(value, row=None, shown=WITHHELD, counted=None, base=None, covariance=0.0)
 
 
 def _compared(comparison: Comparison, wanted: ReleaseClass) -> Comparison:
