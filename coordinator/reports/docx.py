@@ -25,7 +25,7 @@ from coordinator.reports.document import (
     cell_text,
 )
 from coordinator.reports.drawing_svg import svg_of
-from coordinator.reports.pdf import encode_png
+from coordinator.reports.pdf import column_share, encode_png
 from coordinator.reports.text import clean
 from plan.errors import phrase
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 BODY_FONT, HEAD_FONT, LATIN = "SimSun", "SimHei", "Times New Roman"
 BODY_POINTS, SMALL_POINTS, TABLE_POINTS = 11, 9, 9
 PICTURE_MM: Final = 165
-_RED, _SOFT = "A02B2B", "52616F"
+_INK, _RED, _SOFT = "1D2733", "A02B2B", "52616F"
 
 
 def encode_docx(document: Document) -> bytes:
@@ -102,7 +102,7 @@ class _Writer:
     def write(self, document: Document) -> None:
         """Write the heading, the chapters, the lines to sign, the annexes, the standing sentences."""
         head = self._head
-        self._line(f"{head.mark}    {head.notice}", colour=_RED, bold=True, points=10)
+        self._line(f"{head.mark} · {head.notice}", colour=_RED, bold=True, points=10)
         self._line(head.title, centred=True, bold=True, points=18, font=HEAD_FONT)
         self._line(head.subtitle, centred=True, colour=_SOFT)
         self._facts()
@@ -126,7 +126,7 @@ class _Writer:
         core.created = core.modified = day
 
     def _styles(self) -> None:
-        from docx.shared import Pt
+        from docx.shared import Pt, RGBColor
 
         style = self._word.styles["Normal"]
         style.font.name, style.font.size = LATIN, Pt(BODY_POINTS)
@@ -136,7 +136,7 @@ class _Writer:
         for name, points in (("Heading 1", 14), ("Heading 2", 12)):
             heading = self._word.styles[name]
             heading.font.name, heading.font.size = LATIN, Pt(points)
-            heading.font.color.rgb = None
+            heading.font.color.rgb = RGBColor.from_string(_INK)
             _east_asian(heading.element, HEAD_FONT)
 
     def _page(self) -> None:
@@ -147,8 +147,8 @@ class _Writer:
         section.left_margin = section.right_margin = Mm(22)
         section.top_margin, section.bottom_margin = Mm(24), Mm(20)
         above, below = section.header.paragraphs[0], section.footer.paragraphs[0]
-        self._run(above, f"{head.mark}    {head.place}", colour=_RED, points=SMALL_POINTS)
-        self._run(below, f"{head.mark} · {head.notice}    ", colour=_SOFT, points=SMALL_POINTS)
+        self._run(above, f"{head.mark} · {head.place}", colour=_RED, points=SMALL_POINTS)
+        self._run(below, f"{head.mark} · {head.notice} · ", colour=_SOFT, points=SMALL_POINTS)
         _page_number(below)
 
     def _facts(self) -> None:
@@ -193,10 +193,26 @@ class _Writer:
         for row in table.rows:
             cells = grid.add_row().cells
             for at, (value, column) in enumerate(zip(row, table.columns, strict=True)):
-                is_left = column.kind in ("name", "text") and isinstance(value, str)
+                is_left = column.kind == "text" or (column.kind == "name" and isinstance(value, str))
                 words = cell_text(value, self._head.withheld)
                 self._fill(cells[at], words, align="left" if is_left else "right")
-        self._line(table.note, colour=_SOFT, points=SMALL_POINTS)
+        self._set_widths(grid, table)
+        if table.note:
+            self._line(table.note, colour=_SOFT, points=SMALL_POINTS)
+
+    def _set_widths(self, grid: Any, table: Table) -> None:
+        """Share the page among the columns by their longest cells."""
+        from docx.shared import Mm
+
+        grid.autofit = False
+        withheld = self._head.withheld
+        cells = [[clean(cell_text(cell, withheld)) for cell in row] for row in table.rows]
+        shares = [column_share(column, [row[at] for row in cells]) for at, column in enumerate(table.columns)]
+        for column, share in zip(grid.columns, shares, strict=True):
+            width = Mm(PICTURE_MM * share / sum(shares))
+            column.width = width
+            for cell in column.cells:
+                cell.width = width
 
     def _drawing(self, drawing: Drawing) -> None:
         svg = svg_of(drawing, self._head.withheld)

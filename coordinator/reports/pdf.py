@@ -211,7 +211,7 @@ def _table(table: Table, withheld: str) -> dict[str, Any]:
         "rows": rows,
         "words": [_is_words(column, place, table) for place, column in enumerate(table.columns)],
         "widths": [
-            _width(column, [row[place] for row in rows]) for place, column in enumerate(table.columns)
+            column_share(column, [row[place] for row in rows]) for place, column in enumerate(table.columns)
         ],
         "note": clean(table.note),
     }
@@ -227,8 +227,8 @@ def _is_number(cell: Cell) -> bool:
     return isinstance(cell, int | float | Figure)
 
 
-def _width(column: Column, cells: list[str]) -> int:
-    """Give a column's share of the page by its longest cell; headers may wrap."""
+def column_share(column: Column, cells: list[str]) -> int:
+    """Give a column's share of the page by its longest printed cell; headers may wrap."""
     longest = max(map(display_width, cells), default=0)
     most = MAX_TEXT_WIDTH if column.kind == "text" else MAX_WIDTH
     return min(max(longest + 2, display_width(clean(column.name)) // 2 + 2, MIN_WIDTH), most)
