@@ -20,7 +20,7 @@ from node.config import NodeConfig, NodeFolder, replace_file
 from node.errors import LinkError, _
 from node.frames import Kind
 from node.launch import Side, certify_command, close_pipe, start_side, stderr_line, stop_process
-from node.supervise import resolve
+from node.supervise import require_enrolled, resolve
 from protos.card import parse_card
 from protos.enrolment import Grant
 from protos.invitation import Online
@@ -65,7 +65,9 @@ def renew_online(folder: NodeFolder, config: NodeConfig) -> Grant:
 
     Raises:
         LinkError: no answer, a refusal, or a grant that does not belong here; the old certificate stays.
+        SuperviseError: this node does not know its coordinator, or its name has no address now.
     """
+    require_enrolled(config)
     csr = enrolment.certificate_request(folder, config)
     grant = enrolment.read_renewal(folder, config, _ask(folder, config, "renew", csr.encode("ascii")))
     enrolment.install_renewal(folder, grant)
