@@ -19,7 +19,7 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from gettext import gettext as _
 from pathlib import Path
 
@@ -30,13 +30,16 @@ from auditor import cli_rounds
 from auditor import watch as watching
 from auditor.bundle_write import write_bundle
 from auditor.cli_text import event_line, roster_lines, status_lines, verdict_lines
+from auditor.client import GrpcLink, connect
 from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
 from auditor.desk import Desk, Event
 from auditor.enrol import create_auditor, load_card, load_policy, make_request, roll_keys
 from auditor.enrol import join as join_federation
-from auditor.errors import AuditorError, ConfigError, LinkError, RefusalError
+from auditor.errors import AuditorError, ConfigError, KeyFileError, LinkError, RefusalError
+from auditor.keys import certificate_days, load_tls
 from auditor.mirror import Mirror
 from auditor.policy import AuditorPolicy
+from auditor.renewal import renew_if_due
 from auditor.status import describe
 from auditor.verify.outcome import Verdict
 from auditor.verify.run import verify_bundle
@@ -215,6 +218,18 @@ def roll(directory: Path, out: Path | None, as_json: bool) -> None:
     )
 
 
+@keys.command(name="renew", help=_("Get a new TLS certificate over the connection that it secures."))
+@_DIR
+@_JSON
+def renew(directory: Path, as_json: bool) -> None:
+    """Renew now; `watch` does it by itself from two thirds of the certificate's life on."""
+    folder = AuditorFolder(directory)
+    with _refusing(as_json), connect(read_config(folder), load_tls(folder)) as link:
+        days = renew_if_due(folder, link, watching.utc_now(), anyway=True)
+    values: dict[str, object] = {"certificate_days": days}
+    _say(as_json, values, _("renewed; holds for %(certificate_days)s days") % values)
+
+
 @auditor.command(name="approve", help=_("Check waiting plans against the policy, show, approve them."))
 @click.argument("rounds", metavar="[ROUND]...", nargs=-1)
 @click.option("--year", "is_year", is_flag=True, help=_("All plans of a school year together, asked once."))
@@ -268,7 +283,9 @@ def watch(directory: Path, once: bool, as_json: bool) -> None:
                 tell(event)
             return
         _say(as_json, {"event": "ready", "auditor": desk.context.id}, _("watching"))
-        watching.watch(desk, read_config(AuditorFolder(directory)).poll_s, stop, tell)
+        folder, link = AuditorFolder(directory), desk.context.link
+        upkeep = watching.upkeep_of(folder, link) if isinstance(link, GrpcLink) else lambda: None
+        watching.watch(desk, read_config(folder).poll_s, stop, tell, upkeep)
 
 
 @auditor.command(name="status", help=_("Show the log's size, every round, and what this auditor has signed."))
@@ -281,6 +298,8 @@ def status(directory: Path, offline: bool, as_json: bool) -> None:
         if not offline:
             desk.sync()
         values = describe(desk)
+        with suppress(KeyFileError):  # before 'join' there is none
+            values["certificate_days"] = certificate_days(AuditorFolder(directory), watching.utc_now())
     _say(as_json, values, *status_lines(values))
 
 

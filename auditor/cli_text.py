@@ -11,6 +11,8 @@ from auditor.sign_roster import Change, RosterReview
 from auditor.verify.outcome import Verdict
 from plan.words import CHECKS, EVENTS, ROUND_STATES, STATEMENTS, word
 
+WARN_DAYS = 21
+
 
 def roster_lines(review: RosterReview) -> Iterator[str]:
     """Show what a roster adds, removes and changes."""
@@ -80,6 +82,9 @@ def plan_lines(review: PlanReview) -> Iterator[str]:
 def status_lines(values: dict[str, object]) -> Iterator[str]:
     """Show the log's size and every round."""
     yield _("log: %(log_size)s entries, %(cosigned_size)s under a cosigned checkpoint") % values
+    days = values.get("certificate_days")
+    if isinstance(days, int) and days < WARN_DAYS:
+        yield _("the certificate holds for %(days)s days only; 'auditor keys renew'") % {"days": days}
     rounds = values["rounds"]
     for row in rounds if isinstance(rounds, list) else []:
         signed = ", ".join(word(STATEMENTS, name, _) for name in row["signed"])

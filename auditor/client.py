@@ -51,17 +51,34 @@ class GrpcLink:
             raise LinkError(
                 "not-joined", phrase("no coordinator yet; run 'fedscreen auditor join'"), is_temporary=False
             )
-        credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
-        options = list(_OPTIONS)
+        self._options = list(_OPTIONS)
         if config.server_name:
-            options.append(("grpc.ssl_target_name_override", config.server_name))
+            self._options.append(("grpc.ssl_target_name_override", config.server_name))
         if config.address.startswith(_LOOPBACK):
-            options.append(("grpc.enable_http_proxy", 0))  # a proxy cannot reach this machine's own ports
+            self._options.append(
+                ("grpc.enable_http_proxy", 0)
+            )  # a proxy cannot reach this machine's own ports
         self._address = config.address
         self._timeout_s = config.timeout_s
-        self._channel = grpc.secure_channel(config.address, credentials, options=options)
+        self._connect(tls)
+
+    def _connect(self, tls: TlsFiles) -> None:
+        credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+        self._channel = grpc.secure_channel(self._address, credentials, options=self._options)
         self._log = stubs.LogServiceStub(self._channel)
         self._auditor = stubs.AuditorServiceStub(self._channel)
+        self._certificates = stubs.CertificateServiceStub(self._channel)
+
+    def use(self, tls: TlsFiles) -> None:
+        """Go on with another certificate, on a channel of its own."""
+        self._channel.close()
+        self._connect(tls)
+
+    def renew(self, csr_pem: str) -> bytes:
+        """Ask for a new certificate of this auditor's TLS key; gives the grant file."""
+        with self._calling("Renew"):
+            answer = self._certificates.Renew(pb.RenewRequest(csr=csr_pem), timeout=self._timeout_s)
+            return convert.parse_grant_message(answer)
 
     def __enter__(self) -> GrpcLink:
         """Return the link."""

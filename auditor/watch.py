@@ -9,20 +9,25 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from auditor.client import connect
+from auditor.client import GrpcLink, connect
 from auditor.config import AuditorConfig, AuditorFolder, read_config
 from auditor.desk import Desk, Event
 from auditor.enrol import load_card, load_policy
-from auditor.errors import BusyError, LinkError
+from auditor.errors import BusyError, ConfigError, KeyFileError, LinkError
 from auditor.keys import load_keys, load_tls
 from auditor.link import CoordinatorLink
+from auditor.renewal import renew_if_due
+from plan.errors import phrase
+from protos.errors import ProtocolError
 
 LOGGER = logging.getLogger("fedscreen." + __name__)
 MAX_PAUSE_S = 10.0
+RENEWAL_EVERY_S = 12 * 3600.0
 
 
 def utc_now() -> datetime:
@@ -56,8 +61,31 @@ def connected_desk(folder: AuditorFolder) -> Iterator[Desk]:
         yield open_desk(folder, config, link)
 
 
+def upkeep_of(folder: AuditorFolder, link: GrpcLink) -> Callable[[], Event | None]:
+    """Make what `watch` does beside its steps: look at the certificate twice a day and renew it when due."""
+    due_s = 0.0
+
+    def upkeep() -> Event | None:
+        nonlocal due_s
+        if time.monotonic() < due_s:
+            return None
+        due_s = time.monotonic() + RENEWAL_EVERY_S
+        days = renew_if_due(folder, link, utc_now())
+        return (
+            None
+            if days is None
+            else Event("renewed", None, phrase("certificate for %(days)s days", days=days), True)
+        )
+
+    return upkeep
+
+
 def watch(
-    desk: Desk, poll_s: float, stop: threading.Event, on_event: Callable[[Event], None] | None = None
+    desk: Desk,
+    poll_s: float,
+    stop: threading.Event,
+    on_event: Callable[[Event], None] | None = None,
+    upkeep: Callable[[], Event | None] = lambda: None,
 ) -> None:
     """Step until `stop` is set.
 
@@ -66,6 +94,7 @@ def watch(
         poll_s: pause between two steps.
         stop: set by a signal handler.
         on_event: told of everything new.
+        upkeep: done before each step; what fails there is tried again later.
 
     Raises:
         SplitViewError, MirrorError, StateError: nothing more may be signed.
@@ -75,7 +104,8 @@ def watch(
     pause_s = poll_s
     while not stop.is_set():
         try:
-            events = desk.step()
+            renewed = _kept_up(upkeep)
+            events = [*renewed, *desk.step()]
             pause_s = poll_s
         except (LinkError, BusyError) as err:
             if isinstance(err, LinkError) and not err.is_temporary:
@@ -88,3 +118,12 @@ def watch(
                 on_event(event)
         told = {event for event in events if not event.is_progress}
         stop.wait(pause_s)
+
+
+def _kept_up(upkeep: Callable[[], Event | None]) -> list[Event]:
+    try:
+        found = upkeep()
+    except (LinkError, KeyFileError, ConfigError, ProtocolError) as err:
+        LOGGER.warning("the certificate cannot be renewed now: %s", err)
+        return []
+    return [] if found is None else [found]

@@ -38,6 +38,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from node import renewal
 from node.config import NodeConfig, NodeFolder, open_folder, read_config, replace_file
 from node.confine import harden_parent
 from node.errors import (
@@ -79,6 +80,8 @@ LONGEST_PAUSE_S = 60.0
 CALM_S = 30.0
 TICK_S = 0.5
 STATUS_EVERY_S = 30.0
+FIRST_RENEWAL_S = 60.0
+RENEWAL_EVERY_S = 6 * 3600.0
 STDIN = 0
 SHORT_ROUND = 16
 
@@ -170,6 +173,7 @@ class Supervisor:
         self._rounds: dict[bytes, str] = {}
         self._delivered: set[bytes] = set()
         self._status_due_s = 0.0
+        self._renewal_due_s = time.monotonic() + FIRST_RENEWAL_S
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler and from another thread."""
@@ -189,6 +193,7 @@ class Supervisor:
     def _keep_running(self) -> int:
         try:
             while True:
+                self._renew_certificate()
                 self._start_what_is_due()
                 self._write_status()
                 try:
@@ -201,6 +206,20 @@ class Supervisor:
         finally:
             self._stop_both()
             self._say(_("stopped"))
+
+    def _renew_certificate(self) -> None:
+        """Renew the certificate when it is due, and let a new egress read it; what fails is tried later."""
+        if time.monotonic() < self._renewal_due_s:
+            return
+        self._renewal_due_s = time.monotonic() + RENEWAL_EVERY_S
+        try:
+            if not renewal.renew_if_due(self._folder, self._config):
+                return
+        except NodeError as err:
+            self._say(_("the certificate cannot be renewed now: %(reason)s"), reason=_translated(err))
+            return
+        self._say(_("the certificate is renewed"))
+        self._end(self._egress)
 
     # -------------------------------------------------------- starting and burying
 

@@ -143,6 +143,7 @@ EVENTS: Final[Mapping[str, str]] = {
     **STATEMENTS,
     "cosigned": _("cosigned"),
     "destroyed": _("keys destroyed"),
+    "renewed": _("renewed"),
     "waiting": _("waiting"),
     "refused": _("refused"),
     "error": _("error"),
