@@ -126,14 +126,21 @@ def _begins_too_late(file: LogFile, size: int) -> MirrorError:
 
 
 def waiting_reports(
-    store: VaultStore, mirror: Mirror, node: str
+    store: VaultStore, mirror: Mirror, node: str, *, again: bool = False
 ) -> list[tuple[str, StoredReport, ReportState, bytes]]:
-    """List what the cosigned log does not hold yet, oldest first: file name, report, state, stored bytes."""
+    """List what the cosigned log does not hold yet, oldest first: file name, report, state, stored bytes.
+
+    With `again` also what stands in it in a round that is not over: a county that had to restore a backup
+    knows such a report's header only, and asks for the rest. They are the bytes that it has had before.
+    """
+    wanted = {ReportState.WAITING, ReportState.LOGGED}
+    if again:
+        wanted |= {ReportState.COSIGNED, ReportState.IN_SET}
     found: list[tuple[str, StoredReport, ReportState, bytes]] = []
     for report in all_reports(store):
         state = state_of(mirror, report, node)
         payload = payload_of(store, report)
-        if state in (ReportState.WAITING, ReportState.LOGGED) and payload:
+        if state in wanted and payload:
             name = f"{node}-{report.round_id.hex()[:16]}-{report.attempt}{REPORT_SUFFIX}"
             found.append((name, report, state, payload))
     return found

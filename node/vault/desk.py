@@ -24,7 +24,7 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``budget`` | year | the account of a school year as a meter: costs, risks, what is left |
 | ``receipt`` | round | blob ``receipt``: a tlog-proof |
 | ``log_import`` | | how far the log is trusted now; takes the file ``log`` |
-| ``outbox_export`` | | the reports that the cosigned log does not hold yet; a blob each |
+| ``outbox_export`` | again | the reports that the cosigned log does not hold yet; a blob each |
 | ``receipt_import`` | | which report the file ``receipt`` proves |
 | ``recompute`` | round, attempt | the numbered checks of a replay |
 | ``roles`` | | who holds which role; public keys |

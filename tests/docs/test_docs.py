@@ -36,6 +36,8 @@ ROOMS = ("node", "coordinator", "auditor", "results", "plan", "privacy", "crypto
 RUNNING = (
     "demo-out/",
     "files/",
+    "keys/",
+    "log/",
     "vault/",
     "egress/",
     "receipts/",

@@ -24,13 +24,14 @@ def _log_import(desk: OpenVault, fields: Fields, files: Files) -> Answer:
 
 
 def _outbox_export(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
-    fields.allow()
+    fields.allow("again")
+    again = fields.flag("again", default=False)
     parts = desk.enrolled()
     if desk.is_held():
         raise VaultError(
             _("sending is held; nothing leaves"), _("Run 'fedscreen node hold --off' first."), code="held"
         )
-    found = carry.waiting_reports(desk.store, parts.mirror, parts.identity.node)
+    found = carry.waiting_reports(desk.store, parts.mirror, parts.identity.node, again=again)
     rows: list[dict[str, str | int]] = [
         {
             "name": name,

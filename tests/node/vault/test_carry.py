@@ -265,6 +265,20 @@ def test_a_report_is_out_of_the_outbox_when_the_cosigned_log_shows_it(
     assert house.call("receipt", round=round_id.hex())["kind"] == "cosigned"
 
 
+def test_a_logged_report_is_written_again_for_a_county_that_lost_it(
+    offline: tuple[SchoolHouse, bytes],
+) -> None:
+    house, round_id = offline
+    import_log(house, log_file(house))
+    house.release(round_id)
+    before = export(house)
+    house.submit()
+    import_log(house, log_file(house))
+    answer, files = house.desk.handle({"command": "outbox_export", "again": True}, {})
+    assert dict(files) == before
+    assert [row["state"] for row in answer["reports"]] == ["cosigned"]
+
+
 def test_a_held_node_exports_nothing(offline: tuple[SchoolHouse, bytes]) -> None:
     house, round_id = offline
     import_log(house, log_file(house))
