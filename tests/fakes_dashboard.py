@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
+from anyio.from_thread import start_blocking_portal
 from fakes_coordinator import County, fake_bytes, small_plan
+from sqlalchemy import Connection
 
 from coordinator import accounts, log_in
 from coordinator.account_rules import CLERK, ROLES, SCHOOL
@@ -63,8 +65,12 @@ class Office:
         self._entropy = iter(range(10_000_000))
         self.open = open_county(county.directory, self._now)
         self.app = make_app(self.open, Address("http", AUTHORITY), language, self.random)
-        for role in ROLES:
-            self.add(role, role, PERSONS[role], SCHOOL_NODE if role == SCHOOL else "")
+        self._loop = start_blocking_portal()
+        self.portal = self._loop.__enter__()  # one for all requests: to start one takes longer than a page
+        nodes = self.open.nodes()
+        with self.open.writing("accounts") as connection:
+            for role in ROLES:
+                self._add(connection, role, role, PERSONS[role], SCHOOL_NODE if role == SCHOOL else "", nodes)
 
     def _now(self) -> datetime:
         return self.county.clock
@@ -76,22 +82,34 @@ class Office:
         """Make an account with a passphrase."""
         nodes = self.open.nodes()
         with self.open.writing("account") as connection:
-            accounts.add(connection, name, person, self.open.now_ms)
-            if role:
-                accounts.give_role(connection, name, role, node, nodes)
-                stretched = accounts.stretch(PASSPHRASE)
-                accounts.set_passphrase(connection, name, stretched, self.open.now_ms)
+            self._add(connection, name, role, person, node, nodes)
+
+    def _add(
+        self,
+        connection: Connection,
+        name: str,
+        role: str,
+        person: str,
+        node: str,
+        nodes: Mapping[str, str],
+    ) -> None:
+        accounts.add(connection, name, person, self.open.now_ms)
+        if role:
+            accounts.give_role(connection, name, role, node, nodes)
+            accounts.set_passphrase(connection, name, accounts.stretch(PASSPHRASE), self.open.now_ms)
 
     def visitor(self, role: str = "") -> Visitor:
         """Give a new browser; with a role somebody who has logged in, whatever was tried before."""
         found = Visitor(self)
         if role:
+            self.county.advance(seconds=1)
             with self.open.writing("account") as connection:
                 log_in.unlock(connection, role)
         return found.log_in(role) if role else found
 
     def close(self) -> None:
         """Close both."""
+        self._loop.__exit__(None, None, None)
         self.open.close()
         self.county.desk.close()
 
@@ -106,6 +124,7 @@ class Visitor:
     def __init__(self, office: Office) -> None:
         self.office = office
         self.client = TestClient(office.app, base_url=BASE, raise_server_exceptions=True)
+        self.client.portal = office.portal
         self.page: httpx.Response = httpx.Response(204)
         self._token = ""
 

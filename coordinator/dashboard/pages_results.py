@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from coordinator.dashboard.results_of import conditions_of, report_of
+from coordinator.dashboard.results_of import shown_report
 from coordinator.dashboard.rounds import every_round, find_log
 from coordinator.dashboard.speech import LANGUAGES
 from coordinator.dashboard.visit import Download, Page, Reply, Visit
 from coordinator.errors import UnknownRoundError
+from coordinator.report_of import conditions_of
 from coordinator.reports.charts import ChartText, county_grid
 from coordinator.reports.document import Cell, Drawing, Figure, Part, Table, cell_text
 from coordinator.reports.drawing_svg import svg_of
@@ -89,9 +90,7 @@ def download(visit: Visit) -> Reply:
     model, class_code = _model(visit)
     asked = visit.query.get("language", "")
     language = asked if asked in LANGUAGES else visit.language
-    is_internal = class_code == INTERNAL.code
-    conditions = conditions_of(visit.county.book, model.head.school_year) if is_internal else ()
-    content = render(model, kind, language, conditions=conditions)
+    content = render(model, kind, language, conditions=conditions_of(visit.county.book, model))
     name = f"fedscreen-{model.head.round_id[:16]}-{class_code}-{language}{KINDS[kind]}"
     return Download(name, content, MEDIA[kind])
 
@@ -99,7 +98,7 @@ def download(visit: Visit) -> Reply:
 def _model(visit: Visit) -> tuple[ReportModel, str]:
     with visit.county.reading() as view:
         round_log = find_log(view, visit.path["round"])
-    model = report_of(visit.county.book, round_log)
+    model = shown_report(visit.county.book, round_log)
     asked = visit.query.get("class", "")
     code = asked if asked in CLASSES else INTERNAL.code
     return (model if code == INTERNAL.code else narrow(model, CLASSES[code])), code

@@ -19,6 +19,7 @@ from coordinator.account_rules import ROLE_WORDS
 from plan import words
 from plan.errors import Phrase, told
 
+DOMAIN: Final = "fedscreen"
 LANGUAGES: Final[Mapping[str, str]] = {"zh_CN": "中文", "en": "English"}
 TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
 TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -162,8 +163,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 def translator(language: str) -> gettext.NullTranslations:
     """Give a language's catalogue; English where there is none."""
-    domain = gettext.textdomain()
-    return gettext.translation(domain, gettext.bindtextdomain(domain), [language], fallback=True)
+    return gettext.translation(DOMAIN, gettext.bindtextdomain(DOMAIN), [language], fallback=True)
 
 
 def default_language(environ: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,14 +15,19 @@ pytest.importorskip("jinja2", reason="the dashboard needs fedscreen[web]")
 from fakes_coordinator import County
 from fakes_dashboard import Office, quick_str, quick_verify
 
+from fedscreen.language import DOMAIN, LOCALE_DIR
+
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
-    """Passphrases are stretched in no time."""
+    """Passphrases are stretched in no time; the catalogue is where the command would look for it."""
     patch = pytest.MonkeyPatch()
+    before = gettext.bindtextdomain(DOMAIN)
+    gettext.bindtextdomain(DOMAIN, str(LOCALE_DIR))
     patch.setattr("nacl.pwhash.argon2id.str", quick_str)
     patch.setattr("nacl.pwhash.argon2id.verify", quick_verify)
     yield
+    gettext.bindtextdomain(DOMAIN, before)
     patch.undo()
 
 
