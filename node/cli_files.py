@@ -89,7 +89,9 @@ def outbox() -> None:
 @command(outbox, "export", _("Write the reports that the county does not have yet, as they would be sent."))
 @click.option("--out", type=_FOLDER, required=True, help=_("Folder to write into, such as a USB stick's."))
 @click.option(
-    "--again", is_flag=True, help=_("Also reports that the log has, for a county that had to restore a backup.")
+    "--again",
+    is_flag=True,
+    help=_("Also reports that the log has, for a county that had to restore a backup."),
 )
 def export_outbox(context: Context, out: Path, again: bool) -> None:
     """Write one file a report; nothing counts as sent before the cosigned log shows it."""
