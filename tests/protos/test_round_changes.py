@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from fakes_federation import CLOSES, ZERO, TinyFederation
 
-from protos.errors import LedgerError
+from protos.errors import LedgerError, ProtocolError
 from protos.ledger import Ledger
 from protos.round_changes import MAX_EXTENSION
 from protos.round_log import RoundState
@@ -274,3 +276,67 @@ def test_what_was_not_released_cannot_be_corrected() -> None:
     for stage in ("approved", "opened"):
         story = Story(stage)
         assert story.refused(story.correction()) == "not-released"
+
+
+# -- whatever comes in whatever order ----------------------------------------------------------
+
+
+def attempt(story: Story, pick: random.Random) -> None:
+    """Try something, by anybody, sensible or not; what ends a round is tried seldom."""
+    made, first = story.federation, story.first
+    name, node = pick.choice(sorted(made.auditors)), pick.choice(sorted(made.nodes))
+    wishes = story.round.changes.extensions
+    digest = pick.choice(wishes).digest if wishes else ZERO
+    closes = CLOSES + pick.choice((-1, 1, 3, 30, 60, 61)) * DAY
+    successor = pick.choice((ZERO, first, story.second))
+    often: list[Callable[[], object]] = [
+        lambda: story.say(story.extension(closes=closes)),
+        *[lambda: story.say(story.extended(name, digest), name)] * 4,
+        lambda: made.approve(first, [name]),
+        *[lambda: made.report(node, first)] * 4,
+        lambda: made.check(name, first),
+        lambda: made.close(first),
+        lambda: made.agree(name, first),
+        lambda: made.open_(name, first),
+        lambda: made.release(first),
+        lambda: story.say(story.correction(successor=successor)),
+    ]
+    seldom: list[Callable[[], object]] = [
+        lambda: story.say(story.cancel(successor=successor)),
+        lambda: story.say(Abandon("county-1", first, name, ZERO, "expired"), name),
+        lambda: story.say(story.correction(status="withdrawn")),
+        *[lambda: made.fix_candidates(first)] * 20,
+    ]
+    pick.choice(seldom if pick.random() < 0.03 else often)()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_order_of_attempts_breaks_what_must_hold(seed: int) -> None:
+    story = Story(("planned", "approved", "approved", "checked", "opened", "released")[seed % 6])
+    pick = random.Random(seed)
+    ended_at: int | None = None
+    deadlines = [story.round.closes]
+    for _ in range(250):
+        with suppress(ProtocolError, AttributeError, KeyError, IndexError, ValueError):
+            attempt(story, pick)
+        row = story.round
+        deadlines.append(row.closes)
+        if row.changes.cancel is not None and ended_at is None:
+            ended_at = row.changes.cancel.index
+        assert not (row.changes.cancel and row.release)
+        assert row.closes <= CLOSES + MAX_EXTENSION
+        assert not (row.changes.corrections and row.release is None)
+        if row.candidates is not None:
+            assert all(
+                grant.index < row.candidates.index
+                for grants in row.changes.extended.values()
+                for grant in grants.values()
+            )
+    assert deadlines == sorted(deadlines)
+    if ended_at is not None:
+        assert all(logged.index < ended_at for logged in story.round.reports.values())
+    again = Ledger(story.federation.card)
+    for entry, body in story.federation.entries:
+        again.append(entry, body)
+    assert again.rounds[story.first].closes == story.round.closes
+    assert again.rounds[story.first].state is story.round.state
