@@ -90,6 +90,9 @@ def _coverage(material: Material) -> str:
         named_amount(material, say(_("valid among the tested")), "IND-04"),
         named_amount(material, say(_("no consent or refused")), "IND-06"),
     ]
+    so_far = material.value("IND-05", {})
+    if so_far is not None and len(so_far.sources) > 1:
+        parts.append(named_amount(material, say(_("tests of all waves so far")), "IND-05"))
     return joined(material, parts)
 
 

@@ -25,7 +25,7 @@ def amount(material: Material, value: IndicatorValue) -> str:
     is_rate = value.indicator.unit == "%"
     low, high = max(shown.value - shown.margin, 0), shown.value + shown.margin
     decimals = 1 if is_rate else 0
-    unit = "%" if is_rate else material.speech.choose("人", "")
+    unit = "%" if is_rate else material.speech.choose(value.indicator.unit, "")
     told = {
         "value": f"{shown.value:.{decimals}f}{unit}",
         "low": f"{low:.{decimals}f}{unit}",

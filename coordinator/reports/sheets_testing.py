@@ -39,12 +39,14 @@ def testing_tables(material: Material) -> list[Table | None]:
     ]
     total = say(words.TOTAL)
     counts, rates = columns[:10], columns[10:]
+    so_far = [Asked(say(_("Tests so far")), "IND-05")]
     return [
         material.grid(say(_("By stage: pupils")), say(_("Stage")), material.group("stage", total), counts),
         material.grid(say(_("By stage: rates")), say(_("Stage")), material.group("stage", total), rates),
         material.grid(say(_("By grade: pupils")), say(_("Grade")), material.group("grade"), counts),
         material.grid(say(_("By grade: rates")), say(_("Grade")), material.group("grade"), rates),
         material.grid(say(_("By sex")), say(_("Sex")), material.group("sex"), columns),
+        material.grid(say(_("All waves so far")), say(_("County")), [Group(total)], so_far),
     ]
 
 

@@ -115,8 +115,9 @@ class _Writer:
         self._page()
         self._top(part)
         drawings: list[Drawing] = []
-        for block in part.blocks:
+        for before, block in zip((None, *part.blocks), part.blocks, strict=False):
             if isinstance(block, Table):
+                self._row += isinstance(before, Paragraph)
                 self._table(block)
             elif isinstance(block, Paragraph):
                 self._paragraph(block.text, _KINDS[block.kind])

@@ -15,6 +15,7 @@ from coordinator.errors import ReportError
 from coordinator.reports import docx as docx_writer
 from coordinator.reports import pdf as pdf_writer
 from coordinator.reports import render
+from results.waves import with_cumulative
 
 CHAPTERS = [
     "一、基本情况",
@@ -185,3 +186,14 @@ def test_a_word_document_without_typst_has_the_numbers_in_tables(monkeypatch: py
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert not any(name.startswith("word/media/") for name in archive.namelist())
         assert "各年级需要关注及以上检出率" in archive.read("word/document.xml").decode()
+
+
+def test_tests_of_all_waves_are_told_once_there_are_two() -> None:
+    autumn, spring = samples.model("autumn-full"), samples.model("spring-monitor")
+    page = render(with_cumulative(spring, [autumn]), "html", "zh_CN").decode()
+    found = re.findall("累计测评人次约([0-9]+)人次，95%区间", page)
+    tested = [model.value("IND-03") for model in (autumn, spring)]
+    total = sum(value.row.released for value in tested if value and value.row)
+    assert len(found) == 1
+    assert abs(int(found[0]) - total) <= 2.5
+    assert "累计测评人次" not in render(with_cumulative(spring, []), "html", "zh_CN").decode()
