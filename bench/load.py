@@ -45,6 +45,7 @@ DOCUMENT = ROOT / "docs" / "scaling.md"
 LIMITS = {"cpu_ms": 3.0, "idle_mib": 500.0}
 SMALL, LARGE = 1_010, 10_000
 FEW = 32
+TICK_S = 1.0  # as in a county: rounds are looked at and the log is published while reports come
 MIB = 2**20
 Figures = dict[str, Any]
 
@@ -128,7 +129,7 @@ def reports(
     coordinators: int = 1,
 ) -> Figures:
     """All schools report, each over a fresh connection."""
-    make_county(folder, options.nodes, cells, database=database)
+    make_county(folder, options.nodes, cells, database=database, tick_s=TICK_S)
     with ExitStack() as stack:
         servers = [stack.enter_context(running(SERVER, str(folder))) for _ in range(coordinators)]
         clients = _clients(stack, "report", folder, [port for _, port in servers], options, in_flight)
