@@ -64,7 +64,8 @@ def _new_book(target: io.BytesIO) -> Workbook:
     except ImportError as err:
         raise FileError(phrase("this needs xlsxwriter: pip install 'fedscreen[coordinator]'")) from err
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    return Workbook(target, {**options, "default_format_properties": FONT})
+    # a copy: the library writes into it, and the next workbook would have other bytes
+    return Workbook(target, {**options, "default_format_properties": dict(FONT)})
 
 
 class _Writer:

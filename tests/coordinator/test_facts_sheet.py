@@ -11,6 +11,7 @@ import xlsxwriter
 from fakes_coordinator import School
 from fakes_facts import WHOLE, YEAR, facts
 
+from coordinator import sheet_template
 from coordinator.errors import FactsRefusedError, FileError
 from coordinator.facts_sheet import (
     Finding,
@@ -111,7 +112,11 @@ def test_nothing_in_a_template_is_a_formula_and_the_rules_stand_in_it() -> None:
 
 def test_the_same_input_gives_the_same_bytes() -> None:
     stored = [facts("s01")]
+    font = dict(sheet_template.FONT)
     assert facts_template(YEAR, NODES, stored, ("a",)) == facts_template(YEAR, NODES, stored, ("a",))
+    assert (
+        font == sheet_template.FONT == {"font_name": "宋体", "font_size": 11}
+    )  # no workbook changes the next
 
 
 def test_an_untouched_template_is_no_answer_and_no_finding() -> None:
