@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -77,10 +78,10 @@ def keys_in_force(county: CountySimulator) -> set[str]:
     return keys | {key.text for row in body.auditors for key in (row.statement, row.cosigner)}
 
 
-@pytest.fixture
-def rolled(county_folder: Path) -> tuple[CountySimulator, bytes]:
-    """A round in which three schools have reported, and then every key was rolled over."""
-    county = CountySimulator(county_folder)
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> CountySimulator:
+    """A closed county: three of its schools had reported, and then every key was rolled over."""
+    county = CountySimulator(tmp_path_factory.mktemp("rolled") / "base")
     round_id = county.start_round()
     for node_id in county.node_ids[:3]:
         county.release(node_id, round_id)
@@ -90,7 +91,17 @@ def rolled(county_folder: Path) -> tuple[CountySimulator, bytes]:
     agree_on_roster(county)
     assert len(before) == 3 + 8 + 6
     assert not before & keys_in_force(county)
-    return county, round_id
+    county.close()
+    return county
+
+
+@pytest.fixture
+def rolled(base: CountySimulator, tmp_path: Path) -> Iterator[tuple[CountySimulator, bytes]]:
+    """A copy of that county as new processes open it, and its round."""
+    shutil.copytree(base.root, tmp_path / "copy")
+    county = CountySimulator.reopen(tmp_path / "copy", base, when_needed=True)
+    yield county, county.coordinator.round_ids()[0]
+    county.close()
 
 
 def test_a_round_completes_and_the_next_one_runs_under_the_new_keys(
