@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from coordinator import schema
 from coordinator.errors import NotRosteredError, SignatureRefusedError
 from coordinator.log_book import LogBook, View
+from coordinator.prepared import Prepared
 from coordinator.store import upsert
 from crypto.errors import CryptoError
 from crypto.note import cosignature_time, parse_signature_line, verify_signature
@@ -18,6 +19,11 @@ from plan.errors import phrase
 from protos.ledger import Ledger
 
 _TABLE = schema.cosignatures
+# composed once: every look at the log runs them
+_LINES = Prepared(
+    sa.select(_TABLE.c.auditor, _TABLE.c.line).where(_TABLE.c.size == sa.bindparam("at", type_=sa.Integer))
+)
+_SIZES = Prepared(sa.select(_TABLE.c.size).distinct().order_by(_TABLE.c.size.desc()))
 
 
 def take_cosignature(book: LogBook, auditor_id: str, size: int, line: str) -> None:
@@ -81,8 +87,8 @@ def _forget_older(view: View) -> None:
 
 def lines_at(view: View, size: int) -> tuple[str, ...]:
     """Read the cosignature lines of a size, in roster order."""
-    rows = view.connection.execute(sa.select(_TABLE.c.auditor, _TABLE.c.line).where(_TABLE.c.size == size))
-    lines = {row.auditor: row.line for row in rows}
+    rows = _LINES.run(view.connection, size)
+    lines: dict[str, str] = dict(iter(rows.fetchone, None))
     roster = view.ledger.roster_at(size)
     revoked = view.ledger.revoked_auditors
     return tuple(
@@ -94,10 +100,10 @@ def lines_at(view: View, size: int) -> tuple[str, ...]:
 
 def cosigned_size(view: View) -> int:
     """Find the newest size whose checkpoint has its roster's quorum of cosignatures; 0 before the first."""
-    sizes = view.connection.execute(sa.select(_TABLE.c.size).distinct().order_by(_TABLE.c.size.desc()))
-    for size in sizes.scalars():
+    sizes: list[int] = [row[0] for row in iter(_SIZES.run(view.connection).fetchone, None)]
+    for size in sizes:
         if len(lines_at(view, size)) >= view.ledger.roster_at(size).statement.quorum:
-            return int(size)
+            return size
     return 0
 
 
