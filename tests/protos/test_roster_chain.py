@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fakes_federation import TinyFederation, fake_bytes, sign_entry
 
-from crypto.checkpoint import Checkpoint, encode_checkpoint
-from crypto.note import KeyType, SigningKey, parse_vkey
+from crypto.checkpoint import Checkpoint, cosign, encode_checkpoint
+from crypto.note import KeyType, SigningKey, encode_signed, parse_vkey
 from protos.bodies import RosterBody, encode_roster_body
 from protos.card import parse_card
 from protos.errors import LedgerError
@@ -194,6 +194,11 @@ def test_a_checkpoint_is_signed_by_the_log_key_of_its_size() -> None:
         with pytest.raises(LedgerError, match="bad-checkpoint"):
             ledger.verify_checkpoint(checkpoint(at, *keys), 0)
     assert ledger.chain.log_keys() == (old.verifier, new.verifier)
+    text = encode_checkpoint(Checkpoint(old.name, size + 1, ledger.root(size + 1)))
+    cosigned = [cosign(text, key, 1_790_000_000) for key in federation.witnesses.values()]
+    with pytest.raises(LedgerError, match="bad-checkpoint"):  # whatever the auditors have signed
+        ledger.verify_checkpoint(encode_signed(text, (old.sign(text), *cosigned)))
+    ledger.verify_checkpoint(encode_signed(text, (new.sign(text), *cosigned)))
 
 
 def test_a_round_is_finished_under_the_coordinators_old_key() -> None:
