@@ -66,6 +66,24 @@ def test_an_auditor_grants_nothing_that_nobody_asked_for_or_that_has_passed(coll
         county.auditors["a1"].extend(round_id)
 
 
+def test_a_round_key_lives_as_long_as_the_deadline_that_was_granted(collecting: Stage) -> None:
+    county, round_id = collecting
+    old = county.round(round_id).closes
+    for node_id in county.node_ids[:4]:
+        county.release(node_id, round_id)
+        county.serve_node(node_id)
+    county.coordinator.rounds.extend(round_id, old + timedelta(days=50), "holiday")
+    for name in ("a1", "a2", "a3"):
+        county.auditors[name].extend(round_id)
+    keep = county.auditors["a4"].context.keep_keys
+    county.now = old + keep + timedelta(days=1)
+    county.work()
+    assert county.round(round_id).abandons == {}
+    county.now = old + timedelta(days=50) + keep + timedelta(days=1)
+    county.work()
+    assert county.round(round_id).is_refundable
+
+
 def test_schools_get_their_charge_back_when_the_county_ends_a_round(reported: Stage) -> None:
     county, round_id = reported
     before = account(county, "s01")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from plan.layout import build_layout
 from plan.published import noise_rows
 from plan.table_spec import TableSpec
 from protos.bodies import key_name
-from protos.statements import Abandon, Revoke
+from protos.statements import Abandon, Cancel, Extended, Extension, Revoke
 
 NOISE = noise_rows(build_layout(plan_of()))
 
@@ -62,6 +62,54 @@ def test_an_expired_plan(house: SchoolHouse, late: timedelta) -> None:
     house.now = utc(2026, 10, 31) + late
     house.sync()
     assert refusal(house, round_id).code == "plan-expired"
+
+
+def ask_for(house: SchoolHouse, round_id: bytes, closes: datetime, auditors: tuple[str, ...]) -> None:
+    """Have the county ask for a later deadline, and auditors grant it."""
+    made = house.federation
+    wish = made.add(Extension(made.federation, round_id, 1, closes, "holiday"), b"", [made.coordinator])
+    for name in auditors:
+        made.add(Extended(made.federation, round_id, name, wish), b"", [made.auditors[name]])
+
+
+@pytest.mark.parametrize(
+    ("auditors", "is_later"), [(("a1", "a2"), False), (("a1", "a2", "a3"), True)], ids=["two", "quorum"]
+)
+def test_a_later_deadline_that_a_quorum_granted(
+    house: SchoolHouse, auditors: tuple[str, ...], is_later: bool
+) -> None:
+    round_id = house.start_round()
+    ask_for(house, round_id, utc(2026, 11, 9), auditors)
+    house.now = utc(2026, 11, 5)
+    house.sync()
+    if not is_later:
+        assert refusal(house, round_id).code == "plan-expired"
+        return
+    check_round(house.desk.enrolled(), round_id)
+    house.now = utc(2026, 11, 9)
+    house.sync()
+    assert refusal(house, round_id).code == "plan-expired"
+
+
+def test_a_later_deadline_counts_under_a_cosigned_checkpoint_only(house: SchoolHouse) -> None:
+    round_id = house.start_round()
+    house.now = utc(2026, 11, 5)
+    house.sync()
+    ask_for(house, round_id, utc(2026, 11, 9), ("a1", "a2", "a3"))
+    page = house.federation.page(house.desk.enrolled().mirror.ledger.size, [], house.now)
+    house.desk.on_log(page.start, list(page.entries), page.latest, b"")
+    assert house.desk.enrolled().mirror.ledger.rounds[round_id].closes == utc(2026, 11, 9)
+    assert refusal(house, round_id).code == "plan-expired"
+    house.sync()
+    check_round(house.desk.enrolled(), round_id)
+
+
+def test_a_round_that_the_county_has_ended(house: SchoolHouse) -> None:
+    round_id = house.start_round()
+    made = house.federation
+    made.add(Cancel(made.federation, round_id, bytes(32), bytes(32), "other"), b"", [made.coordinator])
+    house.sync()
+    assert refusal(house, round_id).code == "round-cancelled"
 
 
 def test_turning_the_clock_back_does_not_reopen_an_expired_plan(house: SchoolHouse) -> None:
