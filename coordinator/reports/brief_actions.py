@@ -39,11 +39,11 @@ def _testing(material: Material) -> Iterator[str]:
     for entry, text in (
         (
             "IND-02",
-            _("Coverage is below 95 percent (%(number)s); find out who was not, and why."),
+            _("Coverage is below 95%% (%(number)s); find out who was not, and why."),
         ),
         (
             "IND-04",
-            _("Valid tests are below 95 percent (%(number)s); look at how tests are held."),
+            _("Valid tests are below 95%% (%(number)s); look at how tests are held."),
         ),
     ):
         value = material.value(entry, {})
@@ -68,7 +68,7 @@ def _steps(material: Material) -> Iterator[str]:
         value = material.value(entry, {})
         if value and is_below(display_value(value), DONE):
             told = {"name": indicator_name(material.speech, value), "number": amount(material, value)}
-            yield material.say(_("%(name)s: %(number)s, still below 90 percent.")) % told
+            yield material.say(_("%(name)s: %(number)s, still below 90%%.")) % told
 
 
 def _conditions(material: Material) -> Iterator[str]:
