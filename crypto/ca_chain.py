@@ -56,13 +56,18 @@ def _read(pem: bytes) -> list[x509.Certificate]:
 def _verify_link(old: x509.Certificate, link: x509.Certificate, new: x509.Certificate) -> None:
     try:
         is_same_key = link.public_key() == new.public_key()
-        constraints = new.extensions.get_extension_for_class(x509.BasicConstraints).value
+        are_authorities = _is_authority(link) and _is_authority(new)
         link.verify_directly_issued_by(old)
         new.verify_directly_issued_by(new)
     except (*_FAILURES, x509.ExtensionNotFound) as err:
         raise VerificationError("a CA is not linked to the one before it") from err
-    if not is_same_key or link.subject != new.subject or not constraints.ca:
+    if not is_same_key or link.subject != new.subject or not are_authorities:
         raise VerificationError("a CA is not linked to the one before it")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate is a CA's: a link that is none is some party's own leaf."""
+    return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
 
 
 def roots_pem(roots: tuple[x509.Certificate, ...]) -> bytes:
