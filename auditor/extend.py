@@ -106,4 +106,4 @@ def sign_extended(context: Context, round_id: bytes) -> SignedEntry:
     """Check and grant the newest extension of a round; errors as `review_extension`."""
     review = review_extension(context, round_id)
     statement = _statement(context, review.round_log, review.extension)
-    return sign_entry(statement, context.keys.statement)
+    return sign_entry(statement, context.signing_key(review.round_log))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +184,19 @@ def test_a_statement_key_is_kept_while_an_open_round_needs_it(rolled: tuple[Coun
         county.release(node_id, round_id)
     finish(county, round_id)
     assert county.coordinator.retire_key("statement") == 1
+
+
+def test_a_later_deadline_is_granted_with_the_key_that_the_round_knows(
+    rolled: tuple[CountySimulator, bytes],
+) -> None:
+    county, round_id = rolled
+    later = county.round(round_id).closes + timedelta(days=3)
+    county.coordinator.rounds.extend(round_id, later, "schools-missing")
+    for name in ("a1", "a2", "a3"):
+        county.auditors[name].step()
+        assert county.auditors[name].extend(round_id) >= 0
+    county.work(max_passes=3)
+    assert county.round(round_id).closes == later
 
 
 def test_a_ca_is_kept_while_somebody_has_its_certificate(rolled: tuple[CountySimulator, bytes]) -> None:
