@@ -52,14 +52,12 @@ class PostgresBackend:
         """
         self.name = f"{url.host or url.query.get('host', 'localhost')}/{url.database or ''}"
         self._failures = _failures()
-        options = {
-            "options": _SETTINGS,
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "application_name": "fedscreen",
-        }
+        defaults = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "fedscreen"}
+        settings = f"{_SETTINGS} {url.query.get('options', '')}"  # the administrator's count: they come last
         self.engine = sa.create_engine(
             url,
-            connect_args={key: value for key, value in options.items() if key not in url.query},
+            connect_args={key: value for key, value in defaults.items() if key not in url.query}
+            | {"options": settings.strip()},
             pool_pre_ping=True,
             pool_use_lifo=True,
             max_overflow=20,

@@ -251,34 +251,14 @@ def test_a_backup_is_private_sealed_and_never_written_over(collecting: County, t
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".backup")] == []
 
 
-def spoil(data: bytes, how: str) -> bytes:
-    middle = len(data) // 2
-    return {
-        "cut off": data[:-5],
-        "at a piece": data[: len(data) // 2],
-        "flipped": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
-        "lengthened": data + b"x",
-        "head": data.replace(b'"kdf"', b'"kdg"', 1),
-        "another file": b"fedscreen/other/v1\n" + data,
-        "empty": b"",
-    }[how]
-
-
-@pytest.mark.parametrize("is_sealed", [True, False], ids=["sealed", "plain"])
-@pytest.mark.parametrize(
-    "how", ["cut off", "at a piece", "flipped", "lengthened", "head", "another file", "empty"]
-)
-def test_a_spoilt_backup_changes_nothing(
-    collecting: County, tmp_path: Path, how: str, is_sealed: bool
-) -> None:
-    file, words = tmp_path / "b", tmp_path / "words"
-    words.write_text(PASSPHRASE)
-    seal = ("--passphrase-file", words)
-    run("backup", "--out", file, *(seal if is_sealed else ("--plain",)), "--dir", collecting.directory)
+def test_a_spoilt_backup_changes_nothing(collecting: County, tmp_path: Path) -> None:
+    file = tmp_path / "b"
+    run("backup", "--out", file, "--plain", "--dir", collecting.directory)
     collecting.desk.close()
-    file.write_bytes(spoil(file.read_bytes(), how))
+    data = file.read_bytes()
+    file.write_bytes(data[:5000] + bytes([data[5000] ^ 1]) + data[5001:])
     before = sorted(path.name for path in collecting.directory.iterdir())
-    result = run("restore", file, *seal, "--dir", collecting.directory, "--json")
+    result = run("restore", file, "--dir", collecting.directory, "--json")
     assert (result.exit_code, answer(result)["error"]) == (1, "backup")
     assert sorted(path.name for path in collecting.directory.iterdir()) == before
 

@@ -14,10 +14,12 @@ from fakes_coordinator import County, small_config
 from bench.postgres_server import PostgresServer
 from coordinator import schema
 from coordinator.config import parse_config
-from coordinator.errors import ConfigError, SchemaVersionError, StoreAwayError, StoreError
+from coordinator.durable import exclusive
+from coordinator.errors import ConfigError, FileError, SchemaVersionError, StoreAwayError, StoreError
 from coordinator.home import place_of
 from coordinator.log_book import LogBook
 from coordinator.prepared import driver_of, insert_row, insert_row_once
+from coordinator.publish_log import published_checkpoint
 from coordinator.revisions import stamp
 from coordinator.store import Place, Store, insert_once, read_meta, upsert, write_meta
 
@@ -356,3 +358,47 @@ def test_what_was_signed_stays_in_every_view(make_county: Callable[..., County],
     stranger = LogBook(store, county.desk.home.log_key, lambda: county.clock)
     with stranger.reading() as view:
         assert view.ledger.size > 0
+
+
+def test_no_commit_returns_before_it_is_on_the_servers_disk(server: PostgresServer) -> None:
+    """Whatever the server or the address say: off becomes on, and what is more than on stays."""
+    address = server.database()
+    for asked, found in (("off", "on"), ("remote_apply", "remote_apply"), ("local", "local")):
+        url = sa.engine.make_url(address)
+        options = f"{url.query['options']} -csynchronous_commit={asked}"
+        store = Store(url.update_query_dict({"options": options}), check=False)
+        with store.writing("x") as connection:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == found
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "30s"
+        with store.reading() as connection:
+            assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "repeatable read"
+            assert connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"
+        store.close()
+
+
+def test_a_lock_that_is_held_for_long_is_said(shared: Store) -> None:
+    other = Store(shared.place)
+    with shared.writing("first") as connection:
+        write_meta(connection, "a", "1")
+        with other.backend.engine.connect() as waiting:
+            waiting.exec_driver_sql("SET lock_timeout = '50ms'")
+            waiting.commit()
+        with pytest.raises(StoreError, match="lock timeout"), other.writing("second"):
+            pass
+    other.close()
+
+
+def test_one_publishes_at_a_time(collecting: County, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coordinator.durable.WAIT_S", 0.05)
+    folder = collecting.directory / "log"
+    collecting.report(collecting.round_id, ["s01"])
+    with (
+        exclusive(folder.with_name("log.lock")),
+        pytest.raises(FileError, match="another process"),
+    ):
+        collecting.desk.tick()
+    before = published_checkpoint(folder)
+    collecting.desk.tick()
+    after = published_checkpoint(folder)
+    assert after is not None
+    assert before is None or before.size < after.size
