@@ -28,7 +28,7 @@ from auditor.config import AuditorConfig
 from auditor.context import Context
 from auditor.durable import Durable, ignore_durable
 from auditor.errors import AuditorError, NotReadyError, RefusalError
-from auditor.extend import sign_extended
+from auditor.extend import is_asked_to_extend, sign_extended
 from auditor.keys import AuditorKeys
 from auditor.link import CoordinatorLink
 from auditor.mirror import Mirror
@@ -221,6 +221,9 @@ class Desk:
         if self._is_expired(round_log):
             yield from self._give_up(round_log, EXPIRED)
             return
+        if is_asked_to_extend(context.id, round_log):
+            words = phrase("the county asks for a later deadline: look at it with 'auditor extend'")
+            yield Event("waiting", round_id, words, False)
         yield from self._check(round_log)
         yield from self._decide(round_log)
         yield from self._answer(round_log)

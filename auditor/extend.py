@@ -48,15 +48,16 @@ class ExtensionReview:
 
 def waiting_extensions(context: Context) -> list[bytes]:
     """List the rounds whose extension waits for this auditor's grant."""
-    return [
-        round_id
-        for round_id, row in context.ledger.rounds.items()
-        if context.id in row.terms.auditors
-        and (pending := row.changes.pending(row.terms)) is not None
-        and context.id not in row.changes.extended.get(pending.digest, {})
-        and row.candidates is None
-        and not row.is_dead
-    ]
+    rounds = context.ledger.rounds.items()
+    return [round_id for round_id, row in rounds if is_asked_to_extend(context.id, row)]
+
+
+def is_asked_to_extend(auditor: str, round_log: RoundLog) -> bool:
+    """Say whether the newest extension of a round waits for this auditor's grant."""
+    pending = round_log.changes.pending(round_log.terms)
+    if pending is None or auditor not in round_log.terms.auditors or round_log.candidates is not None:
+        return False
+    return not round_log.is_dead and auditor not in round_log.changes.extended.get(pending.digest, {})
 
 
 def review_extension(context: Context, round_id: bytes) -> ExtensionReview:

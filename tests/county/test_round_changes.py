@@ -36,8 +36,11 @@ def test_schools_and_auditors_go_by_the_deadline_that_a_quorum_granted(collectin
     county.now = old - timedelta(hours=3)
     later = old + timedelta(days=6)
     county.coordinator.rounds.extend(round_id, later, "schools-missing")
+    asked = "the county asks for a later deadline"
+    assert asked in " ".join(event.detail for event in county.auditors["a1"].step())
     for name in ("a1", "a2"):
         county.auditors[name].extend(round_id)
+    assert asked not in " ".join(event.detail for event in county.auditors["a1"].step())
     county.work()
     county.now = old + timedelta(hours=3)
     county.work()
