@@ -1,4 +1,4 @@
-"""From a pinned CA to those that followed it: a link counts only if the CA before it made an authority of it."""
+"""From a pinned CA to those that followed it: a link is made by the CA before, for an authority."""
 
 from __future__ import annotations
 
