@@ -33,7 +33,15 @@ NAMES = (
         "uuid.uuid4",
         "tempfile.",
     ),
-    *("nacl.utils.", "nacl.public.", "nacl.secret.", "nacl.bindings.randombytes", "nacl.pwhash.str", "ssl."),
+    *(
+        "nacl.utils.",
+        "nacl.public.",
+        "nacl.secret.",
+        "nacl.bindings.randombytes",
+        "nacl.pwhash.str",
+        "nacl.pwhash.argon2id.str",
+        "ssl.",
+    ),
     *(
         "cryptography.fernet.",
         "sqlcipher3.dbapi2.connect",
@@ -54,9 +62,10 @@ TOKEN_BYTES = "secrets.token_bytes"
 
 # file -> (place in it, what, how often, why).
 EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
-    "auditor/client.py": [("GrpcLink.__init__", "grpc.secure_channel", 1, "TLS to the coordinator")],
+    "auditor/client.py": [("GrpcLink._connect", "grpc.secure_channel", 1, "TLS to the coordinator")],
     "auditor/keys.py": [
         ("create_keys", TOKEN_BYTES, 1, "seeds of the statement key and the witness key"),
+        ("create_next", TOKEN_BYTES, 1, "seeds of the pair of keys that follows"),
         ("create_keys", "generate_private_key", 1, "the auditor's TLS key"),
         ("certificate_request", "ECDSA signature", 1, "the TLS key signs its own request"),
     ],
@@ -69,7 +78,20 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("_sign", "ECDSA signature", 1, "every certificate that the CA issues"),
         ("_builder", SERIAL, 1, "serial numbers of certificates"),
     ],
+    "coordinator/accounts.py": [
+        ("stretch", "nacl.pwhash.argon2id.str", 1, "the salt of a stretched passphrase of the dashboard")
+    ],
+    "coordinator/cli_dashboard.py": [
+        ("_code", TOKEN_BYTES, 1, "set-up codes of accounts"),
+        ("_run", TOKEN_BYTES, 1, "session ids, set-up codes, secrets of second factors of the dashboard"),
+    ],
     "coordinator/cli.py": [("init", TOKEN_BYTES, 1, "seeds of the log key and the statement key")],
+    "coordinator/desk.py": [
+        ("Desk.__init__", TOKEN_BYTES, 1, "seeds of keys that follow, tokens of invitations")
+    ],
+    "coordinator/enrol_service.py": [
+        ("serving_enrolment", "grpc.ssl_server_credentials", 1, "TLS of the enrolment port")
+    ],
     "coordinator/cli_store.py": [("backup", TOKEN_BYTES, 1, "the salt of a backup's key")],
     "coordinator/tls.py": [
         ("credentials_of", "grpc.dynamic_ssl_server_credentials", 1, "TLS to nodes and auditors")
@@ -133,7 +155,8 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
         ("check_tls", "ssl.SSLError", 1, "draws nothing: what a handshake may raise"),
     ],
     "node/egress/client.py": [
-        ("Coordinator.__init__", "grpc.secure_channel", 1, "TLS; this side has no records")
+        ("Coordinator.__init__", "grpc.secure_channel", 1, "TLS; this side has no records"),
+        ("EnrolmentPort.enrol", "grpc.secure_channel", 1, "TLS, before there are any records"),
     ],
     "node/egress/send.py": [("pause_s", "os.urandom", 1, "spreads retries; this side has no records")],
     "node/egress/worker.py": [
