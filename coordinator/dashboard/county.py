@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from coordinator.config import Config, load_config
+from coordinator.facts import school_name
 from coordinator.home import place_of
 from coordinator.log_book import LogBook, View
 from coordinator.store import Store
@@ -70,7 +71,7 @@ def nodes_of(view: View) -> dict[str, str]:
     if not view.has_genesis:
         return {}
     revoked = view.ledger.revoked_nodes
-    return {node.id: node.operator for node in view.ledger.roster.body.nodes if node.id not in revoked}
+    return {node.id: school_name(node) for node in view.ledger.roster.body.nodes if node.id not in revoked}
 
 
 def open_county(directory: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> County:

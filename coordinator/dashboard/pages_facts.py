@@ -98,7 +98,7 @@ def schools(visit: Visit) -> Reply:
         "year": year,
         "years": _years(visit),
         "round": current,
-        "rows": [(node, forms.get(node.id), said.get(node.id)) for node in nodes],
+        "rows": [(node.id, store.school_name(node), forms.get(node.id), said.get(node.id)) for node in nodes],
         "indicators": [row for row in fact_indicators(facts, len(nodes)) if not row.keys] if nodes else [],
         "bands": BAND_LABELS,
         "declaration": DECLARATION_TEXT,

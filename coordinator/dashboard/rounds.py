@@ -10,6 +10,7 @@ from typing import Any, Final
 from coordinator import status
 from coordinator.dashboard.visit import Visit
 from coordinator.errors import UnknownRoundError
+from coordinator.facts import school_name
 from coordinator.log_book import View
 from coordinator.plan_view import published_plan
 from plan.errors import phrase
@@ -145,12 +146,13 @@ def _schools(view: View, round_log: RoundLog, found: dict[str, Any], days_left: 
     reported = set(found["reported"])
     revoked = set(view.ledger.revoked_nodes)
     for node in round_log.roster.nodes:
+        name = school_name(node)
         if node.id in excluded:
-            yield School(node.id, node.operator, "excluded", excluded[node.id])
+            yield School(node.id, name, "excluded", excluded[node.id])
         elif node.id in reported:
-            yield School(node.id, node.operator, "reported")
+            yield School(node.id, name, "reported")
         elif node.id in revoked:
-            yield School(node.id, node.operator, "revoked")
+            yield School(node.id, name, "revoked")
         else:
             state = "overdue" if days_left <= OVERDUE_DAYS else "missing"
-            yield School(node.id, node.operator, state, contact=dict(node.attributes).get(CONTACT, ""))
+            yield School(node.id, name, state, contact=dict(node.attributes).get(CONTACT, ""))
