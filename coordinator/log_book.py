@@ -246,9 +246,27 @@ class LogBook:
         return (held[in_force], *(held[key] for key in reversed(earlier) if key in held))
 
     def note_signed(self, ledger: Ledger, size: int) -> None:
-        """Write down that checkpoints up to a size, which is committed, are about to be signed."""
-        if self._head is not None and size > self._head.known.size:
-            self._head.raise_to(size, ledger.root(size))
+        """Write down that checkpoints up to a size, which is committed, are about to be signed.
+
+        Raises:
+            LogRolledBackError: the database is not the one that was signed, here or by another process.
+        """
+        if self._head is None or size <= self._head.known.size:
+            return
+        self._head.raise_to(size, ledger.root(size))
+        signed = self._head.known
+        if signed.size > size:  # by another process on this folder; the view that `ledger` is of may lack it
+            self._verify_committed(ledger, size, signed)
+
+    def _verify_committed(self, ledger: Ledger, size: int, signed: Head) -> None:
+        """Check that the database has now what another process signed, after this tree of a smaller size."""
+        with self.store.reading() as connection:
+            there = _ROOT.run(connection, signed.size - 1).fetchone()
+            here = _ROOT.run(connection, size - 1).fetchone()
+            last = _LAST.run(connection).fetchone()
+        stored = last[0] + 1 if last else 0
+        if (there and there[0], here and here[0]) != (signed.root, ledger.root(size)):
+            raise _rolled_back(signed.size, stored)
 
     def receipt(self, ledger: Ledger, position: int) -> bytes:
         """Make the log-signed tlog-proof of an entry, at the size right after it.
@@ -306,14 +324,7 @@ class LogBook:
             return
         size = ledger.size if ledger is not None else 0
         if ledger is None or size < signed.size or ledger.root(signed.size) != signed.root:
-            raise LogRolledBackError(
-                phrase(
-                    "database: %(signed)s entries were signed, this database has %(size)s, or others; an old "
-                    "copy was restored: run 'fedscreen coordinator store check', never go on from this",
-                    signed=signed.size,
-                    size=size,
-                )
-            )
+            raise _rolled_back(signed.size, size)
         self._verified = signed
 
     def _catch_up(self, connection: Connection, signed: Head) -> Ledger | None:
@@ -372,6 +383,17 @@ class LogBook:
         if ledger.root() != root:
             self._keep(None)
             raise StoreError(phrase("database: the entries do not make the stored tree; restore the backup"))
+
+
+def _rolled_back(signed: int, size: int) -> LogRolledBackError:
+    return LogRolledBackError(
+        phrase(
+            "database: %(signed)s entries were signed, this database has %(size)s, or others; an old "
+            "copy was restored: run 'fedscreen coordinator store check', never go on from this",
+            signed=signed,
+            size=size,
+        )
+    )
 
 
 def sign_entry(text: str, key: SigningKey) -> bytes:

@@ -360,6 +360,30 @@ def test_what_was_signed_stays_in_every_view(make_county: Callable[..., County],
         assert view.ledger.size > 0
 
 
+def test_a_coordinator_that_lags_behind_the_folder_signs_no_other_tree(
+    make_county: Callable[..., County], address: str
+) -> None:
+    """The database is put back while two processes run, and the one that goes on has not signed that far."""
+    county = make_county(config=small_config(database=address))
+    round_id = county.collecting()
+    first, second = county.desk, county.open()
+    try:
+        county.report(round_id, ["s01"])
+        second.get_log(0, 1)
+        county.report(round_id, ["s02", "s03"])  # signed by the first process alone
+        store = first._store
+        with store.writing("put back") as connection:
+            newest = sa.select(sa.func.max(schema.entries.c.position) - 2).scalar_subquery()
+            cut = connection.execute(sa.select(newest)).scalar_one()
+            connection.execute(sa.delete(schema.entries).where(schema.entries.c.position > cut))
+        county.desk = second
+        with pytest.raises(StoreError, match="entries were signed"):
+            county.report(round_id, ["s04"])
+    finally:
+        county.desk = first
+        second.close()
+
+
 def test_no_commit_returns_before_it_is_on_the_servers_disk(server: PostgresServer) -> None:
     """Whatever the server or the address say: off becomes on, and what is more than on stays."""
     address = server.database()
