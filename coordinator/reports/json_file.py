@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from coordinator.reports.document import Cell, Document, Figure, Part, Table
+from coordinator.reports.text import clean
 
 FORMAT: Final = "fedscreen/report/v1"
 
@@ -16,12 +17,12 @@ def encode_json(document: Document) -> bytes:
     values = {
         "format": FORMAT,
         "language": head.language,
-        "title": head.title,
-        "subtitle": head.subtitle,
-        "place": head.place,
+        "title": clean(head.title),
+        "subtitle": clean(head.subtitle),
+        "place": clean(head.place),
         "release_class": head.mark,
         "notice": head.notice,
-        "facts": [{"name": name, "value": value} for name, value in head.facts],
+        "facts": [{"name": name, "value": clean(value)} for name, value in head.facts],
         "parts": [_part(part) for part in document.parts],
         "footers": list(head.footers),
     }
@@ -35,8 +36,8 @@ def _part(part: Part) -> dict[str, Any]:
 
 def _table(table: Table) -> dict[str, Any]:
     return {
-        "title": table.title,
-        "columns": [column.name for column in table.columns],
+        "title": clean(table.title),
+        "columns": [clean(column.name) for column in table.columns],
         "rows": [[_cell(cell) for cell in row] for row in table.rows],
         "note": table.note,
     }
@@ -45,7 +46,7 @@ def _table(table: Table) -> dict[str, Any]:
 def _cell(cell: Cell) -> object:
     """Give an estimate as value and margin, or why there is none; null is what the plan does not count."""
     if not isinstance(cell, Figure):
-        return cell
+        return clean(cell) if isinstance(cell, str) else cell
     if cell.value is None:
         return {"kind": cell.display.kind.value}
     return {"value": cell.value, "margin": cell.margin}

@@ -223,6 +223,7 @@ def test_a_hostile_name_does_no_harm(text: str) -> None:
         strings = re.findall("<t[^>]*>(.*?)</t>", archive.read("xl/sharedStrings.xml").decode(), re.DOTALL)
     assert strings
     assert not [words for words in strings if words.startswith(TRIGGERS)]
+    json.loads(render(model, "json", "zh_CN", conditions=samples.conditions()))
     data = render(model, "csv.zip", "zh_CN", conditions=samples.conditions())
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for name in archive.namelist():
