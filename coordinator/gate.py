@@ -4,7 +4,8 @@
 2. Who calls: certificate, federation, expiry (``coordinator.identity``).
 3. How often and how many at once (``coordinator.allowance``).
 4. Whether party or certificate is refused meanwhile, by the database (``coordinator.denied``): so a
-   revocation bites at the next call, also on a channel that is open, also in another process.
+   revocation bites at the next call, also on a channel that is open, also in another process. A stream that
+   runs is asked about again while it runs.
 5. Only now the request is received, within `receive_s`, and its bytes are counted.
 6. The call's own work, whose refusals become a status in ``coordinator.service``; anything unforeseen is
    answered with one fixed sentence and logged by its class alone.
@@ -39,6 +40,7 @@ from coordinator.slow_calls import RunningCalls, Watched
 from plan.errors import phrase
 from protos.errors import ConvertError
 
+LOOK_S = 1.0
 HEALTH = "/grpc.health.v1.Health/"
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 Refuse = Callable[[grpc.ServicerContext, Exception], NoReturn]
@@ -121,7 +123,17 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
                 request = self._receive(inner, requests, caller)
                 self.running.go_on(watched, self._limits.stream_s)
                 answers = inner.unary_stream(request, context)
-            yield from map(inner.response_serializer, answers)
+            for answer in self._while_let_in(caller, answers):
+                yield inner.response_serializer(answer)
+
+    def _while_let_in(self, caller: Caller, answers: Iterator[Any]) -> Iterator[Any]:
+        """Give a stream's answers as long as its caller is not refused meanwhile; asked once in `LOOK_S`."""
+        asked_s = time.monotonic()
+        for answer in answers:
+            if time.monotonic() - asked_s >= LOOK_S:
+                self._house.verify(caller)
+                asked_s = time.monotonic()
+            yield answer
 
     def _receive(self, inner: Any, requests: Iterator[bytes], caller: Caller) -> Any:
         data = next(requests, None)

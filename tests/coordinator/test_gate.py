@@ -195,6 +195,28 @@ def test_who_is_refused_learns_nothing_of_other_errors(
     assert "pupil" not in (caught.value.details() or "")
 
 
+def test_a_stream_that_runs_ends_with_the_revocation_of_its_reader(
+    agreed: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last box would be sent half an hour after the key was reported stolen."""
+    go_on = threading.Event()
+
+    def boxes(_auditor: str, _round: bytes) -> Iterator[tuple[bytes, bytes]]:
+        yield bytes(32), b"first"
+        go_on.wait(CALL_S)
+        yield bytes(32), b"second"
+
+    monkeypatch.setattr(agreed.desk, "get_boxes", boxes)
+    monkeypatch.setattr("coordinator.gate.LOOK_S", 0.0)
+    with serving(agreed) as service, as_party(agreed, service.port, "a4") as party:
+        stream = party.auditor.GetBoxes(pb.GetBoxesRequest(round_id=agreed.round_id), timeout=CALL_S)
+        assert next(stream).box == b"first"
+        agreed.desk.revoke("auditor", "a4", "key-lost")
+        go_on.set()
+        with refused(Code.PERMISSION_DENIED, "revoked"):
+            next(stream)
+
+
 # -- how much one caller may ---------------------------------------------------------------------
 
 
