@@ -216,6 +216,7 @@ def _create_file(path: Path, durable: DurableHook) -> None:
     for name in (unfinished.name, f"{unfinished.name}-wal", f"{unfinished.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
     Store(unfinished, durable, create=True).close()  # closing the last connection empties the WAL
+    unfinished.chmod(KEY_MODE)  # it holds accounts and sealed boxes; SQLite gives -wal and -shm the same mode
     unfinished.chmod(KEY_MODE)  # sealed boxes and masked vectors; SQLite gives its WAL the same mode
     unfinished.replace(path)
     sync_folder(path.parent)

@@ -29,6 +29,7 @@ def test_keys_are_readable_by_the_owner_only(tmp_path: Path) -> None:
     modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "c" / "keys").iterdir()}
     assert modes == {"log.key": 0o600, "statement.key": 0o600, "ca.key": 0o600}
     assert (tmp_path / "c" / "coordinator.db").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "c" / "coordinator.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_no_key_is_in_a_repr(tmp_path: Path) -> None:
