@@ -310,7 +310,7 @@ def attempt(story: Story, pick: random.Random) -> None:
     pick.choice(seldom if pick.random() < 0.03 else often)()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_no_order_of_attempts_breaks_what_must_hold(seed: int) -> None:
     story = Story(("planned", "approved", "approved", "checked", "opened", "released")[seed % 6])
     pick = random.Random(seed)

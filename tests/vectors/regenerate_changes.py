@@ -2,8 +2,8 @@
 
     python tests/vectors/regenerate_changes.py [--check]
 
-`entries` may come one after another; `closes` says which deadline of the first round is in force after so many
-of them; each of `refused` may not come after the first `after` entries, and has the ledger's code.
+`entries` may come one after another; `closes` says which deadline of the first round is in force after so
+many of them; each of `refused` may not come after the first `after` entries, and has the ledger's code.
 """
 
 import sys
