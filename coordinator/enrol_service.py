@@ -21,7 +21,7 @@ import grpc
 from coordinator import errors
 from coordinator.desk import Desk
 from coordinator.structured_log import fields
-from coordinator.tls import ServerTls
+from coordinator.tls import ServerTls, credentials_of
 from plan.errors import phrase
 from protos import convert
 from protos import fedscreen_v1_pb2 as pb
@@ -130,10 +130,8 @@ def serving_enrolment(desk: Desk, listen: str, current: Callable[[], ServerTls])
         maximum_concurrent_rpcs=MAX_WAITING,
     )
     stubs.add_EnrolmentServiceServicer_to_server(EnrolmentService(desk, Brake()), server)  # type: ignore[no-untyped-call,unused-ignore]
-    tls = current()
-    credentials = grpc.ssl_server_credentials([(tls.key, tls.certificate)])
     try:
-        port = server.add_secure_port(listen, credentials)
+        port = server.add_secure_port(listen, credentials_of(current, is_for_clients=False))
     except RuntimeError as err:
         raise _not_bound(listen) from err
     if port == 0:

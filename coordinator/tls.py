@@ -65,8 +65,15 @@ class TlsFiles:
         return ServerTls(certificate, key, self._home.ring.roots_pem())
 
 
-def credentials_of(current: Callable[[], ServerTls]) -> grpc.ServerCredentials:
-    """Make credentials that ask for a client certificate, and ask `current` at every handshake."""
+def credentials_of(
+    current: Callable[[], ServerTls], *, is_for_clients: bool = True
+) -> grpc.ServerCredentials:
+    """Make credentials that ask `current` at every handshake.
+
+    Args:
+        current: gives certificate, key and roots as they are now.
+        is_for_clients: ask for a client's certificate, and refuse who shows none.
+    """
     known = current()
 
     def changed() -> grpc.ServerCertificateConfiguration | None:
@@ -75,10 +82,12 @@ def credentials_of(current: Callable[[], ServerTls]) -> grpc.ServerCredentials:
         if found == known:
             return None  # as before
         known = found
-        return _configuration(found)
+        return _configuration(found, is_for_clients)
 
-    return grpc.dynamic_ssl_server_credentials(_configuration(known), changed, True)  # type: ignore[arg-type,unused-ignore]
+    first = _configuration(known, is_for_clients)
+    return grpc.dynamic_ssl_server_credentials(first, changed, is_for_clients)  # type: ignore[arg-type,unused-ignore]
 
 
-def _configuration(tls: ServerTls) -> grpc.ServerCertificateConfiguration:
-    return grpc.ssl_server_certificate_configuration([(tls.key, tls.certificate)], tls.roots)
+def _configuration(tls: ServerTls, is_for_clients: bool) -> grpc.ServerCertificateConfiguration:
+    roots = tls.roots if is_for_clients else None
+    return grpc.ssl_server_certificate_configuration([(tls.key, tls.certificate)], roots)

@@ -89,12 +89,14 @@ EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
     "coordinator/desk.py": [
         ("Desk.__init__", TOKEN_BYTES, 1, "seeds of keys that follow, tokens of invitations")
     ],
-    "coordinator/enrol_service.py": [
-        ("serving_enrolment", "grpc.ssl_server_credentials", 1, "TLS of the enrolment port")
-    ],
     "coordinator/cli_store.py": [("backup", TOKEN_BYTES, 1, "the salt of a backup's key")],
     "coordinator/tls.py": [
-        ("credentials_of", "grpc.dynamic_ssl_server_credentials", 1, "TLS to nodes and auditors")
+        (
+            "credentials_of",
+            "grpc.dynamic_ssl_server_credentials",
+            1,
+            "TLS to nodes and auditors, and of enrolment",
+        )
     ],
     "crypto/sealing.py": [
         ("seal", "encrypt", 1, "HPKE's encapsulation; the one thing that a replay leaves free")
