@@ -116,7 +116,7 @@ def overall(material: Material) -> Iterator[Block]:
         material, (named_amount(material, material.label("level", code), f"IND-07/{code}") for code in "123")
     )
     if not found:
-        yield Paragraph(say(_("The plan of this round does not count levels.")))
+        yield Paragraph(material.absent(_("The plan of this round does not count levels.")))
         return
     rates = joined(
         material,
@@ -143,7 +143,7 @@ def breakdowns(material: Material) -> Iterator[Block]:
     """Write chapter three: stages, grades, sexes."""
     blocks = list(_breakdown_blocks(material))
     yield from blocks or [
-        Paragraph(material.say(_("The plan of this round does not count levels by stage, grade or sex.")))
+        Paragraph(material.absent(_("The plan of this round does not count levels by stage, grade or sex.")))
     ]
 
 
@@ -205,7 +205,7 @@ def key_groups(material: Material) -> Iterator[Block]:
             is_empty = False
             yield Paragraph(say(title) + told)
     if is_empty:
-        yield Paragraph(say(_("The plan of this round does not count key groups.")))
+        yield Paragraph(material.absent(_("The plan of this round does not count key groups.")))
     tables = [table for table in group_tables(material)[:3] if table]
     yield from tables[:1]
     yield from factor_drawings(material)

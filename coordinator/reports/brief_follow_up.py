@@ -40,7 +40,7 @@ def follow_up(material: Material) -> Iterator[Block]:
     if not blocks:
         blocks.append(
             Paragraph(
-                say(
+                material.absent(
                     _(
                         "The plan of this round does not count recheck, referral and closing; they are the "
                         "matter of the plan “follow-up”."

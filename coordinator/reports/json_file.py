@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from coordinator.reports.document import Cell, Document, Figure, Part, Table
+from coordinator.reports.document import Cell, Document, Figure, Paragraph, Part, Table
 from coordinator.reports.text import clean
 
 FORMAT: Final = "fedscreen/report/v1"
@@ -31,7 +31,8 @@ def encode_json(document: Document) -> bytes:
 
 def _part(part: Part) -> dict[str, Any]:
     tables = [_table(block) for block in part.blocks if isinstance(block, Table)]
-    return {"name": part.name, "title": part.title, "unit": part.unit, "tables": tables}
+    notes = [clean(block.text) for block in part.blocks if isinstance(block, Paragraph)]
+    return {"name": part.name, "title": part.title, "unit": part.unit, "tables": tables, "notes": notes}
 
 
 def _table(table: Table) -> dict[str, Any]:

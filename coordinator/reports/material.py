@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
-from coordinator.reports import labels
+from coordinator.reports import labels, words
 from coordinator.reports.charts.values import Value
 from coordinator.reports.document import ABSENT, Cell, Column, Drawing, Figure, Table
 from coordinator.reports.speech import Speech
 from plan.dimensions import DIMENSIONS
-from results.facts import InstitutionFacts
+from results.facts import INTERNAL, InstitutionFacts
 from results.indicators import IndicatorValue
 from results.pupils import JOIN
 from results.report_model import ReportModel
@@ -60,6 +60,11 @@ class Material:
     def say(self) -> Callable[[str], str]:
         """Translate a message into the report's language."""
         return self.speech.say
+
+    def absent(self, message: str) -> str:
+        """Say why nothing is here: the plan does not count it, as the message says, or the class hides it."""
+        hidden = words.NOT_SHOWN if self.model.release_class != INTERNAL else message
+        return self.say(hidden)
 
     def label(self, dimension: str, code: str) -> str:
         """Name a code as the plan or the report's language does."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from coordinator.reports import words
-from coordinator.reports.document import Block, Cell, Column, Paragraph, Part, Table
+from coordinator.reports.document import ABSENT, Block, Cell, Column, Paragraph, Part, Table
 from coordinator.reports.labels import DIMENSION_NAMES, definition_of, indicator_name, unit_name
 from coordinator.reports.material import Material
 from coordinator.reports.sheets_testing import sheet
 from privacy.display import WITHHELD
 from results.catalogue import CATALOGUE
 from results.indicators import IndicatorValue
+from results.release_class import CLASSES
 
 
 def definitions(material: Material) -> Part:
@@ -20,7 +21,7 @@ def definitions(material: Material) -> Part:
         Column(say(_("Indicator")), "name"),
         Column(say(_("Unit")), "name"),
         Column(say(_("Counted ÷ base")), "text"),
-        Column(say(_("In this round")), "name"),
+        Column(say(_("In this report")), "name"),
     )
     present = {value.indicator.id for value in material.model.indicators}
     rows: list[tuple[Cell, ...]] = []
@@ -48,7 +49,13 @@ def reading_rules(material: Material) -> list[str]:
     """Say how the numbers are to be read."""
     _, say = words._, material.say
     head = material.model.head
-    floors = {"display": head.display_floor, "base": head.denominator_floor, "word": say(words.WITHHELD)}
+    shown = CLASSES[material.model.release_class]
+    floors = {
+        "display": max(head.display_floor, shown.floor),
+        "base": max(head.denominator_floor, shown.base_floor),
+        "part": str(shown.relative),
+        "word": say(words.WITHHELD),
+    }
     return [
         say(
             _(
@@ -58,8 +65,8 @@ def reading_rules(material: Material) -> list[str]:
         ),
         say(
             _(
-                "“%(word)s”: a number below %(display)s, or one whose interval is wider than the number "
-                "itself; no rate is given on a base that may be below %(base)s. “—”: nobody can be there."
+                "“%(word)s”: a number below %(display)s, or one whose ± is more than %(part)s of the number; "
+                "no rate is given on a base that may be below %(base)s. “—”: nobody can be there."
             )
         )
         % floors,
@@ -85,7 +92,7 @@ def quality_blocks(material: Material) -> list[Block]:
         participation_table(material),
         privacy_table(material),
         cost_table(material),
-        Paragraph(_withheld_words(material)),
+        *([Paragraph(_withheld_words(material))] if material.model.tables else []),
         *notes,
     ]
 
@@ -181,7 +188,7 @@ def cost_table(material: Material) -> Table:
             round(row.sigma, 2),
             round(row.typical_se, 2),
             round(float(row.rho), 5),
-            hidden.get(row.id, 0),
+            hidden.get(row.id, ABSENT),
         )
         for row in material.model.privacy.tables
     )

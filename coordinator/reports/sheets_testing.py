@@ -15,7 +15,7 @@ ALERT_LEVELS = ("1", "2", "3")
 def sheet(material: Material, name: SheetName, unit: str, *blocks: Block) -> Part:
     """Make a sheet; without any block it says that the plan does not count this."""
     title = material.speech.choose(name.chinese, name.english)
-    shown = blocks or (Paragraph(material.say(words.NOT_COUNTED), "note"),)
+    shown = blocks or (Paragraph(material.absent(words.NOT_COUNTED), "note"),)
     return Part(title, shown, name=title, unit=material.say(unit) if unit else "")
 
 

@@ -64,6 +64,7 @@ CLASSES: Final[Mapping[str, str]] = {
 
 ERROR_BARS: Final = _("Error bars are 95-percent intervals; what is too small or too uncertain is not drawn.")
 NOT_COUNTED: Final = _("The plan of this round does not count what this sheet is for.")
+NOT_SHOWN: Final = _("The release class of this report does not show this.")
 UNIT_PUPILS_PERCENT: Final = _("Unit: pupils, %")
 UNIT_PUPILS: Final = _("Unit: pupils")
 UNIT_PERCENT: Final = _("Unit: %")

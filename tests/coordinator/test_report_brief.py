@@ -15,6 +15,7 @@ from coordinator.errors import ReportError
 from coordinator.reports import docx as docx_writer
 from coordinator.reports import pdf as pdf_writer
 from coordinator.reports import render
+from results.release_class import CLASSES, narrow
 from results.waves import with_cumulative
 
 CHAPTERS = [
@@ -197,3 +198,15 @@ def test_tests_of_all_waves_are_told_once_there_are_two() -> None:
     assert len(found) == 1
     assert abs(int(found[0]) - total) <= 2.5
     assert "累计测评人次" not in render(with_cumulative(spring, []), "html", "zh_CN").decode()
+
+
+@pytest.mark.parametrize(("name", "floor"), [("on-request", "20"), ("public", "50")])
+def test_what_a_class_hides_is_not_said_to_be_uncounted(name: str, floor: str) -> None:
+    model = replace(samples.model(), head=replace(samples.model().head, plan_class="public"))
+    narrowed = narrow(model, CLASSES[name])
+    for kind in ("html", "json"):
+        text = render(narrowed, kind, "zh_CN").decode()
+        assert "本报告的公开类别不显示此项内容" in text
+        assert "未采集重点群体" not in text
+        assert f"数值小于{floor}，" in text
+    assert "未采集" in page_of("ledgers")
