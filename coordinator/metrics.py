@@ -61,6 +61,7 @@ OTHER = "other"
 class _Durations:
     counts: list[int]
     total_s: float = 0.0
+    shown_s: float = 0.0  # `total_s` when the number of calls was last a multiple of `FLOOR`
 
 
 class Measures:
@@ -84,6 +85,8 @@ class Measures:
                 durations = self._durations[name] = _Durations([0] * (len(BOUNDS_S) + 1))
             durations.counts[bisect_left(BOUNDS_S, seconds)] += 1
             durations.total_s += seconds
+            if sum(durations.counts) % FLOOR == 0:
+                durations.shown_s = durations.total_s
 
     def tick(self, *, is_good: bool) -> None:
         """Note that the driver has looked at every round."""
@@ -95,7 +98,7 @@ class Measures:
         """Give what is counted, in steps of `FLOOR`."""
         with self._lock:
             calls, failures = dict(self._calls), self._tick_failures
-            durations = {name: (tuple(row.counts), row.total_s) for name, row in self._durations.items()}
+            durations = {name: (tuple(row.counts), row.shown_s) for name, row in self._durations.items()}
         counted = CounterMetricFamily("fedscreen_calls", "Calls, in steps of 10", labels=("method", "code"))
         for labels, number in sorted(calls.items()):
             counted.add_metric(labels, _floored(number))
@@ -103,10 +106,8 @@ class Measures:
         timed = HistogramMetricFamily(
             "fedscreen_call_seconds", "Duration, in steps of 10", labels=("method",)
         )
-        for name, (counts, total_s) in sorted(durations.items()):
-            buckets, shown = _buckets(counts)
-            number = sum(counts)
-            timed.add_metric((name,), buckets, sum_value=round(total_s * shown / number, 3))
+        for name, (counts, shown_s) in sorted(durations.items()):
+            timed.add_metric((name,), _buckets(counts), sum_value=round(shown_s, 3))
         yield timed
         yield CounterMetricFamily(
             "fedscreen_tick_failures", "Looks at the rounds that failed", value=failures
@@ -117,14 +118,14 @@ def _floored(number: int) -> int:
     return number - number % FLOOR
 
 
-def _buckets(counts: Iterable[int]) -> tuple[list[tuple[str, float]], int]:
-    """Give cumulative buckets in steps of `FLOOR`, and the number that the last one shows."""
+def _buckets(counts: Iterable[int]) -> list[tuple[str, float]]:
+    """Give cumulative buckets in steps of `FLOOR`."""
     names = [*(str(bound) for bound in BOUNDS_S), "+Inf"]
     buckets, running = [], 0
     for name, count in zip(names, counts, strict=True):
         running += count
         buckets.append((name, float(_floored(running))))
-    return buckets, _floored(running)
+    return buckets
 
 
 @dataclass(frozen=True, slots=True)

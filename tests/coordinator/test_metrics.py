@@ -65,9 +65,9 @@ def test_counts_of_calls_are_shown_in_steps(number: int) -> None:
 
 def test_one_more_call_cannot_be_told_apart_within_a_step() -> None:
     measures = busy()
-    before = {key: value for key, value in scrape(measures).items() if key[0].startswith("fedscreen_calls")}
+    before = {key: value for key, value in scrape(measures).items() if key[0].startswith("fedscreen_call")}
     measures.call("/fedscreen.v1.NodeService/SubmitReport", "ok", 0.001)
-    after = {key: value for key, value in scrape(measures).items() if key[0].startswith("fedscreen_calls")}
+    after = {key: value for key, value in scrape(measures).items() if key[0].startswith("fedscreen_call")}
     assert after == before
 
 
