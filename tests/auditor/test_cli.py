@@ -269,6 +269,24 @@ def test_a_school_years_plans_are_approved_in_one_sitting(county: FakeCounty, co
     assert json.loads(commands("approve", "--year", "--json").output) == {"approved": []}
 
 
+def test_a_plan_is_shown_against_that_of_the_year_before(county: FakeCounty, commands: Commands) -> None:
+    now = small_plan()
+    earlier = replace(
+        now,
+        school_year="2025-2026",
+        census_date=now.census_date.replace(year=2025),
+        opens=now.opens.replace(year=2025),
+        closes=now.closes.replace(year=2025),
+        rho=now.rho / 2,
+    )
+    county.approve(county.publish_plan(earlier), ["a1", "a2", "a3", "a4"])
+    round_id = county.publish_plan(now)
+    shown = commands("approve", round_id.hex()[:8], "--year", answer="n\n")
+    assert "against the last school year" in shown.output
+    assert "! cost ρ: 1/10 → 1/5" in shown.output
+    assert "approved before: 0; then: 0.2 of at most 1/2" in shown.output
+
+
 def test_a_year_over_the_policys_bound_is_refused_whole(county: FakeCounty, commands: Commands) -> None:
     rounds = [county.publish_plan()]
     rounds += [county.publish_plan(other_plan(name, name)) for name in ("boarding", "family", "migrant")]
