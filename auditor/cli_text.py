@@ -27,6 +27,12 @@ def roster_lines(review: RosterReview) -> Iterator[str]:
     yield _("  %(nodes)s schools of %(operators)s operators, quorum %(quorum)s") % values
     yield from _change_lines(_("schools"), review.nodes)
     yield from _change_lines(_("auditors"), review.auditors)
+    if review.rolled:
+        yield _("  new keys, as their old ones say: %(ids)s") % {"ids": ", ".join(review.rolled)}
+    if review.own_keys:
+        yield _("  the coordinator's own new keys: %(names)s") % {"names": ", ".join(review.own_keys)}
+    for successor, gone in review.mergers:
+        yield _("  %(id)s takes over %(ids)s") % {"id": successor, "ids": ", ".join(gone)}
     before, after = review.quorum
     if before and before != after:
         yield _("  quorum was %(before)s, becomes %(after)s") % {"before": before, "after": after}

@@ -50,6 +50,9 @@ class RosterReview:
         tuples_added, tuples_removed: (n, t, f, q) that plans may or may no longer use.
         num_operators: distinct operators of nodes afterwards; schools that share one count once.
         is_signed: whether this auditor's signature stands there already.
+        rolled: nodes and auditors whose keys are followed, by their own word.
+        mergers: (node, nodes that it succeeds).
+        own_keys: which of the coordinator's keys change: log, coordinator, ca.
     """
 
     digest: bytes
@@ -64,6 +67,9 @@ class RosterReview:
     num_operators: int
     is_signed: bool
     body: RosterBody
+    rolled: tuple[str, ...] = ()
+    mergers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    own_keys: tuple[str, ...] = ()
 
 
 def review_roster(
@@ -106,7 +112,18 @@ def review_roster(
         num_operators=len({node.operator for node in body.nodes}),
         is_signed=any(one.verifier in signers for one, _two in keys.pairs),
         body=body,
+        rolled=tuple(row.id for row in (*body.auditors, *body.nodes) if row.succession),
+        mergers=tuple((row.id, row.succeeds) for row in body.nodes if row.succeeds),
+        own_keys=_own_keys(old, body),
     )
+
+
+def _own_keys(old: RosterBody | None, body: RosterBody) -> tuple[str, ...]:
+    if old is None:
+        return ()
+    before = {"log": old.log, "coordinator": old.coordinator, "ca": old.ca}
+    after = {"log": body.log, "coordinator": body.coordinator, "ca": body.ca}
+    return tuple(name for name in before if before[name] != after[name])
 
 
 def _verify_predecessor(

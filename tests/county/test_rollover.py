@@ -15,6 +15,7 @@ from fakes_county import FEDERATION, CountySimulator, Crash, tls_request
 from fakes_vault import plan_of
 
 from auditor.bundle_write import write_bundle
+from auditor.cli_text import roster_lines
 from auditor.config import AuditorConfig, AuditorFolder, encode_config
 from auditor.enrol import roll_keys
 from auditor.verify.run import verify_bundle
@@ -243,3 +244,20 @@ def test_a_crash_at_any_file_of_a_roll_leaves_one_key_more(county_folder: Path, 
         assert found == [2, 2, 2]
         assert county.faults.num_crashes == int(step < NUM_FILE_STEPS)
         county.coordinator.close()
+
+
+def test_an_auditor_sees_whose_keys_change_before_it_signs(base: CountySimulator, tmp_path: Path) -> None:
+    shutil.copytree(base.root, tmp_path / "copy")
+    county = CountySimulator.reopen(tmp_path / "copy", base, when_needed=True)
+    county.coordinator.roll_key("statement")
+    county.work(max_passes=2)
+    county.coordinator.approve_request(roll_node(county, "s02"))
+    county.coordinator.leave("node", "s06", "s01")
+    county.coordinator.propose_roster()
+    (review,) = county.auditors["a1"].list_rosters()
+    assert (review.rolled, review.own_keys) == (("s02",), ("coordinator",))
+    assert review.mergers == (("s01", ("s06",)),)
+    text = "\n".join(roster_lines(review))
+    assert "s02" in text
+    assert "s01 takes over s06" in text
+    county.close()
