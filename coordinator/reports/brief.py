@@ -127,7 +127,8 @@ def overall(material: Material) -> Iterator[Block]:
         ),
     )
     yield Paragraph(say(_("Pupils found by the first screening. ")) + found)
-    yield Paragraph(say(_("Rates among the valid tests. ")) + rates)
+    if rates:
+        yield Paragraph(say(_("Rates among the valid tests. ")) + rates)
     yield Paragraph(
         say(
             _(

@@ -16,7 +16,10 @@ from results.report_parts import Change, Comparison, Verdict
 from results.showing import Display, Kind
 
 LEVELS = "0123"
-COMPARED = ("IND-01", "IND-02", "IND-04", "IND-08/1+", "IND-08/2+", "IND-08/3")
+COMPARED = (
+    *("IND-01", "IND-02", "IND-04", "IND-08/1+", "IND-08/2+", "IND-08/3", "IND-16", "IND-18", "IND-22"),
+    *("IND-24", "IND-27", "IND-28", "IND-29/advised", "IND-29/attended", "IND-33"),
+)
 MAIN = "IND-08/2+"
 _ = words._
 VERDICTS: Final[Mapping[Verdict, str]] = {
@@ -62,8 +65,8 @@ def change_blocks(material: Material, *, is_short: bool = False) -> list[Block]:
     blocks: list[Block] = [Paragraph(say(_("Compared with: school year %(year)s, %(wave)s.")) % about)]
     table = change_table(material, found, is_short=is_short)
     blocks += [table] if table else []
-    blocks += [Paragraph(text.text(say), "note") for text in (*found.obstacles, *found.notes)]
-    return blocks
+    notes = (*found.obstacles, *(found.notes if table else ()))
+    return [*blocks, *(Paragraph(text.text(say), "note") for text in notes)] if table or notes else []
 
 
 def change_table(material: Material, found: Comparison, *, is_short: bool = False) -> Table | None:

@@ -18,7 +18,7 @@ from coordinator.reports.charts.svg import (
 from coordinator.reports.charts.values import ChartText, Value, described, told
 
 ROW, THICK = 30, 16
-LABEL_WIDTH, RIGHT = 170, 130
+LABEL_WIDTH, RIGHT = 190, 130
 FILL, ACCENT_EDGE = "#7ba7c9", "#1f5f8b"
 
 

@@ -8,7 +8,7 @@ from coordinator.reports.charts.svg import SOFT, TITLE_HEIGHT, Sheet, clipped
 from coordinator.reports.charts.values import ChartText, Value, described, told
 
 ROW, THICK = 36, 26
-LABEL_WIDTH, RIGHT = 170, 150
+LABEL_WIDTH, RIGHT = 205, 150
 FILL, EDGE = "#9dbfd9", "#1f5f8b"
 
 
