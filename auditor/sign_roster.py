@@ -112,7 +112,10 @@ def review_roster(
         num_operators=len({node.operator for node in body.nodes}),
         is_signed=any(one.verifier in signers for one, _two in keys.pairs),
         body=body,
-        rolled=tuple(row.id for row in (*body.auditors, *body.nodes) if row.succession),
+        rolled=(
+            *(auditor.id for auditor in body.auditors if auditor.succession),
+            *(node.id for node in body.nodes if node.succession),
+        ),
         mergers=tuple((row.id, row.succeeds) for row in body.nodes if row.succeeds),
         own_keys=_own_keys(old, body),
     )
