@@ -58,9 +58,12 @@ class Office:
     Attributes:
         county: the coordinator with its schools and auditors.
         open: what the dashboard has open.
+
+    Args:
+        others: a role whose account somebody else makes.
     """
 
-    def __init__(self, county: County, language: str = "en") -> None:
+    def __init__(self, county: County, language: str = "en", others: str = "") -> None:
         self.county = county
         self._entropy = iter(range(10_000_000))
         self.open = open_county(county.directory, self._now)
@@ -69,7 +72,7 @@ class Office:
         self.portal = self._loop.__enter__()  # one for all requests: to start one takes longer than a page
         nodes = self.open.nodes()
         with self.open.writing("accounts") as connection:
-            for role in ROLES:
+            for role in (role for role in ROLES if role != others):
                 self._add(connection, role, role, PERSONS[role], SCHOOL_NODE if role == SCHOOL else "", nodes)
 
     def _now(self) -> datetime:
