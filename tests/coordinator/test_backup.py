@@ -228,6 +228,7 @@ def test_nothing_is_restored_under_a_running_coordinator(collecting: County, tmp
     spoilt = Spoilt(collecting, tmp_path)
     collecting.desk = collecting.open()
     assert "stop it first" in str(answer(spoilt.restore())["message"])
+    assert list(collecting.directory.glob("coordinator.db.replaced-*")) == []
     assert "stop it first" in str(
         answer(run("store", "repair", "--dir", collecting.directory, "--json"))["message"]
     )
