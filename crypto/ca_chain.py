@@ -17,7 +17,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from crypto.errors import DecodeError, VerificationError
 
 MAX_CERTIFICATES = 65
-_FAILURES = (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError)
+_FAILURES = (
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    TypeError,
+    ValueError,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def verify_ca_chain(pem: bytes, pinned: bytes) -> tuple[x509.Certificate, ...]:
@@ -59,7 +67,7 @@ def _verify_link(old: x509.Certificate, link: x509.Certificate, new: x509.Certif
         are_authorities = _is_authority(link) and _is_authority(new)
         link.verify_directly_issued_by(old)
         new.verify_directly_issued_by(new)
-    except (*_FAILURES, x509.ExtensionNotFound) as err:
+    except _FAILURES as err:
         raise VerificationError("a CA is not linked to the one before it") from err
     if not is_same_key or link.subject != new.subject or not are_authorities:
         raise VerificationError("a CA is not linked to the one before it")

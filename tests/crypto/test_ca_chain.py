@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -52,3 +53,16 @@ def test_a_party_makes_no_authority_of_its_own_certificate() -> None:
     pem = first.certificate_pem + leaf + own_authority(subject, key)
     with pytest.raises(VerificationError, match="not linked"):
         verify_ca_chain(pem.encode(), first.fingerprint)
+
+
+def test_a_certificate_that_says_something_twice_is_refused() -> None:
+    """Found by mutation: the second of two equal extensions raised an error of its own."""
+    old = ca.create_authority("county-1", NOW, ca.new_key())
+    new = ca.create_authority("county-1", NOW, ca.new_key(), 2)
+    der = new.certificate.public_bytes(serialization.Encoding.DER)
+    twice = der.replace(b"\x55\x1d\x0e", b"\x55\x1d\x13")  # subject key identifier -> basic constraints
+    pem = ssl.DER_cert_to_PEM_cert(twice)
+    chain = old.certificate_pem + ca.link_authority(old, new, NOW) + pem
+    assert twice != der
+    with pytest.raises(VerificationError):
+        verify_ca_chain(chain.encode(), old.fingerprint)
