@@ -262,7 +262,7 @@ import report_samples as samples
 from coordinator.reports import KINDS, render
 locale.setlocale(locale.LC_ALL, "")
 samples.bind()
-model = samples.model("spring-monitor", samples.SMALL_SIZE)
+model = samples.model("follow-up", samples.SMALL_SIZE)
 for kind in KINDS:
     for language in ("zh_CN", "en") if kind in ("xlsx", "html") else ("zh_CN",):
         data = render(model, kind, language, conditions=samples.conditions())
