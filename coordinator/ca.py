@@ -7,6 +7,7 @@ never signed by these keys. P-256, because gRPC's handshake refuses Ed25519 cert
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -162,6 +163,13 @@ def issue_server(
 def expires_at(certificate_pem: bytes) -> datetime:
     """Tell when a certificate ends (UTC)."""
     return x509.load_pem_x509_certificate(certificate_pem).not_valid_after_utc
+
+
+def tls_key_of(certificate_pem: str) -> bytes:
+    """Give the SHA-256 of the public key that a certificate is for."""
+    key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
+    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(encoded).digest()
 
 
 def is_issued_by(certificate_pem: bytes, authority: Authority) -> bool:

@@ -7,7 +7,9 @@ Rules:
    again, renewed when a third of its time is left) or with a new TLS key or attributes. Other
    keys under the same id are refused unless they come as a roll, signed by the key that the roster
    in force has for it; and a node id belongs to one operator for ever.
-4. A party that renews over its own TLS connection brings a signing request alone.
+4. A party that renews over its own TLS connection brings a signing request alone, for the same TLS key: who
+   has stolen that key gets no other one by it. A new TLS key comes in a request, and from then on no
+   certificate of an earlier one is good (`coordinator.denied`).
 5. Approval only registers. A party takes part from the roster on that its auditors sign.
 """
 
@@ -17,14 +19,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from cryptography import x509
 from sqlalchemy import Connection
 
 from coordinator import ca, schema
+from coordinator.denied import deny_certificate
 from coordinator.errors import AlreadyEnrolledError, EnrolmentRefusedError
 from coordinator.home import Home
+from coordinator.identity import serial_of
 from coordinator.log_book import LogBook, View
 from coordinator.roster import card_text
-from coordinator.store import upsert
+from coordinator.store import insert_once, upsert
 from crypto.note import VerifierKey
 from plan.errors import phrase
 from protos.enrolment import Enrolment, Grant, Request, encode_grant, parse_enrolment
@@ -65,6 +70,7 @@ def approve_request(book: LogBook, home: Home, data: bytes, *, is_outside: bool 
             certificate_pem = str(row.certificate_pem)
         else:
             certificate_pem = _certify(view, home, request.role, request.id, request.csr_pem)
+            _deny_other_keys(view, request.role, request.id, certificate_pem, row)
         if row is None or (row.request, row.certificate_pem, bool(row.is_outside)) != (
             data,
             certificate_pem,
@@ -75,19 +81,19 @@ def approve_request(book: LogBook, home: Home, data: bytes, *, is_outside: bool 
 
 
 def renew_certificate(book: LogBook, home: Home, role: str, party_id: str, csr_pem: str) -> bytes:
-    """Certify an enrolled party's TLS key anew; the caller has shown its present certificate.
+    """Certify an enrolled party's TLS key anew; the caller has shown a certificate of it.
 
     Args:
         book: the log and database.
         home: holds the CA.
         role, party_id: as its certificate says.
-        csr_pem: for its TLS key, the same or a new one.
+        csr_pem: for its TLS key.
 
     Returns:
         The grant.
 
     Raises:
-        EnrolmentRefusedError: nobody of this id is enrolled.
+        EnrolmentRefusedError: nobody of this id is enrolled, or with another TLS key.
         CertificateError: the signing request cannot be certified.
     """
     with book.writing("renew") as view:
@@ -97,6 +103,14 @@ def renew_certificate(book: LogBook, home: Home, role: str, party_id: str, csr_p
                 phrase("%(role)s %(id)s: not enrolled", role=phrase(role), id=party_id)
             )
         certificate_pem = _certify(view, home, role, party_id, csr_pem)
+        if ca.tls_key_of(certificate_pem) != ca.tls_key_of(row.certificate_pem):
+            raise EnrolmentRefusedError(
+                phrase(
+                    "%(role)s %(id)s: a new TLS key comes with a request file, not by renewal",
+                    role=phrase(role),
+                    id=party_id,
+                )
+            )
         key = {"role": role, "id": party_id}
         values = {"is_outside": row.is_outside, "request": row.request, "certificate_pem": certificate_pem}
         upsert(view.connection, _TABLE, key, values)
@@ -198,7 +212,31 @@ def _is_old(certificate_pem: str, request: Request, now: datetime) -> bool:
 def _certify(view: View, home: Home, role: str, party_id: str, csr_pem: str) -> str:
     uri = ca.uri_of(home.config.federation, role, party_id)
     issuer = home.issuer(view.ledger.roster.body.ca if view.has_genesis else None)
-    return ca.issue_client(issuer, csr_pem, uri, ca.LEAF_DAYS[role], view.now)
+    certificate_pem = ca.issue_client(issuer, csr_pem, uri, ca.LEAF_DAYS[role], view.now)
+    _note_issued(view, role, party_id, certificate_pem)
+    return certificate_pem
+
+
+def _note_issued(view: View, role: str, party_id: str, certificate_pem: str) -> None:
+    row = {
+        "serial": serial_of(x509.load_pem_x509_certificate(certificate_pem.encode())),
+        "role": role,
+        "party": party_id,
+        "tls_key": ca.tls_key_of(certificate_pem),
+        "issued_ms": round(view.now.timestamp() * 1000),
+    }
+    insert_once(view.connection, schema.certificates, row)
+
+
+def _deny_other_keys(view: View, role: str, party_id: str, certificate_pem: str, before: Any) -> None:
+    """Refuse from now on every certificate of this party that is not for the TLS key of the newest."""
+    if before is not None:
+        _note_issued(view, role, party_id, before.certificate_pem)  # may be older than the table
+    table = schema.certificates
+    mine = (table.c.role == role) & (table.c.party == party_id)
+    others = sa.select(table.c.serial).where(mine, table.c.tls_key != ca.tls_key_of(certificate_pem))
+    for serial in view.connection.execute(others).scalars().all():
+        deny_certificate(view.connection, serial, role, party_id, "replaced", view.now)
 
 
 def _says_outside(request: Request) -> bool:

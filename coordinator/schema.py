@@ -220,6 +220,17 @@ actions = Table(  # who did what on the dashboard; rows are only ever added (`co
     Column("digest", LargeBinary, nullable=False),  # SHA-256 of the row before and this one
 )
 
+certificates = (
+    Table(  # every one that was issued to a node or auditor: all of an old TLS key are denied at once
+        "certificates",
+        metadata,
+        Column("serial", String(40), primary_key=True),  # as in denied_certificates
+        Column("role", String(16), nullable=False),
+        Column("party", String(64), nullable=False),
+        Column("tls_key", LargeBinary, nullable=False),  # SHA-256 of the SubjectPublicKeyInfo
+        Column("issued_ms", BigInteger, nullable=False),
+    )
+)
 denied_certificates = Table(  # serials that no call is answered for any more, long before they expire
     "denied_certificates",
     metadata,

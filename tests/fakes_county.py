@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,9 +126,14 @@ class Link:
         return list(self._call("get_sums", round_id))
 
 
+@cache
+def _tls_key(_name: str) -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
 def tls_request(name: str) -> str:
-    """Make a CSR for a party without a TLS key of its own."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    """Make a CSR for a party without a TLS key of its own; the same key for the same party."""
+    key = _tls_key(name)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()

@@ -7,7 +7,13 @@ import pytest
 from cryptography import x509
 from fakes_coordinator import FEDERATION, Auditor, County, School, csr, fake_bytes, small_config
 
-from coordinator.errors import AlreadyEnrolledError, CertificateError, EnrolmentRefusedError
+from coordinator.errors import (
+    AlreadyEnrolledError,
+    CertificateDeniedError,
+    CertificateError,
+    EnrolmentRefusedError,
+)
+from coordinator.identity import Caller, identify
 from crypto.derivation import master_commitment
 from protos.card import fingerprint, parse_card
 from protos.enrolment import parse_grant
@@ -62,6 +68,31 @@ def test_the_same_keys_may_bring_a_new_tls_key(county: County) -> None:
     second = county.desk.approve_request(school.request(csr_pem=csr("new tls key")))
     assert serial(first) != serial(second)
     assert county.desk.approve_request(school.request(csr_pem=csr("new tls key"))) == second
+
+
+def caller_of(grant: bytes) -> Caller:
+    pem = parse_grant(grant).certificate_pem.encode()
+    return identify(pem, "county-1", x509.load_pem_x509_certificate(pem).not_valid_before_utc)
+
+
+def test_a_new_tls_key_ends_every_certificate_of_the_old_one(collecting: County) -> None:
+    """A school whose computer was stolen comes with a new key; what the thief has, or renewed, is refused."""
+    desk, school = collecting.desk, collecting.schools["s01"]
+    stolen = desk.approve_request(school.request())
+    by_thief = desk.renew_certificate("node", "s01", csr("s01"))
+    for grant in (stolen, by_thief):
+        desk.verify_caller(caller_of(grant))  # the same key: an answer may have been lost
+    own = desk.approve_request(school.request(csr_pem=csr("new tls key")))
+    for grant in (stolen, by_thief):
+        with pytest.raises(CertificateDeniedError):
+            desk.verify_caller(caller_of(grant))
+    desk.verify_caller(caller_of(own))
+    desk.verify_caller(caller_of(desk.renew_certificate("node", "s01", csr("new tls key"))))
+
+
+def test_a_stolen_tls_key_gets_no_other_one_by_renewal(collecting: County) -> None:
+    with pytest.raises(EnrolmentRefusedError, match="new TLS key"):
+        collecting.desk.renew_certificate("node", "s01", csr("the thief's own"))
 
 
 def test_the_same_request_renews_an_old_certificate(county: County) -> None:

@@ -18,6 +18,7 @@ from auditor.bundle_write import write_bundle
 from auditor.cli_text import roster_lines
 from auditor.config import AuditorConfig, AuditorFolder, encode_config
 from auditor.enrol import roll_keys
+from auditor.keys import certificate_request
 from auditor.verify.run import verify_bundle
 from coordinator.errors import AlreadyEnrolledError, FsckError, RosterError
 from coordinator.fsck import fsck
@@ -51,9 +52,17 @@ def agree_on_roster(county: CountySimulator) -> None:
     assert ledger_of(county).roster.digest == digest
 
 
+def auditor_config(name: str) -> AuditorConfig:
+    return AuditorConfig(federation=FEDERATION, id=name, operator=f"operator {name}")
+
+
+def auditor_request(county: CountySimulator, name: str) -> str:
+    return certificate_request(AuditorFolder(county.root / name), auditor_config(name))
+
+
 def roll_auditor(county: CountySimulator, name: str) -> bytes:
     folder = AuditorFolder(county.root / name)
-    config = AuditorConfig(federation=FEDERATION, id=name, operator=f"operator {name}")
+    config = auditor_config(name)
     folder.config.write_bytes(encode_config(config))
     return roll_keys(folder, county.auditors[name].context.ledger)
 
@@ -208,7 +217,8 @@ def test_a_ca_is_kept_while_somebody_has_its_certificate(rolled: tuple[CountySim
         ("node", name) for name in county.node_ids
     ]
     for role, name in parties:
-        grant = parse_grant(county.coordinator.renew_certificate(role, name, tls_request(name)))
+        csr_pem = tls_request(name) if role == "node" else auditor_request(county, name)
+        grant = parse_grant(county.coordinator.renew_certificate(role, name, csr_pem))
         roots = verify_ca_chain(grant.ca_pem.encode(), parse_card(county.card_text).ca)
         certificate = x509.load_pem_x509_certificate(grant.certificate_pem.encode())
         certificate.verify_directly_issued_by(roots[-1])
