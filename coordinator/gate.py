@@ -165,7 +165,7 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             code = "too-slow" if watched.is_cancelled else "cancelled"
             raise
         except Exception as err:
-            code = code_of(err)
+            code = "too-slow" if watched.is_cancelled else code_of(err)  # a request cut off reads as none
             self._refuse(context, err)
         finally:
             self.running.end(watched)
