@@ -23,6 +23,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import overload
 
+import sqlalchemy as sa
+
+from coordinator import schema
 from coordinator.durable import DurableHook, exclusive, write_file
 from coordinator.errors import LogRolledBackError
 from coordinator.log_book import LogBook, View
@@ -35,6 +38,7 @@ from plan.errors import phrase
 
 CHECKPOINT = "checkpoint"
 BLOB = "blob"
+_TABLE = schema.entries
 
 
 class _Entries(Sequence[bytes]):
@@ -54,14 +58,23 @@ class _Entries(Sequence[bytes]):
     def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
         if not isinstance(index, slice):
             return self._book.read_entry(range(self._size)[index])
-        return [self._book.read_entry(position) for position in range(self._size)[index]]
+        wanted = range(self._size)[index]
+        if wanted.step != 1:
+            return [self._book.read_entry(position) for position in wanted]
+        query = sa.select(_TABLE.c.entry).order_by(_TABLE.c.position)
+        query = query.where(_TABLE.c.position >= wanted.start, _TABLE.c.position < wanted.stop)
+        with self._book.store.reading() as connection:
+            found = [bytes(entry) for entry in connection.execute(query).scalars()]
+        return found if len(found) == len(wanted) else [self._book.read_entry(place) for place in wanted]
 
     def bodies(self, start: int) -> Iterator[bytes]:
         """Give every body from a position on."""
-        for position in range(start, self._size):
-            body = self._book.read_body(position)
-            if body:
-                yield body
+        query = sa.select(_TABLE.c.position).order_by(_TABLE.c.position)
+        query = query.where(_TABLE.c.position >= start, _TABLE.c.position < self._size)
+        with self._book.store.reading() as connection:
+            places = connection.execute(query.where(sa.func.length(_TABLE.c.body) > 0)).scalars().all()
+        for position in places:
+            yield self._book.read_body(position)
 
 
 def published_checkpoint(folder: Path) -> Checkpoint | None:
