@@ -24,6 +24,7 @@ from protos.bodies import sorted_attributes
 from protos.card import fingerprint
 from protos.invitation import SYSTEMS, Invitation, Online, encode_invitation
 
+ID_TITLE = "学校标识"
 _OWN_COLUMNS = ("id", "operator", "system")
 KEY_MODE, PLAIN_MODE = 0o600, 0o644
 
@@ -116,9 +117,9 @@ def _known_otherwise(desk: Desk, schools: Sequence[ListedSchool]) -> Iterator[Li
     for school in schools:
         row = known.get(school.id)
         if row is not None and row["operator"] != school.operator:
-            yield ListFinding(school.row, "id", phrase("%(id)s belongs to another school", id=school.id))
+            yield ListFinding(school.row, ID_TITLE, phrase("%(id)s belongs to another school", id=school.id))
         elif row is not None and row["state"] in ("left", "leaving", "revoked"):
-            yield ListFinding(school.row, "id", phrase("%(id)s has left; give a new id", id=school.id))
+            yield ListFinding(school.row, ID_TITLE, phrase("%(id)s has left; give a new id", id=school.id))
 
 
 def _show_findings(findings: Sequence[ListFinding], as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
@@ -95,3 +95,36 @@ def test_a_roll_that_stopped_half_way_and_a_member_who_waits(county: CountySimul
     found = look(county)
     assert (found["keys"].state, found["roster"].state) == ("WARN", "WARN")
     assert "log" in str(found["keys"].found)
+
+
+def run(county: CountySimulator, *arguments: str, code: int = 0, words: bool = False) -> Any:
+    command = [*arguments, "--dir", str(county.coordinator.home.directory), *([] if words else ["--json"])]
+    result = CliRunner().invoke(group, command, catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output if words else json.loads(result.stdout)
+
+
+def test_the_commands_about_keys_and_members(county: CountySimulator, tmp_path: Path) -> None:
+    rolled = run(county, "keys", "roll", "statement")
+    assert (rolled["purpose"], rolled["is_new"]) == ("statement", True)
+    assert run(county, "keys", "roll", "statement") == {**rolled, "is_new": False}
+    listed = run(county, "keys", "list")["keys"]
+    states = [(row["number"], row["state"]) for row in listed if row["purpose"] == "statement"]
+    assert states == [(1, "in-force"), (2, "waiting")]
+    assert "statement" in run(county, "keys", "list", words=True)
+    assert run(county, "keys", "retire", "statement", code=1)["error"] == "roster"
+    assert run(county, "member", "set", "s01", "deployment=b")["attributes"] == {"deployment": "b"}
+    assert run(county, "member", "set", "s01", "deployment=x", code=1)["error"] == "roster"
+    assert run(county, "member", "leave", "s09", code=1)["error"] == "not-rostered"
+    members = {row["id"]: row for row in run(county, "member", "list")["members"]}
+    assert members["s01"]["attributes"]["deployment"] == "b"
+    assert members["a1"]["state"] == "rostered"
+    assert "s01" in run(county, "member", "list", words=True)
+    bad = tmp_path / "schools.csv"
+    bad.write_text("学校标识,学校名称\ns01,另一所学校\nS 2,第二中学\n", "utf-8")
+    found = run(county, "invite", "--list", str(bad), "--out", str(tmp_path / "out"), code=1)
+    assert [(row["row"], row["column"]) for row in found["findings"]] == [(3, "学校标识"), (2, "学校标识")]
+    assert not (tmp_path / "out").exists()
+    one = ["invite", "--id", "s50", "--operator", "第五十小学", "--out", str(tmp_path / "out")]
+    assert run(county, *one, "--online", code=1)["error"] == "roster"  # no port for it
+    assert run(county, *one)["invitations"]
