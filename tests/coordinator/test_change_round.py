@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes_coordinator import FEDERATION, County, small_config, small_plan
+from fakes_coordinator import FEDERATION, County, Crash, small_config, small_plan
 
 from coordinator.change_round import NewTerms
 from coordinator.errors import (
@@ -264,3 +265,65 @@ def test_all_checks_are_named_where_they_leave_enough(collecting: County) -> Non
     close = collecting.round(collecting.round_id).close
     assert close is not None
     assert (len(close.statement.checked), close.statement.reports) == (4, 5)
+
+
+# -- stopped at every durable write ---------------------------------------------------------------
+
+
+def change_everything(county: County, insist: Callable[[Callable[[], object]], object]) -> list[str]:
+    """Ask for a later deadline, reissue, end, release, correct and withdraw; each until it comes back."""
+    first = county.round_id
+    later = closes(county) + timedelta(days=3)
+    insist(lambda: county.desk.rounds.extend(first, later, "holiday"))
+    insist(lambda: grant(county))
+    draft = insist(lambda: county.desk.publish_plan(small_plan(id="draft")))
+    assert isinstance(draft, bytes)
+    terms = NewTerms(closes=later)
+    second = insist(lambda: county.desk.rounds.reissue(draft, terms))
+    assert isinstance(second, bytes)
+    insist(lambda: county.desk.rounds.cancel(second, "no-longer-needed"))
+    insist(lambda: county.report(first))
+    insist(lambda: county.desk.tick())  # noqa: PLW0108
+    insist(lambda: county.check(first))
+    insist(lambda: county.desk.tick())  # noqa: PLW0108
+    insist(lambda: county.agree(first))
+    insist(lambda: county.answer(first))
+    insist(lambda: county.desk.tick())  # noqa: PLW0108
+    insist(lambda: county.desk.rounds.correct(first, "corrected", "wrong-records"))
+    insist(lambda: county.desk.rounds.correct(first, "withdrawn", "wrong-records"))
+    pages = county.desk.get_log(0, 10_000).entries
+    return [entry.split(b"/")[1].decode() for entry, _ in pages]
+
+
+def test_a_process_that_dies_at_every_write_says_everything_once(
+    make_county: Callable[..., County],
+) -> None:
+    told: list[list[str]] = []
+    crashes: list[str] = []
+    for is_crashing in (False, True):
+        county = make_county()
+        county.collecting()
+        steps: set[str] = set()
+
+        def die_once(step: str, seen: set[str] = steps) -> None:
+            if step not in seen:
+                seen.add(step)
+                crashes.append(step)
+                raise Crash
+
+        def insist(task: Callable[[], object], county: County = county, steps: set[str] = steps) -> object:
+            steps.clear()
+            for _ in range(50):
+                try:
+                    return task()
+                except Crash:
+                    county.reopen()
+            raise AssertionError("no progress")
+
+        if is_crashing:
+            county.durable = die_once
+        told.append(change_everything(county, insist))
+    assert told[0] == told[1]
+    assert len(crashes) > 20
+    assert Counter(told[0])["correction"] == 2
+    assert (Counter(told[0])["cancel"], Counter(told[0])["extension"]) == (2, 1)
