@@ -104,7 +104,7 @@ def set_up(store: Store, name: str, code: str, stretched: str, now_ms: int) -> A
 
 
 def prove(store: Store, account: Account, passphrase: str, now_ms: int) -> bool:
-    """Check the passphrase of somebody who has logged in, with the same brakes; noted only where it is wrong."""
+    """Check the passphrase of somebody who has logged in, with the same brakes; noted where it is wrong."""
     with store.writing("passphrase try") as connection:
         if _wait(connection, account.name, now_ms) is not None:
             return False
