@@ -58,6 +58,8 @@ def make_backup(
 ) -> Made:
     """Write a backup, mode 600, whole or not at all.
 
+    What is not sealed yet stays in the coordinator's folder: `out` may be on a stick, which forgets nothing.
+
     Args:
         home: the folder.
         store: its open database.
@@ -72,15 +74,15 @@ def make_backup(
     if out.exists():
         raise BackupError(phrase("%(out)s: exists already; a backup is never written over", out=out))
     try:
-        with _scratch(out.parent) as scratch:
+        with _scratch(home.directory) as scratch, _scratch(out.parent) as there:
             copy_database(store, scratch / DATABASE)
             made = Made(
                 home.config.federation, now.isoformat(timespec="seconds"), _num_entries(scratch / DATABASE)
             )
             _pack(home, scratch, made)
-            with (scratch / "tar").open("rb") as source, _new_file(scratch / "sealed") as target:
+            with (scratch / "tar").open("rb") as source, _new_file(there / "sealed") as target:
                 seal_file(source, target, passphrase, entropy)
-            (scratch / "sealed").replace(out)
+            (there / "sealed").replace(out)
         sync_folder(out.parent)
     except OSError as err:
         raise BackupError(

@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from coordinator.desk import Desk
 from coordinator.errors import LogRolledBackError
 from coordinator.high_water import FILE_NAME as HEAD
 from coordinator.high_water import HighWater
+from coordinator.sealed_file import seal_file
 from protos.bodies import parse_release_body
 from protos.card import parse_card
 
@@ -250,6 +252,28 @@ def test_a_backup_is_private_sealed_and_never_written_over(collecting: County, t
     assert secret in plain.read_bytes()
     assert stat.S_IMODE(plain.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".backup")] == []
+
+
+def test_nothing_unsealed_is_written_where_the_backup_goes(
+    collecting: County, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stick keeps what was deleted on it, and a process may be killed before it deletes anything."""
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    words = tmp_path / "passphrase"
+    words.write_text(PASSPHRASE + "\n")
+    seen: list[set[str]] = []
+
+    def seal(*arguments: Any) -> None:
+        seal_file(*arguments)
+        seen.append({path.name for path in stick.rglob("*") if path.is_file()})
+
+    monkeypatch.setattr("coordinator.backup.seal_file", seal)
+    result = run("backup", "--out", stick / "b", "--passphrase-file", words, "--dir", collecting.directory)
+    assert result.exit_code == 0, result.output
+    assert seen == [{"sealed"}]
+    assert [path.name for path in stick.iterdir()] == ["b"]
+    assert not list(collecting.directory.glob(".backup-*"))
 
 
 def test_a_spoilt_backup_changes_nothing(collecting: County, tmp_path: Path) -> None:
