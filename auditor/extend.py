@@ -8,7 +8,7 @@ Checks, in order; the first that fails is the refusal:
 
 With q grants in the log the deadline is in force for schools, coordinator and auditors; this auditor's
 round key then lives as much longer. Signing again gives the same bytes, so no slot is needed.
-Spec: docs/protocol.md "The deadline".
+Spec: docs/protocol.md "The log"; ADR 19.
 """
 
 from __future__ import annotations
