@@ -6,7 +6,7 @@
    leave the most operators, then the first in plan order. One auditor that refuses too much, by a fault or
    on purpose, then does not end a round that q others can close. A person lets that happen, who has
    telephoned: where the refusals are right and another auditor stays silent, the round would hang.
-3. If there are none, the round cannot be closed.
+3. If there are none, the round cannot be closed, unless an auditor that is away may still check and give one.
 
 S stays a function of the log and of the checks named; auditors recompute it. One that is left out and would
 refuse a report of S abandons, which nobody needs: q others are named. Why: docs/adr/0020-which-checks.md.
@@ -37,6 +37,21 @@ def choose_checks(round_log: RoundLog, has_small_group: HasSmallGroup) -> tuple[
         if best:
             return best
     return ()
+
+
+def may_still_close(round_log: RoundLog, num_missing: int, has_small_group: HasSmallGroup) -> bool:
+    """Tell whether more checks, of auditors that refuse nothing, would give a set that may be opened.
+
+    Args:
+        round_log: the round.
+        num_missing: auditors that may still check.
+        has_small_group: whether a set would show a group of schools below ``min_group``.
+    """
+    names = [name for name in round_log.terms.auditors if name in round_log.checked]
+    needed = max(0, round_log.terms.quorum - num_missing)
+    sets = (closed_set(round_log, chosen).set for chosen in combinations(names, needed))
+    least = round_log.terms.min_reports
+    return any(distinct_operators(round_log, row) >= least and not has_small_group(row) for row in sets)
 
 
 def _best(

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
 
-from coordinator.choose_checks import HasSmallGroup, choose_checks
+from coordinator.choose_checks import HasSmallGroup, choose_checks, may_still_close
 from coordinator.errors import ReplicaMismatchError
 from plan.errors import phrase
 from protos.bodies import ReportName
@@ -198,6 +198,8 @@ def _while_checking(round_log: RoundLog, around: Surroundings) -> Action:
         return Wait(Reason.CHECKS_DISAGREE, left_out)
     if chosen:
         return CloseSet(chosen)
+    if missing and may_still_close(round_log, len(missing), around.has_small_group):
+        return Wait(Reason.CHECKS, missing)  # what is over is deleted, and would not come back
     left = closed_set(round_log, round_log.checked).set
     if distinct_operators(round_log, left) < terms.min_reports:
         return Finished(Reason.TOO_FEW_REPORTS)

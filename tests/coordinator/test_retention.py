@@ -11,6 +11,7 @@ from fakes_coordinator import County, small_config
 from coordinator import schema
 from coordinator.errors import VectorsDeletedError
 from coordinator.retention import BOXES, SUMS, UNUSED, VECTORS, prune
+from protos.bodies import Refusal
 
 
 def stored(county: County) -> tuple[int, int, int]:
@@ -66,6 +67,31 @@ def test_a_round_that_ended_without_a_release_keeps_nothing(collecting: County) 
     assert stored(collecting) == (0, 0, 0)
     collecting.desk.submit_report("s01", collecting.payload("s01", round_id))  # its receipt again
     assert stored(collecting) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("num_refusing", [1, 2])
+def test_nothing_is_deleted_while_an_auditor_that_is_away_may_save_the_round(
+    collecting: County, num_refusing: int
+) -> None:
+    """a1 refuses everything: with a4's check three others can close; where a2 refuses too, nobody can."""
+    round_id = collecting.round_id
+    collecting.report(round_id)
+    collecting.desk.tick()
+    refused = [Refusal(name, "seed-mismatch") for name in collecting.round(round_id).candidate_names()]
+    collecting.check(round_id, ["a1", "a2"][:num_refusing], refused)
+    collecting.check(round_id, ["a2", "a3"][num_refusing - 1 :])
+    collecting.advance(days=2)
+    collecting.desk._pruned_at = None
+    collecting.desk.tick()
+    if num_refusing == 2:
+        assert stored(collecting) == (0, 0, 0)
+        return
+    assert stored(collecting) == (6, 6, 0)
+    collecting.check(round_id, ["a4"])
+    assert collecting.desk.rounds.leave_out(round_id) == ("a1",)
+    collecting.desk.tick()
+    assert collecting.round(round_id).close is not None
+    assert stored(collecting) == (6, 6, 0)
 
 
 def test_a_vector_that_another_round_has_too_is_kept(released: County) -> None:
