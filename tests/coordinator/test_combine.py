@@ -10,6 +10,7 @@ from fakes_coordinator import County, Crash, School, small_config, small_plan
 from coordinator import errors
 from coordinator.combine import sum_of_bounds, tables_outside
 from coordinator.plan_view import published_plan
+from coordinator.structured_log import content_of
 from protos.bodies import Refusal, ReportName, parse_release_body
 from protos.round_log import RoundLog
 
@@ -146,7 +147,9 @@ def test_damage_on_disk_is_found_and_nothing_released(
         connection.execute(statement)
     connection.close()
     assert agreed.desk.tick() == ()
-    assert named in caplog.text
+    assert content_of(caplog.records[-1])["code"] == "store"
+    with pytest.raises(errors.StoreError, match=named):  # which of them, a person asks by `store check`
+        list(agreed.desk._drive(agreed.round_id))
     assert agreed.round(agreed.round_id).release is None
 
 
