@@ -8,10 +8,10 @@ PEERS  := $(VENV)/peers/bin/python
 SECONDS ?= 60
 ARGS   ?=
 SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fedscreen/*.py fedscreen/*/*.py node/*.py node/*/*.py node/*/*/*.py \
-	coordinator/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
+	coordinator/*.py coordinator/*/*.py coordinator/*/*/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills full-disk protos locale lock clean help \
+.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills store-kills full-disk protos locale lock clean help \
 	wheel wheelhouse windows-bundle
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make audit   what the released numbers give away, and 30 faults that it must catch   (ARGS='--json')"
 	@echo "make replay-matrix    a report made by one Python, replayed by others   (ARGS='--python PATH --python PATH')"
 	@echo "make kills    a node killed at many durable steps: nothing lost, one charge, the same bytes   (ARGS='--points 200')"
+	@echo "make store-kills    coordinators and their PostgreSQL killed under load   (ARGS='--reports 200 --kills 2 --restarts 2')"
 	@echo "make full-disk    a disk that runs full at every page of every write of a node   (needs root)"
 	@echo "make protos | locale | lock    regenerate what is generated"
 	@echo "make wheel | wheelhouse    the wheel of this commit, built twice and compared; with all that a machine offline needs"
@@ -82,6 +83,9 @@ replay-matrix: $(VENV)/dev.stamp
 kills: $(VENV)/dev.stamp
 	$(DEV) tests/kills/run.py $(ARGS)
 	FEDSCREEN_CRASH_EVERY=1 $(DEV) -m pytest -q -n 2 tests/county/test_crashes.py
+
+store-kills: $(VENV)/dev.stamp
+	$(DEV) tests/store_kills/run.py $(ARGS)
 
 full-disk: $(VENV)/dev.stamp
 	PYTHONPATH=.:tests $(DEV) tests/full_disk.py $$(mktemp -d)
