@@ -324,6 +324,8 @@ def test_slow_readers_of_streams_hold_up_no_report(agreed: County, monkeypatch: 
         return iter(())
 
     monkeypatch.setattr(agreed.desk, "get_boxes", drip)
+    home = agreed.desk.home
+    object.__setattr__(home, "config", home.config.model_copy(update={"threads": 4}))
     with serving(agreed, stream_threads=1) as service, ExitStack() as stack:
         auditors = [stack.enter_context(as_party(agreed, service.port, name)) for name in ("a1", "a2", "a3")]
         request = pb.GetBoxesRequest(round_id=agreed.round_id)
