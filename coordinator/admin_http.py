@@ -7,7 +7,7 @@
 | `/metrics` | Prometheus text (``coordinator.metrics``) |
 
 It listens on a loopback address only, answers GET and HEAD, takes a
-request line and headers of 8 KiB within two seconds, and at most `MAX_REQUESTS` at a time. A name in the Host
+request that arrives whole within two seconds, and at most `MAX_REQUESTS` at a time. A name in the Host
 header that is not this machine's is refused, so that a web page cannot have a browser read it.
 """
 
@@ -17,7 +17,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -63,13 +63,22 @@ class _Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        end = threading.Timer(REQUEST_S, _read_no_more, (request,))  # a drip keeps every single read in time
+        end.daemon = True
+        end.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            end.cancel()
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: who broke off is no business of the log."""
+
+
+def _read_no_more(request: socket.socket) -> None:
+    with suppress(OSError):  # it is over
+        request.shutdown(socket.SHUT_RD)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -91,3 +92,18 @@ def test_a_port_in_use_is_said() -> None:
 )
 def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) == expected
+
+
+def test_who_sends_by_the_drop_holds_up_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read comes in time; the whole request does not."""
+    monkeypatch.setattr(admin_http, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(admin_http, "REQUEST_S", 0.6)
+    monkeypatch.setattr(admin_http._Handler, "timeout", 0.6)
+    with serving("127.0.0.1:0", TABLE) as port, socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.0\r\n")
+        end_s = time.monotonic() + 1.5
+        while time.monotonic() < end_s:
+            with suppress(OSError):
+                slow.sendall(b"X-a: b\r\n")
+            time.sleep(0.1)
+        assert ask(port, "/healthz") == (200, "alive\n")
