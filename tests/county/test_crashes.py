@@ -3,7 +3,8 @@
 The county is brought to the point where all have approved and every school has its records; from
 there a reference run counts the durable writes of one party of each kind, and then one run a
 write (here every third, `make kills` takes them all) is made on a copy of the folders. Same keys
-and approvals, so the released sums must be the same integers; the log must be one that an outsider accepts; each school charged once.
+and approvals, so the released sums must be the same integers; the log must be one that an outsider
+accepts; each school charged once.
 """
 
 from __future__ import annotations
