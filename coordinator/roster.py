@@ -279,12 +279,12 @@ def _log_if_signed(view: View, home: Home, row: Row[tuple[object, ...]]) -> bool
     old = view.ledger.roster if view.has_genesis else None
     lines = _lines(view, row.digest)
     former = {row.id: (row.statement, row.cosigner) for row in old.body.auditors} if old else {}
-    old_ids = set(former)
+    counted = former.keys() - view.ledger.revoked_auditors.keys() if old else set()
     order = [auditor.id for auditor in new.auditors]
     order += [auditor for auditor in former if auditor not in order]
     must_sign = [row.id for row in new.auditors if former.get(row.id) != (row.statement, row.cosigner)]
     has_all_new = all(auditor in lines for auditor in must_sign)
-    if not has_all_new or len(old_ids.intersection(lines)) < (old.statement.quorum if old else 0):
+    if not has_all_new or len(counted.intersection(lines)) < (old.statement.quorum if old else 0):
         return False
     key = _signer(view, home, row)
     signed = (key.sign(row.text), *(lines[auditor] for auditor in order if auditor in lines))

@@ -217,7 +217,8 @@ class Ledger:
         if not isinstance(statement, Roster | Revoke):
             entry.verify_signers(signers)
         elif isinstance(statement, Roster):
-            self.chain.verify_signers(entry, parse_roster_body(body, self.card.federation))
+            new = parse_roster_body(body, self.card.federation)
+            self.chain.verify_signers(entry, new, self.revoked_auditors)
         else:
             self._verify_revoke_signers(entry)
         return logged, apply
@@ -418,7 +419,9 @@ class Ledger:
             return
         present = tuple(row.statement for row in state.body.auditors if row.statement.name in names)
         entry.verify_signers(present)
-        if len(present) < state.statement.quorum:
+        counted = [row for row in state.body.auditors if row.statement in present]
+        counted = [row for row in counted if row.id not in self.revoked_auditors]
+        if len(counted) < state.statement.quorum:
             raise LedgerError("too-few-signatures", f"needs {state.statement.quorum} auditors")
 
 

@@ -6,7 +6,7 @@ Rules, beside those of each statement's text and body:
    and keeps the federation's kind.
 2. It is signed by the preceding roster's coordinator, by at least a quorum of that roster's auditors, and by
    every auditor that is new or brings new keys (genesis: all). An auditor whose keys change signs with the
-   new one, and counts as the auditor that it was.
+   new one, and counts as the auditor that it was. One that was revoked counts for no quorum.
 3. A node id belongs to one operator for ever. Its report key, and an auditor's keys, change only with a line
    signed by the key that the chain knew last (`protos.succession`); without a change there is no such line.
 4. A key that another one follows never comes back, for anybody.
@@ -21,7 +21,7 @@ Spec: docs/protocol.md "The log"; ADR 15.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from crypto.errors import CryptoError
@@ -180,8 +180,13 @@ class RosterChain:
 
     # -- who must have signed ----------------------------------------------------------------
 
-    def verify_signers(self, entry: Entry, new: RosterBody) -> None:
+    def verify_signers(self, entry: Entry, new: RosterBody, revoked: Collection[str] = ()) -> None:
         """Check the signature lines of the next roster.
+
+        Args:
+            entry: the signed roster.
+            new: its body.
+            revoked: ids of auditors that were revoked: whoever has such a key counts for no quorum.
 
         Raises:
             LedgerError: others than those of rule 2, or too few.
@@ -200,7 +205,7 @@ class RosterChain:
             if not is_known and row.id not in signed:
                 raise LedgerError("too-few-signatures", f"new auditor {row.statement.name} has not signed")
         needed = old.statement.quorum if old else 0
-        if len(signed & former.keys()) < needed:
+        if len((signed & former.keys()).difference(revoked)) < needed:
             raise LedgerError("too-few-signatures", f"needs {needed} auditors of the preceding roster")
 
 

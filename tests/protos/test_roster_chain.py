@@ -17,7 +17,7 @@ from protos.bodies import RosterBody, encode_roster_body
 from protos.card import parse_card
 from protos.errors import LedgerError
 from protos.ledger import Ledger
-from protos.statements import Roster, body_ref, digest, encode_statement
+from protos.statements import Revoke, Roster, body_ref, digest, encode_statement
 from protos.succession import sign_succession, succession_text, verify_succession
 
 
@@ -118,6 +118,23 @@ def test_a_new_key_has_to_sign_itself(names: tuple[str, ...], code: str) -> None
     federation = ready()
     body, _ = rolled_auditor(federation, "a1")
     assert refused(federation, body, signers(federation, *names)) in {code, "too-few-signatures"}
+
+
+def test_a_revoked_auditors_signature_counts_for_no_quorum() -> None:
+    """Whoever stole its key would otherwise stand in for an auditor until a roster leaves it out."""
+    federation = ready()
+    roster = federation.ledger.roster
+    federation.add(
+        Revoke("county-1", roster.digest, "auditor", "a1", "key-lost"), b"", [federation.coordinator]
+    )
+    body = replace(roster.body, ca=fake_bytes("ca 2"))
+    assert refused(federation, body, signers(federation, "a1", "a2", "a3")) == "too-few-signatures"
+    by_auditors = Revoke("county-1", roster.digest, "node", "s1", "school-closed")
+    with pytest.raises(LedgerError) as caught:
+        federation.add(by_auditors, b"", signers(federation, "a1", "a2", "a3"))
+    assert caught.value.code == "too-few-signatures"
+    federation.add(by_auditors, b"", signers(federation, "a2", "a3", "a4"))
+    log_roster(federation, body, signers(federation, "a2", "a3", "a4"))
 
 
 def test_keys_change_only_by_their_owners_word() -> None:
