@@ -303,3 +303,24 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(office: Office) -> None:
     rows = office.visitor("audit").get("/journal.csv").text.splitlines()
     assert rows[0].startswith("position,time,account")
     assert office.visitor().log_in(PASSPHRASE).page.status_code == 403
+
+
+HIDDEN = [
+    "a\x00b",
+    "a\x1b[31m",
+    "a\u202eb",
+    "\u2066a\u2069",
+    "a\u200bb",
+    "\ufeffa",
+    "\ufffe",
+    "\U000e0041",
+    "\u2028",
+]
+
+
+@pytest.mark.parametrize("text", HIDDEN, ids=ascii)
+def test_a_character_that_cannot_be_seen_is_refused_in_any_field(shared: Office, text: str) -> None:
+    visitor = shared.visitor("clerk")
+    visitor.get("/me")
+    body = encoded({"form_token": visitor.token, "anything": text})
+    assert visitor.post_raw("/me/sessions", body).status_code == 400

@@ -203,3 +203,18 @@ def test_a_school_sees_its_own_forms_only(office: Office) -> None:
 def test_every_form_that_changes_something_stands_in_the_journal() -> None:
     without = {place.path for place in PLACES if place.method == "POST" and not place.action}
     assert without == {"/language"}
+
+
+def test_what_is_read_taken_and_refused_stands_in_the_journal(shared: Office) -> None:
+    round_id = shared.county.round_id.hex()
+    clerk = shared.visitor("clerk")
+    clerk.get(f"/results/{round_id}")
+    clerk.get(f"/results/{round_id}/report/json?class=public")  # of a plan that is internal
+    clerk.post(f"/board/{round_id}/close")
+    rows = [line.split(",") for line in shared.visitor("audit").get("/journal.csv").text.splitlines()[1:]]
+    found = [(row[2], row[4], row[5], row[6]) for row in rows]
+    short = round_id[:16]
+    assert ("clerk", "read-results", short, "done") in found
+    assert ("clerk", "take-report", f"{short} json public", "refused") in found
+    assert ("clerk", "close-round", short, "asked") in found
+    assert ("audit", "take-journal", "", "done") in found
