@@ -10,13 +10,16 @@ nothing.
 | 学校名称 | name | the operator, or the attribute `name` where 单位 is given and another |
 | 单位 | operator | who runs it: schools of one unit count once as independent |
 | 学制 | system | 六三 or 五四 |
-| 部署形式 | deployment | a school-held, b platform, c central school |
+| 部署形式 | deployment | 学校保管, 平台托管, 中心校代管 (a, b, c) |
 | 学校类型 | school_type | point, primary, nine-year, junior, complete, senior, vocational, special |
 | 城乡 | urban_rural | 1 city, 2 town, 3 village |
 | 县区 | county | as it is |
 | 学生数 | pupils | a whole number: bounds what one school can add |
 
 Another column with an English id as its header is an attribute of that name.
+
+The template's columns offer `choices`, one word a code, and findings name the same. Other usual words and the
+codes are read too, because lists also come out of other systems.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from coordinator.members import attribute_problem
 from coordinator.table_reader import TableSheet, read_tables
@@ -51,9 +54,9 @@ COLUMNS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "system": {"六三": "6-3", "六三制": "6-3", "63": "6-3", "五四": "5-4", "五四制": "5-4", "54": "5-4"},
     "deployment": {
-        **dict.fromkeys(("学校", "学校自存", "校内", "校内部署", "学校部署"), "a"),
-        **dict.fromkeys(("平台", "平台托管", "平台部署"), "b"),
-        **dict.fromkeys(("中心校", "中心学校", "中心校代管", "中心校部署"), "c"),
+        **dict.fromkeys(("学校保管", "学校", "学校自存", "校内", "校内部署", "学校部署"), "a"),
+        **dict.fromkeys(("平台托管", "平台", "平台部署"), "b"),
+        **dict.fromkeys(("中心校代管", "中心校", "中心学校", "中心校部署"), "c"),
     },
     "school_type": {
         "教学点": "point",
@@ -71,17 +74,30 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(("乡村", "农村", "村"), "3"),
     },
 }
-TEMPLATE_ROW: Final = (
-    "5301010001",
-    "第一小学",
-    "第一小学",
-    "六三",
-    "学校自存",
-    "小学",
-    "城区",
-    "530101",
-    "860",
-)
+EXAMPLE: Final[Mapping[str, str]] = {
+    "id": "5301010001",
+    "name": "第一小学",
+    "operator": "第一小学",
+    "system": "六三",
+    "deployment": "学校保管",
+    "school_type": "小学",
+    "urban_rural": "城区",
+    "county": "530101",
+    "pupils": "860",
+}
+"""A school that does not exist, for the template's second sheet."""
+GUIDE: Final[Mapping[str, str]] = {
+    "id": "必填。小写字母、数字、点、下划线、短横，1至63个字符；一经使用永不改变",
+    "name": "必填。学校全称；名册公开，不写电话和个人姓名",
+    "operator": "由谁举办或管理。一个单位办几所学校的填同一个；空着即与学校名称相同",
+    "system": "空着按六三",
+    "deployment": "数据放在哪里",
+    "school_type": "决定出现在哪些表中",
+    "urban_rural": "",
+    "county": "县（市、区）代码或名称",
+    "pupils": "在校学生数，整数",
+}
+"""What each column is for, as the template's second sheet says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +129,8 @@ def read_school_list(data: bytes) -> tuple[list[ListedSchool], list[ListFinding]
     sheets = [sheet for sheet in read_tables(data) if any(any(row) for row in sheet.rows)]
     if not sheets:
         return [], [ListFinding(1, "", phrase("the list is empty"))]
-    return _read_sheet(sheets[0])
+    with_head = (sheet for sheet in sheets if any(map(_is_head, sheet.rows[:HEAD_ROWS])))
+    return _read_sheet(next(with_head, sheets[0]))
 
 
 def _read_sheet(sheet: TableSheet) -> tuple[list[ListedSchool], list[ListFinding]]:
@@ -181,20 +198,29 @@ def _read_row(row: int, values: Mapping[str, str]) -> tuple[ListedSchool, list[L
     return school, [ListFinding(row, _title(key), problem) for key, problem in _problems(school)]
 
 
+def choices(name: str) -> list[str]:
+    """List the words that a column offers, one for each code; empty for a column of free text."""
+    first: dict[str, str] = {}
+    for word, code in WORDS.get(name, {}).items():
+        first.setdefault(code, word)
+    return list(first.values())
+
+
 def _problems(school: ListedSchool) -> Iterator[tuple[str, Phrase]]:
+    if school.id == EXAMPLE["id"] and EXAMPLE["name"] in (school.operator, school.attributes.get("name")):
+        yield "id", phrase("this is the example, no school; put your own school in its place")
     if not ID_PATTERN.match(school.id):
         yield "id", phrase("expected an id of a-z 0-9 . _ - (1 to 63 characters)")
     if not 0 < len(school.operator) <= MAX_WORDS or any(sign < " " for sign in school.operator):
         yield "name", phrase("expected a name of 1 to %(most)s characters on one line", most=MAX_WORDS)
     if school.system not in SYSTEMS:
-        yield "system", phrase("expected %(allowed)s", allowed="六三, 五四")
+        yield "system", phrase("expected %(allowed)s", allowed=", ".join(choices("system")))
     if len(school.attributes) > MAX_ATTRIBUTES:
         yield "id", phrase("a school has at most %(most)s attributes", most=MAX_ATTRIBUTES)
     for name, value in school.attributes.items():
-        allowed = WORDS.get(name)
         problem = attribute_problem(name, value)
-        if problem is not None and allowed is not None:
-            problem = phrase("expected one of %(allowed)s", allowed=", ".join(allowed))
+        if problem is not None and name in WORDS:
+            problem = phrase("expected one of %(allowed)s", allowed=", ".join(choices(name)))
         if name == "pupils" and not (value.isascii() and value.isdigit() and 0 < int(value[:9]) <= 1_000_000):
             problem = phrase("expected a whole number of pupils")
         if problem is not None:
@@ -214,25 +240,38 @@ def _twice(schools: Sequence[ListedSchool]) -> Iterator[ListFinding]:
 
 
 def encode_list_template() -> bytes:
-    """Write a list with one example row and the choices of each column, as xlsx; always the same bytes."""
+    """Write an empty list with the choices of each column, and a sheet that explains them, as xlsx.
+
+    Always the same bytes. The example stands in the second sheet: a row left in the first would be a school.
+    """
     import xlsxwriter  # loaded when a template is asked for, not with every command
 
     target = io.BytesIO()
     book = xlsxwriter.Workbook(target, {"in_memory": True, "strings_to_formulas": False})
     book.set_properties({"created": _FIXED_DATE})
-    sheet = book.add_worksheet("学校名单")
     head = book.add_format({"bold": True, "bg_color": "#DDEBF7", "border": 1, "text_wrap": True})
-    text = book.add_format({"num_format": "@"})
+    text = book.add_format({"num_format": "@", "text_wrap": True})
+    _list_sheet(book.add_worksheet("学校名单"), head, text)
+    _guide_sheet(book.add_worksheet("填写说明"), head, text)
+    book.close()
+    return target.getvalue()
+
+
+def _list_sheet(sheet: Any, head: Any, text: Any) -> None:
     for at, (name, title, _others) in enumerate(COLUMNS):
         sheet.set_column(at, at, 30 if name in ("name", "operator") else 14, text)
         sheet.write_string(0, at, title, head)
-        sheet.write_string(1, at, TEMPLATE_ROW[at], text)
         if name in WORDS:
-            first_words: dict[str, str] = {}
-            for word, code in WORDS[name].items():
-                first_words.setdefault(code, word)
-            choices = list(first_words.values())
-            sheet.data_validation(1, at, MAX_SCHOOLS, at, {"validate": "list", "source": choices})
+            sheet.data_validation(1, at, MAX_SCHOOLS, at, {"validate": "list", "source": choices(name)})
     sheet.freeze_panes(1, 0)
-    book.close()
-    return target.getvalue()
+
+
+def _guide_sheet(sheet: Any, head: Any, text: Any) -> None:
+    """Write a row for each column of the list: lying, so that it is never read as a list itself."""
+    for at, (title, width) in enumerate((("列", 12), ("怎么填", 50), ("可填的值", 50), ("示例", 14))):
+        sheet.set_column(at, at, width, text)
+        sheet.write_string(0, at, title, head)
+    for row, (name, title, _others) in enumerate(COLUMNS, 1):
+        for at, cell in enumerate((title, GUIDE[name], "、".join(choices(name)), EXAMPLE[name])):
+            sheet.write_string(row, at, cell, text)
+    sheet.write_string(len(COLUMNS) + 1, 0, "示例只供参照，不要抄进“学校名单”。", text)
