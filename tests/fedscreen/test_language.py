@@ -62,9 +62,10 @@ def used() -> set[str]:
 
 
 def used_in_pages() -> set[str]:
-    """Give the msgids in the templates of the node's page."""
+    """Give the msgids in the templates of the node's page and of the county's."""
     found = set()
-    for path in (ROOT / "node/console/templates").glob("*.html"):
+    rooms = ("node/console", "coordinator/dashboard")
+    for path in (path for room in rooms for path in (ROOT / room / "templates").glob("*.html")):
         with path.open("rb") as file:
             options = {"encoding": "utf-8", "newstyle_gettext": "true", "silent": "false"}
             rows = babel_extract.extract("jinja2", file, KEYWORDS, options=options)
