@@ -11,7 +11,7 @@ SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fed
 	coordinator/*.py coordinator/*/*.py coordinator/*/*/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills store-kills roll-keys full-disk protos locale lock clean help \
+.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills store-kills roll-keys bench-load pages full-disk protos locale lock clean help \
 	wheel wheelhouse windows-bundle
 
 help:
@@ -29,6 +29,8 @@ help:
 	@echo "make kills    a node killed at many durable steps: nothing lost, one charge, the same bytes   (ARGS='--points 200')"
 	@echo "make store-kills    coordinators and their PostgreSQL killed under load   (ARGS='--reports 200 --kills 2 --restarts 2')"
 	@echo "make roll-keys    every key of a county rolled over in the middle of a round, with real processes"
+	@echo "make bench-load    a thousand schools report, five thousand stay connected   (ARGS='--postgres')"
+	@echo "make pages    every page of the county's dashboard as pictures, in .venv/pages"
 	@echo "make full-disk    a disk that runs full at every page of every write of a node   (needs root)"
 	@echo "make protos | locale | lock    regenerate what is generated"
 	@echo "make wheel | wheelhouse    the wheel of this commit, built twice and compared; with all that a machine offline needs"
@@ -90,6 +92,12 @@ store-kills: $(VENV)/dev.stamp
 
 roll-keys: $(VENV)/dev.stamp
 	PYTHONPATH=.:tests $(DEV) tests/roll_keys.py $(ARGS)
+
+bench-load: $(VENV)/dev.stamp
+	$(DEV) bench/load.py $(ARGS)
+
+pages: $(VENV)/dev.stamp
+	$(DEV) bench/dashboard_pages.py $(VENV)/pages $(ARGS)
 
 full-disk: $(VENV)/dev.stamp
 	PYTHONPATH=.:tests $(DEV) tests/full_disk.py $$(mktemp -d)
