@@ -60,6 +60,7 @@ class PostgresBackend:
             | {"options": settings.strip()},
             pool_pre_ping=True,
             pool_use_lifo=True,
+            isolation_level="READ COMMITTED",  # a writer looks after it has the lock
             max_overflow=20,
             hide_parameters=True,
         )

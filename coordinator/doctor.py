@@ -100,13 +100,14 @@ def check_permissions(home: Home) -> Finding:
     """Look whether others on this machine may read the keys."""
     folder = home.directory / "keys"
     files = [folder, *(path for path in folder.iterdir() if path.suffix == ".key")]
+    files += [path for path in (home.store_path,) if path.exists()]  # it holds second factors and boxes
     loose = [path.name for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
     if loose:
         return Finding(
             "permissions",
             FAIL,
             phrase("others on this machine may read %(names)s", names=", ".join(sorted(loose))),
-            phrase("chmod 700 keys, chmod 600 keys/*.key; think about rolling these keys over."),
+            phrase("chmod 700 keys, chmod 600 keys/*.key coordinator.db; think about rolling these keys over."),
         )
     return Finding("permissions", OK, phrase("the keys are the owner's alone"))
 

@@ -269,6 +269,8 @@ CASES: dict[str, list[Case]] = {
     "recovery restore": [Case(lambda school: [canary_file(school), "--code-file", school.passphrase], 1)],
     "backup": [Case(out("node.backup"))],
     "restore": [Case(given(), 1)],
+    "keys roll": [Case(out("roll.json"))],
+    "keys renew": [Case(words())],
     "retention filed": [Case(words("--until", f"{YEAR[:4]}-09-01", "--by", "x"))],
     "prune": [Case(words("--dry-run"))],
 }
