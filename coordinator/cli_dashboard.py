@@ -26,6 +26,7 @@ from coordinator.cli_context import DIR, FILE, JSON, refusing, say
 from coordinator.dashboard.county import County, open_county
 from coordinator.durable import ignore_step, write_file
 from coordinator.errors import ConfigError
+from plan.code_words import choices_note
 from plan.errors import phrase
 from plan.words import word
 
@@ -101,7 +102,12 @@ def account() -> None:
 
 @account.command(name="add", help=_("Make the account NAME; asks for its passphrase."))
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), required=True, help=_("What the account may do."))
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    required=True,
+    help=_("What the account may do.") + choices_note(ROLES, _, ROLE_WORDS),
+)
 @click.option("--person", help=_("Whose account it is: the name (default: NAME)."))
 @click.option("--node", default="", help=_("The school of a school's account."))
 @click.option("--passphrase-stdin", is_flag=True, help=_("Read the passphrase from the first line of input."))

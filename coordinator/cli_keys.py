@@ -31,11 +31,16 @@ def list_keys(directory: Path, as_json: bool) -> None:
     say(as_json, {"keys": values}, *_list_lines(values))
 
 
+def _purpose(values: dict[str, object]) -> str:
+    words = {"log": _("log"), "statement": _("statement"), "ca": _("CA")}
+    return words[str(values["purpose"])]
+
+
 def _list_lines(values: list[dict[str, object]]) -> Iterator[str]:
     words = {"in-force": _("in force"), "waiting": _("waits for a roster"), "older": _("older, still held")}
     for row in values:
         line = _("%(purpose)s key %(number)s: %(state)s, %(id)s")
-        yield line % {**row, "state": words[str(row["state"])]}
+        yield line % {**row, "purpose": _purpose(row), "state": words[str(row["state"])]}
         if row.get("parties"):
             yield _("  %(parties)s parties have a certificate of an older CA") % row
 
@@ -59,9 +64,9 @@ def roll(directory: Path, purpose: str, as_json: bool) -> None:
 
 def _roll_lines(values: dict[str, object]) -> Iterator[str]:
     if values["is_new"]:
-        yield _("made: the next %(purpose)s key") % values
+        yield _("made: the next %(purpose)s key") % {"purpose": _purpose(values)}
     else:
-        yield _("the next %(purpose)s key waits already") % values
+        yield _("the next %(purpose)s key waits already") % {"purpose": _purpose(values)}
     short = {"digest": str(values["roster"])[:16]}
     yield _("waiting for the auditors' signatures: roster %(digest)s") % short
     yield _("back keys/ up now; when the roster is signed and no open round needs it: 'keys retire'")
@@ -77,4 +82,5 @@ def retire(directory: Path, purpose: str, anyway: bool, as_json: bool) -> None:
     with open_desk(directory, as_json) as desk:
         num_erased = desk.retire_key(purpose, anyway=anyway)
     values: dict[str, object] = {"purpose": purpose, "erased": num_erased}
-    say(as_json, values, _("erased: %(erased)s older %(purpose)s keys") % values)
+    shown = {**values, "purpose": _purpose(values)}
+    say(as_json, values, _("erased: %(erased)s older %(purpose)s keys") % shown)

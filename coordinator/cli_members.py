@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from coordinator.cli_context import DIR, JSON, open_desk, say
+from coordinator.members import VALUES
+from plan.code_words import ATTRIBUTE_VALUES, ATTRIBUTES, attribute_words, beside, listed
 from plan.words import PARTIES, word
 
 _ROLE = click.option("--role", type=click.Choice(["node", "auditor"]), default="node", show_default=True)
@@ -47,12 +49,29 @@ def _list_lines(values: list[dict[str, object]]) -> Iterator[str]:
         yield _("%(role)s %(id)s, %(operator)s: %(state)s, certificate holds for %(days)s days") % shown
         attributes = row["attributes"]
         if isinstance(attributes, dict) and attributes:
-            yield "  " + ", ".join(f"{name} = {value}" for name, value in attributes.items())
+            yield "  " + ", ".join(attribute_words(name, value, _) for name, value in attributes.items())
         if row["succeeded_by"]:
             yield _("  succeeded by %(succeeded_by)s") % row
 
 
-@member.command(name="set", help=_("State public attributes of a school; NAME= takes one away."))
+def _attributes_note() -> str:
+    """List the attributes with fixed values: each code with its word."""
+    rows = (
+        _("%(title)s: %(value)s")
+        % {
+            "title": beside(name, _(ATTRIBUTES[name]), _),
+            "value": listed(values, _, ATTRIBUTE_VALUES[name]),
+        }
+        for name, values in VALUES.items()
+    )
+    return "\n\n".join(rows)
+
+
+@member.command(
+    name="set",
+    help=_("State public attributes of a school; NAME= takes one away."),
+    epilog=_attributes_note(),
+)
 @click.argument("node_id", metavar="ID")
 @click.argument("pairs", metavar="NAME=VALUE...", nargs=-1, required=True)
 @DIR

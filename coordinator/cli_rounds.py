@@ -19,6 +19,7 @@ from coordinator.errors import FileError
 from coordinator.missing_schools import Overdue, encode_csv, encode_xlsx, parse_contacts, script_for, table_of
 from coordinator.plan_files import read_plan
 from coordinator.round_desk import year_of
+from plan.code_words import choices_note
 from plan.errors import phrase
 from plan.words import CHANGE_REASONS, REASONS, ROUND_STATES, STANDINGS, word
 from protos.fields import ZERO_DIGEST
@@ -32,6 +33,10 @@ _FLAWS = ("school-miscounted", "wrong-codebook", "wrong-records", "technical-fau
 
 def _reason(*words: str) -> click.Choice[str]:
     return click.Choice(words)
+
+
+def _why(codes: tuple[str, ...]) -> str:
+    return _("Why, as a code word in the log.") + choices_note(codes, _, CHANGE_REASONS)
 
 
 @click.command(name="list", help=_("List every round, with where it stands."))
@@ -137,7 +142,7 @@ def _write(path: Path, data: bytes) -> None:
 @click.option(
     "--closes", type=MOMENT, required=True, help=_("The new deadline, such as 2026-12-20T18:00+08:00.")
 )
-@click.option("--reason", type=_reason(*_DELAYS), required=True, help=_("Why, as a code word in the log."))
+@click.option("--reason", type=_reason(*_DELAYS), required=True, help=_why(_DELAYS))
 @DIR
 @JSON
 def extend(directory: Path, round_id: str | None, closes: datetime, reason: str, as_json: bool) -> None:
@@ -163,7 +168,7 @@ def _utc(moment: datetime) -> datetime:
 
 @click.command(name="cancel", help=_("End a round without a release, for all to read."))
 @ROUND
-@click.option("--reason", type=_reason(*_ENDINGS), required=True, help=_("Why, as a code word in the log."))
+@click.option("--reason", type=_reason(*_ENDINGS), required=True, help=_why(_ENDINGS))
 @click.option("--yes", is_flag=True, help=_("Do not ask."))
 @DIR
 @JSON
@@ -269,7 +274,7 @@ def _tuple(text: str | None) -> tuple[int, int, int, int] | None:
 )
 @click.option("--table", "tables", multiple=True, help=_("A table that is concerned; default: all."))
 @click.option("--successor", help=_("The later released round whose numbers take its place."))
-@click.option("--reason", type=_reason(*_FLAWS), required=True, help=_("Why, as a code word in the log."))
+@click.option("--reason", type=_reason(*_FLAWS), required=True, help=_why(_FLAWS))
 @click.option("--yes", is_flag=True, help=_("Do not ask."))
 @DIR
 @JSON

@@ -19,6 +19,7 @@ from coordinator import schema
 from coordinator.errors import NotRosteredError, RosterError
 from coordinator.log_book import LogBook, View
 from coordinator.store import upsert
+from plan.code_words import ATTRIBUTE_VALUES
 from plan.errors import Phrase, phrase
 from protos.bodies import sorted_attributes
 from protos.enrolment import Request
@@ -70,7 +71,7 @@ def attribute_problem(name: str, value: str) -> Phrase | None:
         return phrase(
             "%(name)s is one of %(allowed)s, found %(value)s",
             name=name,
-            allowed=", ".join(allowed),
+            allowed=_allowed(name, allowed),
             value=value[:40],
         )
     try:
@@ -79,6 +80,16 @@ def attribute_problem(name: str, value: str) -> Phrase | None:
     except BodyError as err:
         return phrase("%(reason)s", reason=err)
     return None
+
+
+def _allowed(name: str, values: tuple[str, ...]) -> Phrase:
+    """List an attribute's values, each with its word."""
+    words = ATTRIBUTE_VALUES[name]
+    rows = tuple(
+        (f"value{place}", phrase("%(code)s (%(word)s)", code=value, word=Phrase(words[value])))
+        for place, value in enumerate(values)
+    )
+    return Phrase(", ".join(f"%({key})s" for key, _row in rows), rows)
 
 
 def set_attributes(book: LogBook, node_id: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
+from plan.code_words import code_phrase
 from plan.document import PlanDocument
 from plan.errors import Phrase, PlanError, phrase
 from plan.layout import build_layout
@@ -77,11 +78,20 @@ def _changes(plan: PlanDocument, table: TableSpec) -> Iterator[tuple[Phrase, Pla
     for name in table.dims:
         rest = tuple(other for other in table.dims if other != name)
         if name not in (table.dims[-1], table.multi):  # without its class a table says nothing
-            yield phrase("drop %(dim)s", dim=name), _with_table(plan, table, _without(table, name, rest))
+            words = phrase(
+                "drop %(dim)s from its `dims` (no sums by %(word)s)", dim=name, word=code_phrase(name)
+            )
+            yield words, _with_table(plan, table, _without(table, name, rest))
         coarse = COARSER.get(name, "")
         if coarse and coarse not in table.dims:
             dims = tuple(coarse if other == name else other for other in table.dims)
-            words = phrase("%(coarse)s instead of %(dim)s", coarse=coarse, dim=name)
+            words = phrase(
+                "%(coarse)s instead of %(dim)s in its `dims` (sums by %(word)s, not by %(old)s)",
+                coarse=coarse,
+                dim=name,
+                word=code_phrase(coarse),
+                old=code_phrase(name),
+            )
             yield words, _with_table(plan, table, _without(table, name, dims))
     for other in plan.tables:
         whole = _whole_of(other, plan)
@@ -93,7 +103,11 @@ def _changes(plan: PlanDocument, table: TableSpec) -> Iterator[tuple[Phrase, Pla
     for factor in (2, 4):
         if table.weight * factor <= MAX_WEIGHT:
             new, old = str(table.weight * factor), str(table.weight)
-            words = phrase("weight %(weight)s instead of %(old)s", weight=new, old=old)
+            words = phrase(
+                "`weight` = %(weight)s instead of %(old)s (more exact, and every other table less)",
+                weight=new,
+                old=old,
+            )
             yield words, _with_table(plan, table, {"weight": table.weight * Fraction(factor)})
 
 

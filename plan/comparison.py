@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from plan.code_words import code_phrase
 from plan.codes import GRADE
 from plan.document import AUTO, CRITICAL, PlanDocument
 from plan.errors import Phrase, phrase
@@ -40,7 +41,7 @@ class _Attribute:
 
     key: str
     name: str
-    show: Callable[[PlanDocument], str]
+    show: Callable[[PlanDocument], str | Phrase]
     is_privacy: bool = True
 
 
@@ -57,14 +58,21 @@ def _pairs(values: Iterable[tuple[str, str]]) -> str:
     return _list(tuple(f"{code} {label}" for code, label in values)) or "—"
 
 
-def _number_or_auto(value: int | None) -> str:
-    return AUTO if value is None else str(value)
+def _codes(codes: tuple[str, ...], sign: str) -> Phrase:
+    """Join code words by a sign, each to be translated by itself."""
+    names = [f"code{place}" for place in range(len(codes))]
+    values = tuple((name, code_phrase(code)) for name, code in zip(names, codes, strict=True))
+    return Phrase(sign.join(f"%({name})s" for name in names), values)
 
 
-def _ladder(plan: PlanDocument) -> str:
+def _number_or_auto(value: int | None) -> str | Phrase:
+    return code_phrase(AUTO) if value is None else str(value)
+
+
+def _ladder(plan: PlanDocument) -> str | Phrase:
     if plan.tiers is None:
-        return AUTO
-    return _list(tuple(str(tier) for tier in plan.tiers)) or "off"
+        return code_phrase(AUTO)
+    return _list(tuple(str(tier) for tier in plan.tiers)) or code_phrase("off")
 
 
 def _days(value: date | datetime) -> str:
@@ -73,9 +81,11 @@ def _days(value: date | datetime) -> str:
 
 _ATTRIBUTES: Final = (
     _Attribute("rho", _("cost ρ"), lambda plan: str(plan.rho)),
-    _Attribute("neighbouring", _("what the guarantee protects"), lambda plan: str(plan.neighbouring)),
-    _Attribute("consent", _("consent"), lambda plan: plan.consent),
-    _Attribute("critical_items", _("self-harm items"), lambda plan: CRITICAL[plan.has_critical_items]),
+    _Attribute("neighbouring", _("what the guarantee protects"), lambda plan: code_phrase(plan.neighbouring)),
+    _Attribute("consent", _("consent"), lambda plan: code_phrase(plan.consent)),
+    _Attribute(
+        "critical_items", _("self-harm items"), lambda plan: code_phrase(CRITICAL[plan.has_critical_items])
+    ),
     _Attribute(
         "trust",
         _("auditors n, threshold t, colluding f, quorum q"),
@@ -91,12 +101,12 @@ _ATTRIBUTES: Final = (
     _Attribute("trust.ladder", _("turnout ladder"), _ladder),
     _Attribute("floors.display", _("smallest value shown"), lambda plan: str(plan.display_floor)),
     _Attribute("floors.denominator", _("smallest base of a rate"), lambda plan: str(plan.denominator_floor)),
-    _Attribute("release_class", _("release class"), lambda plan: plan.release_class),
+    _Attribute("release_class", _("release class"), lambda plan: code_phrase(plan.release_class)),
     _Attribute("recipients", _("recipients"), lambda plan: _list(plan.recipients)),
     _Attribute("purpose", _("purpose"), lambda plan: plan.purpose),
     _Attribute("legal_basis", _("legal basis"), lambda plan: plan.legal_basis),
     _Attribute("grades", _("grades"), lambda plan: _list(tuple(GRADE[grade] for grade in plan.grades))),
-    _Attribute("systems", _("school systems"), lambda plan: _list(plan.systems)),
+    _Attribute("systems", _("school systems"), lambda plan: _codes(plan.systems, ", ")),
     _Attribute("school_year", _("school year"), lambda plan: plan.school_year),
     _Attribute("census_date", _("census date"), lambda plan: _days(plan.census_date)),
     _Attribute("window.opens", _("window opens"), lambda plan: _days(plan.opens), is_privacy=False),
@@ -113,7 +123,7 @@ class _TableKey:
 
     key: str
     name: str
-    show: Callable[[TableSpec], str]
+    show: Callable[[TableSpec], str | Phrase]
     is_privacy: bool = True
 
 
@@ -126,9 +136,9 @@ def _range(table: TableSpec) -> str:
 
 
 _TABLE_KEYS: Final = (
-    _TableKey("dims", _("dimensions"), lambda table: " × ".join(table.dims)),
+    _TableKey("dims", _("dimensions"), lambda table: _codes(table.dims, " × ")),
     _TableKey("where", _("filter"), _where),
-    _TableKey("multi", _("set-valued dimension"), lambda table: table.multi or "—"),
+    _TableKey("multi", _("set-valued dimension"), lambda table: code_phrase(table.multi or "—")),
     _TableKey("touch", _("most cells of a pupil"), lambda table: str(table.touch)),
     _TableKey("sum", _("number summed, and its range"), _range),
     _TableKey("weight", _("weight"), lambda table: str(table.weight)),
@@ -153,7 +163,7 @@ def _attributes(old: PlanDocument, new: PlanDocument) -> Iterator[Change]:
             yield Change(item.key, item.is_privacy, _from_to(phrase(item.name), before, after))
 
 
-def _from_to(name: Phrase, before: str, after: str) -> Phrase:
+def _from_to(name: Phrase, before: str | Phrase, after: str | Phrase) -> Phrase:
     return phrase("%(name)s: %(before)s → %(after)s", name=name, before=before, after=after)
 
 
@@ -179,11 +189,11 @@ def _tables(old: PlanDocument, new: PlanDocument) -> Iterator[Change]:
         yield Change("tables", False, words)
 
 
-def _told(table: TableSpec) -> dict[str, str]:
+def _told(table: TableSpec) -> dict[str, str | Phrase]:
     return {
         "id": table.id,
         "title": table.title,
-        "dims": " × ".join(table.dims),
+        "dims": _codes(table.dims, " × "),
         "weight": str(table.weight),
     }
 

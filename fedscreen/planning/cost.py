@@ -15,6 +15,7 @@ from typing import Any
 from crypto.replication import subsets, subsets_with
 from crypto.sealing import box_bytes
 from fedscreen.planning.plan_file import DELTA, Loaded
+from plan.code_words import beside
 from plan.costs import drawn_distance, rho_alone, rho_under
 from plan.document import PlanDocument
 from privacy.accountant import epsilon, total_delta
@@ -66,7 +67,9 @@ def bytes_of(loaded: Loaded) -> int:
 def cost_rows(loaded: Loaded) -> Iterator[tuple[str, str]]:
     """Yield the figures for people: a name and its value."""
     for cost in relations(loaded):
-        name = _("ρ and ε (δ = 1e-6), %(relation)s") % {"relation": cost.relation}
+        name = _("ρ and ε (δ = 1e-6), %(relation)s") % {
+            "relation": beside(cost.relation, _(cost.relation), _)
+        }
         mark = _("← what the plan claims") if cost.is_claimed else ""
         yield name, f"{float(cost.rho):.6f}, {cost.epsilon:.3f} {mark}".rstrip()
     yield _("if the county and the auditors collude"), collusion_words(loaded)

@@ -35,6 +35,7 @@ from fedscreen.planning.plan_file import (
 )
 from fedscreen.planning.terminal import say, say_rows
 from plan.advice import Advice, advise
+from plan.code_words import listed
 from plan.errors import DocumentError, PlanError, Problem, phrase
 from plan.forecast import forecast, screened_stages, share_out
 from plan.layout import TableLayout
@@ -118,7 +119,7 @@ def _pupils(loaded: Loaded, pupils: int | None, by_stage: str | None) -> dict[st
             message = _(
                 "--pupils-by-stage: found '%(part)s', expected STAGE=N with a stage out of %(stages)s"
             )
-            raise click.UsageError(message % {"part": part.strip()[:40], "stages": ", ".join(stages)})
+            raise click.UsageError(message % {"part": part.strip()[:40], "stages": listed(stages, _)})
         found[name] = float(number)
     return found
 
@@ -155,7 +156,7 @@ def _print(found: Explained) -> None:
     for stage in screened_stages(loaded.layout):
         if not found.pupils.get(stage):
             message = _("note: no pupils in stage %(stage)s; leave its grades out of the plan's `grades`")
-            say(console, message % {"stage": stage})
+            say(console, message % {"stage": _(stage)})
     for table in found.tables:
         for line in _remarks(found, table):
             say(console, line)
@@ -197,7 +198,7 @@ def _number(value: float | None) -> str:
 
 
 def _pupils_words(pupils: Mapping[str, float]) -> str:
-    return ", ".join(f"{stage} {number:.0f}" for stage, number in pupils.items())
+    return ", ".join(f"{_(stage)} {number:.0f}" for stage, number in pupils.items())
 
 
 def _remarks(found: Explained, table: TablePrediction) -> Sequence[str]:

@@ -19,6 +19,7 @@ import click
 
 from fedscreen.planning.draft import Answers, write_draft
 from fedscreen.planning.plan_file import parse, read_plan_file, ready_names, refuse, schools_option, write_new
+from plan.code_words import READY_PLANS, beside, choices_note, listed
 from plan.codebook import Codebook, parse_codebook_toml
 from plan.codes import GRADE, SYSTEM, school_year_of
 from plan.document import CRITICAL, RELEASE_CLASSES, PlanDocument, parse_plan_toml
@@ -58,7 +59,7 @@ class _Codes(_CodesType):
         strange = [part for part in given if part not in self._known]
         if strange:
             message = _("'%(code)s' is not one of %(codes)s")
-            self.fail(message % {"code": strange[0][:20], "codes": ", ".join(self._known)}, param, ctx)
+            self.fail(message % {"code": strange[0][:20], "codes": listed(self._known, _)}, param, ctx)
         return tuple(code for code in self._known if code in given)
 
 
@@ -76,7 +77,9 @@ class _Asker:
             return given
         if not self.is_asking:
             return proposed
-        return cast(T, click.prompt(question, default=shown or proposed, type=kind or str))
+        return cast(
+            T, click.prompt(question, default=shown or proposed, type=kind or str, show_choices=False)
+        )
 
 
 @click.command(
@@ -84,7 +87,11 @@ class _Asker:
 )
 @click.argument("out", metavar="OUT.toml", type=click.Path(path_type=Path))
 @schools_option()
-@click.option("--base", type=click.Choice(ready_names()), help=_("The ready plan to begin with."))
+@click.option(
+    "--base",
+    type=click.Choice(ready_names()),
+    help=_("The ready plan to begin with.") + choices_note(READY_PLANS, _, READY_PLANS),
+)
 @click.option("--id", "plan_id", help=_("The plan's short name, which results and files carry."))
 @click.option("--title", help=_("The plan's title."))
 @click.option("--school-year", metavar="YYYY-YYYY", help=_("School year, whose account pays."))
@@ -102,16 +109,30 @@ class _Asker:
 @click.option(
     "--codebook", type=click.Path(path_type=Path), metavar="FILE", help=_("The instrument's codebook.")
 )
-@click.option("--consent", type=click.Choice(CONSENT_POLICIES), help=_("Whether consent must be recorded."))
-@click.option("--critical-items", type=click.Choice(CRITICAL), help=_("Whether self-harm items are counted."))
 @click.option(
-    "--ladder", type=click.Choice(LADDERS), help=_("Turnout ladder: less noise if more schools report.")
+    "--consent",
+    type=click.Choice(CONSENT_POLICIES),
+    help=_("Whether consent must be recorded.") + choices_note(CONSENT_POLICIES, _),
+)
+@click.option(
+    "--critical-items",
+    type=click.Choice(CRITICAL),
+    help=_("Whether self-harm items are counted.") + choices_note(CRITICAL, _),
+)
+@click.option(
+    "--ladder",
+    type=click.Choice(LADDERS),
+    help=_("Turnout ladder: less noise if more schools report.") + choices_note(LADDERS, _),
 )
 @click.option(
     "--recipient", "recipients", multiple=True, help=_("Who receives the results; may be repeated.")
 )
 @click.option("--legal-basis", help=_("The legal basis, in one line."))
-@click.option("--release-class", type=click.Choice(RELEASE_CLASSES), help=_("Who may see the results."))
+@click.option(
+    "--release-class",
+    type=click.Choice(RELEASE_CLASSES),
+    help=_("Who may see the results.") + choices_note(RELEASE_CLASSES, _),
+)
 @click.option("--defaults", "is_silent", is_flag=True, help=_("Ask nothing: take what is proposed."))
 def new(out: Path, schools: int | None, is_silent: bool, **given: Any) -> None:
     """Write a new plan; exit 0, or 1 when the answers make no valid plan or OUT is there."""
@@ -121,6 +142,9 @@ def new(out: Path, schools: int | None, is_silent: bool, **given: Any) -> None:
     ask = _Asker(not is_silent)
     number = ask(schools, _("Number of enrolled schools"), SMALL_COUNTY, click.IntRange(1, 200_000))
     proposed = "autumn-full" if number >= SMALL_COUNTY else "autumn-small"
+    if not is_silent and given["base"] is None:
+        for name in ready_names():
+            click.echo(f"  {beside(name, _(READY_PLANS[name]), _)}")
     base = ask(given["base"], _("Ready plan to begin with"), proposed, click.Choice(ready_names()))
     plan = parse(base, as_json=False)
     answers = _ask_all(ask, base, plan, given)
@@ -148,20 +172,17 @@ def _ask_all(ask: _Asker, base: str, plan: PlanDocument, given: dict[str, Any]) 
         id=ask(given["plan_id"], _("Short name of the plan (a-z 0-9 . _ -)"), plan.id),
         title=ask(given["title"], _("Title"), plan.title),
         grades=_ask_codes(ask, given["grades"], _("Screened grades that the county has"), plan.grades, GRADE),
-        systems=_ask_codes(ask, given["systems"], _("School systems"), plan.systems, SYSTEM),
+        systems=_ask_codes(ask, given["systems"], _ask_systems(), plan.systems, SYSTEM),
         codebook=_ask_codebook(ask, given["codebook"], plan),
-        consent=ask(given["consent"], _("Consent"), plan.consent, click.Choice(CONSENT_POLICIES)),
-        critical_items=ask(
-            given["critical_items"],
-            _("Self-harm items"),
-            CRITICAL[plan.has_critical_items],
-            click.Choice(CRITICAL),
+        consent=_ask_choice(ask, given["consent"], _("Consent"), plan.consent, CONSENT_POLICIES),
+        critical_items=_ask_choice(
+            ask, given["critical_items"], _("Self-harm items"), CRITICAL[plan.has_critical_items], CRITICAL
         ),
-        ladder=ask(given["ladder"], _("Turnout ladder"), LADDERS[0], click.Choice(LADDERS)),
+        ladder=_ask_choice(ask, given["ladder"], _("Turnout ladder"), LADDERS[0], LADDERS),
         recipients=given["recipients"] or plan.recipients,
         legal_basis=ask(given["legal_basis"], _("Legal basis"), plan.legal_basis),
-        release_class=ask(
-            given["release_class"], _("Release class"), plan.release_class, click.Choice(RELEASE_CLASSES)
+        release_class=_ask_choice(
+            ask, given["release_class"], _("Release class"), plan.release_class, RELEASE_CLASSES
         ),
     )
 
@@ -181,9 +202,19 @@ def _mover(old_year: str, new_year: str) -> Callable[[date], date]:
     return lambda day: day.replace(year=day.year + years) if (day.month, day.day) != (2, 29) else day
 
 
+def _ask_systems() -> str:
+    return _("%(question)s (%(codes)s)") % {"question": _("School systems"), "codes": listed(SYSTEM, _)}
+
+
 def _ask_day(ask: _Asker, given: Any, question: str, proposed: date) -> date:
     found: Any = ask(given, question, proposed, _DAY, shown=proposed.isoformat())
     return date(found.year, found.month, found.day)
+
+
+def _ask_choice(ask: _Asker, given: str | None, question: str, proposed: str, codes: tuple[str, ...]) -> str:
+    """Ask for one of a key's codes; the question shows each with its word."""
+    asked = _("%(question)s (%(codes)s)") % {"question": question, "codes": listed(codes, _)}
+    return ask(given, asked, proposed, click.Choice(codes))
 
 
 def _ask_codes(

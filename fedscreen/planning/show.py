@@ -17,6 +17,7 @@ from rich.text import Text
 from fedscreen.planning.cost import bytes_of, cost_json, cost_rows
 from fedscreen.planning.plan_file import DELTA, FILE, JSON, Loaded, load, print_json, schools_option
 from fedscreen.planning.terminal import say, say_rows
+from plan.code_words import listed
 from plan.layout import Layout, TableLayout
 from plan.publishing import cautions
 from plan.reading import encode_moment
@@ -114,8 +115,8 @@ def _summary_rows(loaded: Loaded) -> list[tuple[str, str]]:
         (_("fewest reports"), least),
         (_("schools whose noise is counted on (h)"), str(layout.noise_schools)),
         (_("tiers of the turnout ladder"), ", ".join(map(str, layout.tiers)) or _("none")),
-        (_("neighbouring"), str(plan_.neighbouring)),
-        (_("consent"), plan_.consent),
+        (_("neighbouring"), listed([plan_.neighbouring], _)),
+        (_("consent"), listed([plan_.consent], _)),
         (_("cells"), str(layout.cells)),
         (_("total ρ (asked for, charged)"), f"{plan_.rho}, {float(rho):.6f}"),
         *cost_rows(loaded),

@@ -83,7 +83,7 @@ def test_people_are_told_what_holds_if_everybody_colludes(command: str) -> None:
 def test_a_plan_too_fine_for_its_county_is_refused_with_advice() -> None:
     result = run("explain", "autumn-full", "--schools", 25, "--pupils", 6_000, COLUMNS="200")
     assert result.exit_code == 1
-    for part in ("A2 is refused: 2", "drop sex: 29% → 7", "`reason`"):
+    for part in ("A2 is refused: 2", "drop sex from its `dims` (no sums by sex): 29% → 7", "`reason`"):
         assert part in result.stdout
     assert "A3 is refused" not in result.stdout
 
