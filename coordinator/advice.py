@@ -137,6 +137,13 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
         _("the plan does not fit"),
         _("Mend what the message names; 'plan check' and 'plan explain' look at the file beforehand."),
     ),
+    "roster-waits": (
+        _("the roster waits for signatures"),
+        _(
+            "Ask the auditors named to sign it ('auditor sign-roster'); 'roster status' shows who has. Then "
+            "publish the plan again."
+        ),
+    ),
     "year-refused": (
         _("the plans of the year do not go together"),
         _("Leave a plan out or give it a smaller ρ ('plan year' shows the sums), then publish them again."),

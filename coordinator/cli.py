@@ -12,7 +12,6 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from gettext import gettext as _
@@ -31,14 +30,15 @@ from coordinator import (
     cli_members,
     cli_progress,
     cli_reports,
+    cli_rosters,
     cli_rounds,
     cli_store,
 )
 from coordinator.advice import ABANDON_REASONS
 from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
 from coordinator.config import Config, parse_config
-from coordinator.desk import Desk, utc_now
-from coordinator.errors import ConfigError, FsckError, RosterUnchangedError
+from coordinator.desk import utc_now
+from coordinator.errors import ConfigError, FsckError
 from coordinator.fsck import fsck as check_folder
 from coordinator.home import create_home
 from coordinator.plan_files import read_plan
@@ -50,7 +50,6 @@ from plan.errors import phrase
 from plan.publishing import cautions
 from plan.words import PARTIES, REASONS, ROUND_STATES, word
 from protos.card import fingerprint, parse_card
-from protos.enrolment import parse_enrolment, parse_grant
 
 EXIT_REFUSED = 1
 _POLICY_WORDS = (  # an auditor's own lines in a policy file; the log's check has no use for them
@@ -91,88 +90,6 @@ def init(directory: Path, federation: str, demo: bool, settings: tuple[str, ...]
 def _config_of(federation: str, demo: bool, settings: tuple[str, ...]) -> Config:
     lines = [f'federation = "{federation}"', f'kind = "{"demo" if demo else "production"}"', *settings]
     return parse_config("\n".join(lines).encode(), "--set")
-
-
-@coordinator.command(name="approve", help=_("Enrol a node or auditor: check its REQUEST, write its grant."))
-@click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=FILE)
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help=_("Folder for the grants."))
-@click.option("--outside", is_flag=True, help=_("An auditor outside the county's own line."))
-@click.option(
-    "--propose", "is_proposed", is_flag=True, help=_("Then draft the next roster, as 'roster propose'.")
-)
-@DIR
-@JSON
-def approve(
-    directory: Path,
-    requests: tuple[Path, ...],
-    out: Path | None,
-    outside: bool,
-    is_proposed: bool,
-    as_json: bool,
-) -> None:
-    """Write one grant a request; approving the same request again gives the same grant.
-
-    The card names all first auditors, so it exists only once a roster is drafted: with ``--propose`` the
-    drafting comes before the grants are written for good, and they have the card in them.
-    """
-    drafted: dict[str, object] = {}
-    with open_desk(directory, as_json) as desk:
-        written = [_grant(desk, path, out, is_outside=outside) for path in requests]
-        if is_proposed:
-            with suppress(RosterUnchangedError):  # again with the same files
-                drafted["roster"] = desk.propose_roster().hex()
-            written = [_grant(desk, path, out, is_outside=outside) for path in requests]
-            drafted["fingerprint"] = fingerprint(desk.card_text())
-    say(as_json, {"grants": written, **drafted}, *_approve_lines(written, drafted))
-
-
-def _grant(desk: Desk, path: Path, out: Path | None, *, is_outside: bool) -> dict[str, object]:
-    """Approve one request file and write its grant; give what is told of it."""
-    data = path.read_bytes()
-    grant = desk.approve_request(data, is_outside=is_outside)
-    values = parse_grant(grant)
-    target = (out or path.parent) / f"{values.role}-{values.id}.grant.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(grant)
-    code = fingerprint(parse_enrolment(data).request.key.text)
-    row = {"role": values.role, "id": values.id, "grant": str(target), "code": code}
-    return row | {"has_card": bool(values.card_text)}
-
-
-def _approve_lines(written: list[dict[str, object]], drafted: dict[str, object]) -> Iterator[str]:
-    for row in written:
-        yield _("%(role)s %(id)s: %(grant)s") % {**row, "role": word(PARTIES, str(row["role"]), _)}
-        yield _("  the code of its request, to compare by telephone: %(code)s") % row
-    if "roster" in drafted:
-        short = {"digest": str(drafted["roster"])[:16]}
-        yield _("waiting for the auditors' signatures: roster %(digest)s") % short
-    if drafted:
-        yield _("fingerprint of the federation card: %(fingerprint)s") % drafted
-    elif not all(row["has_card"] for row in written):
-        yield _("these grants have no card yet: approve the same files again with --propose")
-
-
-@coordinator.group(name="roster", help=_("Who takes part."))
-def roster() -> None:
-    """Hold the commands about rosters."""
-
-
-@roster.command(
-    name="propose", help=_("Draft the next roster from everybody enrolled, for auditors to sign.")
-)
-@DIR
-@JSON
-def propose(directory: Path, as_json: bool) -> None:
-    """Draft a roster; the first one makes the federation card."""
-    with open_desk(directory, as_json) as desk:
-        digest = desk.propose_roster()
-        card = desk.card_text()
-    say(
-        as_json,
-        {"roster": digest.hex(), "fingerprint": fingerprint(card) if card else ""},
-        _("waiting for the auditors' signatures: roster %(digest)s") % {"digest": digest.hex()[:16]},
-        _("fingerprint of the federation card: %(fingerprint)s") % {"fingerprint": fingerprint(card)},
-    )
 
 
 @coordinator.command(
@@ -438,6 +355,8 @@ def _policy_of(card_text: str) -> LogPolicy:
 for _group in (cli_files.outbox, cli_files.report, cli_files.receipt):
     coordinator.add_command(_group)
 coordinator.add_command(cli_invite.invite)
+for _enrolling in (cli_rosters.approve, cli_rosters.roster):
+    coordinator.add_command(_enrolling)
 for _group in (cli_facts.facts, cli_progress.progress):
     coordinator.add_command(_group)
 for _page in (cli_dashboard.dashboard, cli_dashboard.account):

@@ -32,6 +32,7 @@ from coordinator import (
     status,
     take_statement,
     tokens,
+    waiting_roster,
 )
 from coordinator.close import close_set, fix_candidates, request_close
 from coordinator.combine import combine
@@ -210,6 +211,15 @@ class Desk:
     def approve_request(self, data: bytes, *, is_outside: bool = False) -> bytes:
         """Enrol a node or auditor; return its grant file."""
         return enrol.approve_request(self._book, self.home, data, is_outside=is_outside)
+
+    def look_at_request(self, data: bytes, *, is_outside: bool = False) -> dict[str, Any]:
+        """Say who asks to be enrolled, and the code to compare; change nothing."""
+        return enrol.look_at_request(self._book, self.home, data, is_outside=is_outside)
+
+    def roster_status(self) -> dict[str, Any]:
+        """Say which roster is in force, which one waits, and who has signed it."""
+        with self._book.reading() as view:
+            return waiting_roster.describe_rosters(view, self.home.config.federation)
 
     def propose_roster(self) -> bytes:
         """Draft the next roster; return its digest."""

@@ -32,6 +32,7 @@ from coordinator.roster import card_text
 from coordinator.store import insert_once, upsert
 from crypto.note import VerifierKey
 from plan.errors import phrase
+from protos.card import fingerprint
 from protos.enrolment import Enrolment, Grant, Request, encode_grant, parse_enrolment
 from protos.errors import EnrolmentError, ProtocolError
 
@@ -61,11 +62,8 @@ def approve_request(book: LogBook, home: Home, data: bytes, *, is_outside: bool 
     request = enrolment.request
     with book.writing("enrol") as view:
         row = find_enrolment(view, request.role, request.id)
-        if row is not None:
-            _check_keys(view, enrolment, parse_enrolment(row.request))
-        elif enrolment.succession:
-            raise EnrolmentRefusedError(phrase("a roll of keys: nobody of this id is enrolled"))
-        outside = is_outside or _says_outside(request) or bool(row is not None and row.is_outside)
+        _check_against(view, enrolment, row)
+        outside = _counts_outside(request, row, is_outside=is_outside)
         if row is not None and row.request == data and not _is_old(row.certificate_pem, request, view.now):
             certificate_pem = str(row.certificate_pem)
         else:
@@ -78,6 +76,37 @@ def approve_request(book: LogBook, home: Home, data: bytes, *, is_outside: bool 
         ):
             _keep(view.connection, request, data, certificate_pem, is_outside=outside)
         return _grant(view, home, request.role, request.id, certificate_pem)
+
+
+def look_at_request(book: LogBook, home: Home, data: bytes, *, is_outside: bool = False) -> dict[str, Any]:
+    """Say who asks, on which side an auditor would count, and the code to compare; change nothing.
+
+    Args:
+        book: the log and database.
+        home: says which federation.
+        data: the request file.
+        is_outside: as for `approve_request`.
+
+    Returns:
+        role, id, operator, outside (of a node None), attributes, code.
+
+    Raises:
+        EnrolmentRefusedError, AlreadyEnrolledError: `approve_request` would refuse it.
+    """
+    enrolment = _read(home, data)
+    request = enrolment.request
+    with book.reading() as view:
+        row = find_enrolment(view, request.role, request.id)
+        _check_against(view, enrolment, row)
+    outside = _counts_outside(request, row, is_outside=is_outside)
+    return {
+        "role": request.role,
+        "id": request.id,
+        "operator": request.operator,
+        "outside": outside if request.role == "auditor" else None,
+        "attributes": dict(request.attributes),
+        "code": fingerprint(request.key.text),
+    }
 
 
 def renew_certificate(book: LogBook, home: Home, role: str, party_id: str, csr_pem: str) -> bytes:
@@ -157,6 +186,19 @@ def _read(home: Home, data: bytes) -> Enrolment:
             )
         )
     return enrolment
+
+
+def _check_against(view: View, enrolment: Enrolment, row: Any) -> None:
+    """Check a request against who is enrolled under its id; `row` is None where nobody is."""
+    if row is not None:
+        _check_keys(view, enrolment, parse_enrolment(row.request))
+    elif enrolment.succession:
+        raise EnrolmentRefusedError(phrase("a roll of keys: nobody of this id is enrolled"))
+
+
+def _counts_outside(request: Request, row: Any, *, is_outside: bool) -> bool:
+    """Tell whether a party counts as outside: the county says so now, or did, or the request does."""
+    return is_outside or _says_outside(request) or bool(row is not None and row.is_outside)
 
 
 def _check_keys(view: View, enrolment: Enrolment, before: Enrolment) -> None:

@@ -132,6 +132,12 @@ class PlanRefusedError(CoordinatorError):
     code = "plan-refused"
 
 
+class RosterWaitsError(PlanRefusedError):
+    """A plan does not fit the roster in force, and another roster waits for the auditors' signatures."""
+
+    code = "roster-waits"
+
+
 class UnknownRoundError(CoordinatorError):
     """The log has no plan with this round id."""
 

@@ -7,18 +7,21 @@ Rules:
    roster in its order.
 3. Noise (scale, s², digest of the thresholds; of each component of a ladder) is computed here
    from the plan's ρ, and recomputed by every node and auditor.
-4. Publishing the same plan again while its round is unfinished gives the same round.
+4. A plan that the roster in force refuses, and that a roster waiting for signatures would change something
+   for, is refused with that roster's signatures.
+5. Publishing the same plan again while its round is unfinished gives the same round.
 
 The round's id is the digest of the plan statement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
-from coordinator.errors import GroupTooSmallError, PlanRefusedError
+from coordinator.errors import GroupTooSmallError, PlanRefusedError, RosterWaitsError
 from coordinator.home import Home
 from coordinator.log_book import LogBook, View, sign_entry
+from coordinator.waiting_roster import WaitingRoster, find_waiting
 from plan.document import PlanDocument, encode_body, terms_of
 from plan.errors import PlanError, phrase
 from plan.groups import small_groups
@@ -45,6 +48,7 @@ def publish_plan(book: LogBook, home: Home, draft: PlanDocument, auditors: Seque
         auditors: ids of its n auditors; empty for the roster's first n.
 
     Raises:
+        RosterWaitsError: it does not fit the roster in force, and another one waits for signatures.
         PlanRefusedError: it does not fit the roster, is over, or is not ready to be published.
         GroupTooSmallError: a table would show the sum of fewer schools than ``min_group``.
         StatementRefusedError: the log's rules refuse it.
@@ -72,19 +76,12 @@ def append_plan(view: View, home: Home, draft: PlanDocument, auditors: Sequence[
 
 
 def _statement(view: View, home: Home, draft: PlanDocument, auditors: Sequence[str]) -> tuple[Plan, bytes]:
+    document, layout = _fit_roster(view, home, draft)
     ledger = view.ledger
     roster = ledger.roster
     try:
-        document = resolve(draft, _num_operators(ledger))
-        check_publishable(document, is_demo=home.config.kind == "demo")
-        layout, terms, body = build_layout(document), terms_of(document), encode_body(document)
+        terms, body = terms_of(document), encode_body(document)
         noise, steps = noise_rows(layout), step_rows(layout)
-    except (PlanError, PrivacyError) as err:
-        raise PlanRefusedError(err) from err
-    row = (terms.num_auditors, terms.threshold, terms.collude, terms.quorum)
-    _check_tuple(roster.body, row)
-    _check_groups(ledger, layout, terms.min_group)
-    try:
         statement = Plan(
             federation=home.config.federation,
             serial=len(ledger.rounds) + 1,
@@ -105,14 +102,70 @@ def _statement(view: View, home: Home, draft: PlanDocument, auditors: Sequence[s
             steps=steps,
             body=body_ref(body),
         )
-    except ProtocolError as err:
+    except (PlanError, PrivacyError, ProtocolError) as err:
         raise PlanRefusedError(err) from err
     return statement, body
 
 
-def _num_operators(ledger: Ledger) -> int:
-    nodes = ledger.roster.body.nodes
-    return len({node.operator for node in nodes if node.id not in ledger.revoked_nodes})
+def _fit_roster(view: View, home: Home, draft: PlanDocument) -> tuple[PlanDocument, Layout]:
+    """Fit the draft to the roster in force; where it does not, tell of a roster that waits for signatures."""
+    waiting = find_waiting(view, home.config.federation)
+    if not view.has_genesis and waiting is not None:
+        raise _roster_waits(waiting)
+    revoked = view.ledger.revoked_nodes
+    try:
+        return _fit(home, draft, view.ledger.roster.body, revoked)
+    except (PlanRefusedError, GroupTooSmallError) as err:
+        if waiting is None:
+            raise
+        then = _refusal(home, draft, waiting.body, revoked)
+        if str(then) == str(err):  # whatever the auditors sign, this plan is refused
+            raise
+        raise _roster_waits(waiting, then) from err
+
+
+def _refusal(home: Home, draft: PlanDocument, body: RosterBody, revoked: Container[str]) -> Exception | None:
+    try:
+        _fit(home, draft, body, revoked)
+    except (PlanRefusedError, GroupTooSmallError) as err:
+        return err
+    return None
+
+
+def _roster_waits(waiting: WaitingRoster, then: Exception | None = None) -> RosterWaitsError:
+    """Say who has signed and who has not; `then` is what would refuse the plan under that roster too."""
+    text = phrase(
+        "roster %(serial)s (%(digest)s…) with %(schools)s schools waits for the auditors' signatures: "
+        "%(count)s of the %(needed)s needed; signed: %(signed)s; still to sign: %(missing)s",
+        serial=waiting.serial,
+        digest=waiting.digest.hex()[:16],
+        schools=len(waiting.body.nodes),
+        count=waiting.num_signed,
+        needed=waiting.needed,
+        signed=", ".join(waiting.signed) or phrase("nobody yet"),
+        missing=", ".join(waiting.missing),
+    )
+    if then is None:
+        return RosterWaitsError(text)
+    return RosterWaitsError(phrase("%(roster)s; and under that roster: %(reason)s", roster=text, reason=then))
+
+
+def _fit(
+    home: Home, draft: PlanDocument, roster: RosterBody, revoked: Container[str]
+) -> tuple[PlanDocument, Layout]:
+    try:
+        document = resolve(draft, _num_operators(roster, revoked))
+        check_publishable(document, is_demo=home.config.kind == "demo")
+        layout, terms = build_layout(document), terms_of(document)
+    except (PlanError, PrivacyError) as err:
+        raise PlanRefusedError(err) from err
+    _check_tuple(roster, (terms.num_auditors, terms.threshold, terms.collude, terms.quorum))
+    _check_groups(roster, revoked, layout, terms.min_group)
+    return document, layout
+
+
+def _num_operators(roster: RosterBody, revoked: Container[str]) -> int:
+    return len({node.operator for node in roster.nodes if node.id not in revoked})
 
 
 def _check_tuple(roster: RosterBody, row: tuple[int, int, int, int]) -> None:
@@ -128,10 +181,9 @@ def _check_tuple(roster: RosterBody, row: tuple[int, int, int, int]) -> None:
         )
 
 
-def _check_groups(ledger: Ledger, layout: Layout, min_group: int) -> None:
-    body = ledger.roster.body
-    nodes = (node.id for node in body.nodes if node.id not in ledger.revoked_nodes)
-    schools = {node.id: dict(node.attributes) for node in body.nodes}
+def _check_groups(roster: RosterBody, revoked: Container[str], layout: Layout, min_group: int) -> None:
+    nodes = (node.id for node in roster.nodes if node.id not in revoked)
+    schools = {node.id: dict(node.attributes) for node in roster.nodes}
     small = small_groups(layout, schools, nodes, min_group)
     if small:
         group = ", ".join(f"{key} = {value or '(none)'}" for key, value in min(small))

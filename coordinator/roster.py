@@ -27,6 +27,7 @@ from coordinator.errors import (
 from coordinator.home import Home
 from coordinator.log_book import CARD, LogBook, View
 from coordinator.store import insert_once, read_meta, write_meta
+from coordinator.waiting_roster import signature_lines, waiting_of
 from crypto.errors import CryptoError
 from crypto.note import Note, SigningKey, VerifierKey, encode_note, parse_signature_line, verify_signature
 from plan.errors import phrase
@@ -208,7 +209,7 @@ def list_proposals(book: LogBook, home: Home, auditor_id: str) -> tuple[Proposal
 
 
 def _proposal(view: View, home: Home, row: Row[tuple[object, ...]]) -> Proposal:
-    lines = _lines(view, row.digest)
+    lines = signature_lines(view, row.digest)
     signed = (_signer(view, home, row).sign(row.text), *(lines[auditor] for auditor in sorted(lines)))
     return Proposal(row.text, row.body, signed)
 
@@ -218,13 +219,6 @@ def _signer(view: View, home: Home, row: Row[tuple[object, ...]]) -> SigningKey:
     if view.has_genesis:
         return home.signer(view.ledger.roster.body.coordinator)
     return home.signer(parse_roster_body(row.body, home.config.federation).coordinator)
-
-
-def _lines(view: View, text_digest: bytes) -> dict[str, str]:
-    rows = view.connection.execute(
-        sa.select(_LINES.c.auditor, _LINES.c.line).where(_LINES.c.digest == text_digest)
-    )
-    return {row.auditor: row.line for row in rows}
 
 
 def _key_of(view: View, home: Home, row: Row[tuple[object, ...]], auditor_id: str) -> VerifierKey | None:
@@ -275,21 +269,14 @@ def sign_roster(book: LogBook, home: Home, auditor_id: str, text_digest: bytes, 
 
 
 def _log_if_signed(view: View, home: Home, row: Row[tuple[object, ...]]) -> bool:
-    new = parse_roster_body(row.body, home.config.federation)
-    old = view.ledger.roster if view.has_genesis else None
-    lines = _lines(view, row.digest)
-    former = {row.id: (row.statement, row.cosigner) for row in old.body.auditors} if old else {}
-    counted = former.keys() - view.ledger.revoked_auditors.keys() if old else set()
-    order = [auditor.id for auditor in new.auditors]
-    order += [auditor for auditor in former if auditor not in order]
-    must_sign = [row.id for row in new.auditors if former.get(row.id) != (row.statement, row.cosigner)]
-    has_all_new = all(auditor in lines for auditor in must_sign)
-    if not has_all_new or len(counted.intersection(lines)) < (old.statement.quorum if old else 0):
+    waiting = waiting_of(view, home.config.federation, row)
+    if not waiting.is_enough:
         return False
+    lines = signature_lines(view, row.digest)
     key = _signer(view, home, row)
-    signed = (key.sign(row.text), *(lines[auditor] for auditor in order if auditor in lines))
+    signed = (key.sign(row.text), *(lines[auditor] for auditor in waiting.signed))
     entry = encode_note(Note(row.text, tuple(parse_signature_line(line) for line in signed)))
-    if old is None:
+    if not view.has_genesis:
         write_meta(view.connection, CARD, row.card)
         view.begin(Ledger(parse_card(row.card)))
     view.append(entry, row.body)

@@ -130,6 +130,71 @@ def test_what_people_read(folder: Path) -> None:
     county.desk.close()
 
 
+def test_a_request_is_looked_at_before_it_is_approved(folder: Path, tmp_path: Path) -> None:
+    county = adopt(folder)
+    school, auditor = tmp_path / "s.json", tmp_path / "a.json"
+    named = School("s01", "第一中学", (("deployment", "a"),))
+    school.write_bytes(named.request())
+    auditor.write_bytes(county.auditors["a1"].request())
+    command = ["approve", "--show", school, auditor, "--outside", "--dir", folder]
+    seen = answer(run(*command, "--json"))["requests"]
+    assert seen == [
+        {
+            "role": "node", "id": "s01", "operator": "第一中学", "outside": None,
+            "attributes": {"deployment": "a"}, "code": fingerprint(named.key.verifier.text),
+        },
+        {
+            "role": "auditor", "id": "a1", "operator": "operator of a1", "outside": True,
+            "attributes": {}, "code": fingerprint(county.auditors["a1"].key.verifier.text),
+        },
+    ]  # fmt: skip
+    text = run(*command).stdout
+    for part in ("s01, 第一中学", "at the school", "outside the county's own line", "nothing was changed"):
+        assert part in text
+    assert county.desk.describe_members() == []
+    assert [path.name for path in tmp_path.glob("*.grant.json")] == []
+    approved = run("approve", auditor, "--dir", folder)
+    assert "a1, operator of a1" in approved.stdout
+    assert "inside the county's own line" in approved.stdout
+    county.desk.close()
+
+
+@pytest.mark.parametrize("option", ["--propose", "--out=grants"])
+def test_looking_goes_with_nothing_that_writes(folder: Path, tmp_path: Path, option: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_bytes(School("s01", "school 1").request())
+    assert run("approve", "--show", path, option, "--dir", folder).exit_code == 2
+
+
+def test_looking_refuses_what_approving_would(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    path.write_bytes(School("s01", "school 1").request(federation="elsewhere"))
+    assert (
+        answer(run("approve", "--show", path, "--dir", folder, "--json"), 1)["error"] == "enrolment-refused"
+    )
+    path.write_bytes(School("s01", "school 1").request())
+    assert run("approve", path, "--dir", folder).exit_code == 0
+    path.write_bytes(School("s01", "another").request())
+    assert answer(run("approve", "--show", path, "--dir", folder, "--json"), 1)["error"] == "already-enrolled"
+
+
+def test_who_has_signed_the_roster(folder: Path, tmp_path: Path) -> None:
+    county = adopt(folder)
+    first = run("approve", *requests(county, folder), "--dir", folder, "--out", tmp_path / "g", "--propose")
+    assert first.exit_code == 0
+    county.sign_rosters(["a2"])
+    text = run("roster", "status", "--dir", folder).stdout
+    for part in ("no roster is in force", "1 of the 4 needed", "signed: a2", "still to sign: a1, a3, a4"):
+        assert part in text
+    refused = answer(run("plan", "publish", plan_file(folder), "--dir", folder, "--json"), 1)
+    assert (refused["error"], sorted(refused)) == ("roster-waits", ["advice", "error", "message"])
+    county.sign_rosters()
+    text = run("roster", "status", "--dir", folder).stdout
+    assert "auditors: 4, schools: 6" in text
+    assert "no roster waits" in text
+    county.desk.close()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("roster", "propose"), ("card",), ("round", "status"), ("results", "export"), ("log", "fsck")],

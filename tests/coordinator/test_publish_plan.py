@@ -1,13 +1,13 @@
 """Publishing: fitted to the roster, figures computed here, refused when it cannot open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 from fakes_coordinator import County, School, small_config, small_plan
 
-from coordinator.errors import GroupTooSmallError, PlanRefusedError
+from coordinator.errors import GroupTooSmallError, PlanRefusedError, RosterWaitsError
 from coordinator.plan_view import published_plan
 from privacy.discrete_gaussian import Sampler
 from protos.statements import digest
@@ -118,3 +118,66 @@ def test_costs_are_not_above_the_stated_rho(county: County) -> None:
     county.found()
     round_log = county.round(county.publish())
     assert published_plan(round_log).layout.claimed_rho <= round_log.terms.rho == Fraction(1, 5)
+
+
+def wait_for_schools(county: County, signed: Sequence[str]) -> str:
+    """Log a roster of the auditors alone, then draft one with the schools; give what publishing says."""
+    for auditor in county.auditors.values():
+        county.desk.approve_request(auditor.request())
+    county.desk.propose_roster()
+    county.sign_rosters()
+    for school in county.schools.values():
+        county.desk.approve_request(school.request())
+    digest_hex = county.desk.propose_roster().hex()
+    county.sign_rosters(signed)
+    with pytest.raises(RosterWaitsError) as caught:
+        county.publish()
+    return str(caught.value).replace(digest_hex[:16], "D")
+
+
+def test_schools_that_wait_for_signatures_are_said_to_wait(county: County) -> None:
+    assert wait_for_schools(county, ["a3"]) == (
+        "roster 2 (D…) with 6 schools waits for the auditors' signatures: 1 of the 3 needed; signed: a3; "
+        "still to sign: a1, a2, a4"
+    )
+    county.sign_rosters(["a1", "a4"])
+    assert county.round(county.publish()).terms.min_reports == 5
+
+
+def test_nobody_has_signed_the_first_roster(county: County) -> None:
+    county.enrol()
+    county.desk.propose_roster()
+    with pytest.raises(
+        RosterWaitsError, match="0 of the 4 needed; signed: nobody yet; still to sign: a1, a2"
+    ):
+        county.publish()
+
+
+def test_what_the_waiting_roster_would_refuse_too_is_told_with_it(make_county: Callable[..., County]) -> None:
+    text = wait_for_schools(make_county(num_schools=4), ["a1"])
+    assert text.endswith("found 5 reports needed, 4 schools enrolled; allowed: at most the number of schools")
+    assert "and under that roster: trust.min_reports" in text
+
+
+def test_a_plan_that_no_signature_mends_is_refused_for_its_own_reason(county: County) -> None:
+    county.found()
+    county.desk.approve_request(School("s99", "school 99").request())
+    county.desk.propose_roster()
+    with pytest.raises(PlanRefusedError, match="is not in the roster") as caught:
+        county.publish(small_plan(num_auditors=3, threshold=3, collude=2, quorum=3))
+    assert type(caught.value) is PlanRefusedError
+    assert county.publish()  # under the roster in force, whatever waits
+
+
+def test_a_group_that_waits_for_signatures(make_county: Callable[..., County]) -> None:
+    county = make_county(num_schools=6)
+    for place, name in enumerate(county.schools):
+        county.schools[name] = School(name, f"school {place}", (("grade", "7" if place < 5 else "8"),))
+    county.found()
+    for place in range(4):
+        county.desk.approve_request(School(f"t{place}", f"other {place}", (("grade", "8"),)).request())
+    county.desk.propose_roster()
+    with pytest.raises(RosterWaitsError, match="with 10 schools waits"):
+        county.publish()
+    county.sign_rosters()
+    county.publish()

@@ -128,3 +128,43 @@ def test_nobody_signs_before_a_draft(county: County) -> None:
         county.desk.sign_roster("a1", bytes(32), county.auditors["a1"].key.sign("x\n"))
     with pytest.raises(NoGenesisError):
         county.publish()
+
+
+def test_the_first_roster_waits_for_every_auditor(county: County) -> None:
+    county.enrol()
+    assert county.desk.roster_status() == {"in_force": None, "waiting": None}
+    draft = county.desk.propose_roster().hex()
+    county.sign_rosters(["a4", "a2"])
+    assert county.desk.roster_status() == {
+        "in_force": None,
+        "waiting": {
+            "roster": draft, "serial": 1, "auditors": 4, "schools": 6, "signed": ["a2", "a4"],
+            "missing": ["a1", "a3"], "num_signed": 2, "needed": 4,
+        },
+    }  # fmt: skip
+    county.sign_rosters()
+    assert county.desk.roster_status() == {
+        "in_force": {"roster": draft, "serial": 1, "auditors": 4, "schools": 6},
+        "waiting": None,
+    }
+
+
+def test_a_new_auditor_is_still_to_sign_when_the_quorum_has(make_county: Callable[..., County]) -> None:
+    county = make_county(config=small_config(quorum=4))
+    county.found()
+    county.auditors["a5"] = Auditor("a5")
+    county.desk.approve_request(county.auditors["a5"].request())
+    county.desk.propose_roster()
+    county.sign_rosters(NAMES)
+    waiting = county.desk.roster_status()["waiting"]
+    assert (waiting["num_signed"], waiting["needed"], waiting["missing"]) == (4, 4, ["a5"])
+
+
+def test_a_revoked_auditor_is_not_asked_and_does_not_count(county: County) -> None:
+    county.found()
+    county.desk.approve_request(School("s99", "school 99").request())
+    county.desk.propose_roster()
+    county.sign_rosters(["a1"])
+    county.desk.revoke("auditor", "a1", "key-lost")
+    waiting = county.desk.roster_status()["waiting"]
+    assert (waiting["num_signed"], waiting["needed"], waiting["missing"]) == (0, 3, ["a2", "a3", "a4"])

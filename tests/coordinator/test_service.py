@@ -287,7 +287,7 @@ def test_the_table_has_every_error_that_a_call_can_raise() -> None:
         errors.RosterUnchangedError, errors.FactsRefusedError, errors.WithdrawnError, errors.RoundEndedError,
         errors.StoreAwayError, errors.ExtraMissingError, errors.BackupError,
         errors.HasReportsError, errors.ExtensionRefusedError, errors.YearRefusedError,
-        errors.ReportError,
+        errors.ReportError, errors.RosterWaitsError,
     }  # fmt: skip
     every = {
         item
