@@ -22,6 +22,7 @@ from coordinator.errors import ReportError
 from coordinator.report_of import conditions_of, report_of
 from coordinator.reports import KINDS, render
 from coordinator.reports.speech import CHINESE, ENGLISH, LANGUAGES
+from plan.code_words import choices_note
 from plan.document import RELEASE_CLASSES
 from plan.errors import phrase, told
 from results.report_model import ReportModel
@@ -64,7 +65,7 @@ class _Wanted:
     type=click.Choice(RELEASE_CLASSES),
     default=RELEASE_CLASSES[0],
     show_default=True,
-    help=_("Who it is for; the open classes show less."),
+    help=_("Who it is for; the open classes show less.") + choices_note(RELEASE_CLASSES, _),
 )
 @click.option("--compare", metavar="ROUND", help=_("An earlier round to compare with."))
 @click.option("--facts/--no-facts", "has_facts", default=True, help=_("With the schools' own conditions."))
