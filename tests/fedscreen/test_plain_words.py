@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from coordinator import cli_keys, cli_members
+from coordinator.key_ring import PURPOSES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,6 +72,6 @@ def test_members_are_listed_with_titles_and_words_of_their_attributes() -> None:
 
 def test_keys_are_listed_by_the_word_of_their_purpose() -> None:
     rows: list[dict[str, object]] = [
-        {"purpose": purpose, "number": 1, "state": "in-force", "id": "ab"} for purpose in cli_keys.PURPOSES
+        {"purpose": purpose, "number": 1, "state": "in-force", "id": "ab"} for purpose in PURPOSES
     ]
     assert [line.split(" key")[0] for line in cli_keys._list_lines(rows)] == ["log", "statement", "CA"]
