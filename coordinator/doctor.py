@@ -107,7 +107,9 @@ def check_permissions(home: Home) -> Finding:
             "permissions",
             FAIL,
             phrase("others on this machine may read %(names)s", names=", ".join(sorted(loose))),
-            phrase("chmod 700 keys, chmod 600 keys/*.key coordinator.db; think about rolling these keys over."),
+            phrase(
+                "chmod 700 keys, chmod 600 keys/*.key coordinator.db; think about rolling these keys over."
+            ),
         )
     return Finding("permissions", OK, phrase("the keys are the owner's alone"))
 
