@@ -92,6 +92,7 @@ def missing(
         "missing": [
             {
                 "node": row.node,
+                "name": row.name,
                 "operator": row.operator,
                 "contact": row.contact,
                 "days_left": row.days_left,
@@ -114,10 +115,10 @@ def _encoded(path: Path, rows: tuple[Overdue, ...]) -> bytes:
 
 def _missing_lines(rows: tuple[Overdue, ...]) -> Iterator[str]:
     for row in rows:
-        yield _("%(node)s, %(operator)s, %(contact)s: %(days)s days left") % {
+        yield _("%(node)s, %(name)s, %(contact)s: %(days)s days left") % {
             "node": row.node,
-            "operator": row.operator,
-            "contact": row.contact or _("no contact known"),
+            "name": row.name,
+            "contact": row.contact or _("no contact known (a file of them: --contacts)"),
             "days": row.days_left,
         }
     if rows:

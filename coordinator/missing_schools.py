@@ -16,6 +16,7 @@ from gettext import gettext as _
 
 from coordinator.config import Config
 from coordinator.errors import FileError
+from coordinator.facts import school_name
 from coordinator.log_book import View
 from coordinator.round import missing_nodes
 from coordinator.surroundings import look_around
@@ -32,12 +33,13 @@ class Overdue:
     """A school that has not reported.
 
     Attributes:
-        node, operator: its id, and who runs it.
+        node, name, operator: its id, what it is called, and who runs it.
         contact: whom to telephone; empty where nobody is known.
         days_left: whole days to the deadline in force; negative after it.
     """
 
     node: str
+    name: str
     operator: str
     contact: str
     days_left: int
@@ -53,12 +55,13 @@ def list_overdue(
     rows = {node.id: node for node in round_log.roster.nodes}
     return tuple(
         Overdue(
-            name,
-            rows[name].operator,
-            contacts.get(name) or dict(rows[name].attributes).get(CONTACT, ""),
+            node,
+            school_name(rows[node]),
+            rows[node].operator,
+            contacts.get(node) or dict(rows[node].attributes).get(CONTACT, ""),
             days,
         )
-        for name in missing_nodes(round_log, look_around(view, config, round_log))
+        for node in missing_nodes(round_log, look_around(view, config, round_log))
     )
 
 
@@ -88,8 +91,8 @@ def parse_contacts(data: bytes) -> dict[str, str]:
 
 def table_of(rows: Sequence[Overdue]) -> list[tuple[str | int, ...]]:
     """Make the list for a spreadsheet: headings, then a school a row, with what to say on the telephone."""
-    titles = (_("school"), _("run by"), _("contact"), _("days left"), _("what to say"))
-    return [titles, *((row.node, row.operator, row.contact, row.days_left, script_for(row)) for row in rows)]
+    titles = (_("school id"), _("school name"), _("contact"), _("days left"), _("what to say"))
+    return [titles, *((row.node, row.name, row.contact, row.days_left, script_for(row)) for row in rows)]
 
 
 def script_for(row: Overdue) -> str:

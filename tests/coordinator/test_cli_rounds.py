@@ -17,7 +17,7 @@ from python_calamine import CalamineWorkbook
 from coordinator import cli_context
 from coordinator.cli import coordinator
 from coordinator.desk import Desk
-from coordinator.missing_schools import encode_csv, encode_xlsx, safe_cell
+from coordinator.missing_schools import Overdue, encode_csv, encode_xlsx, safe_cell, table_of
 
 Run = Callable[..., Result]
 
@@ -70,6 +70,7 @@ def test_the_list_for_the_telephone(run: Run, collecting: County, tmp_path: Path
         )
         assert [row["node"] for row in found["missing"]] == ["s03", "s04", "s05", "s06"]  # type: ignore[attr-defined]
     table = list(csv.reader(io.StringIO(lists[0].read_text("utf-8-sig"))))
+    assert table[0][:2] == ["school id", "school name"]
     assert [row[0] for row in table[1:]] == ["s03", "s04", "s05", "s06"]
     assert table[2][2] == "'=cmd|' /C calc'!A0"
     sheet = CalamineWorkbook.from_path(str(lists[1])).get_sheet_by_index(0).to_python()
@@ -77,6 +78,18 @@ def test_the_list_for_the_telephone(run: Run, collecting: County, tmp_path: Path
     assert all("result" in row[4] for row in sheet[1:])
     assert "小计划" in letter.read_text("utf-8")
     assert values(run("round", "missing", "--out", tmp_path / "list.txt", "--json"), 1)["error"] == "file"
+
+
+def test_a_school_is_called_by_its_name_beside_its_id() -> None:
+    row = Overdue("yl-11", "林场教学点", "云岭中心校", "", 3)
+    assert table_of([row])[1][:4] == ("yl-11", "林场教学点", "", 3)
+
+
+def test_a_list_without_contacts_says_how_to_give_them(run: Run, collecting: County) -> None:
+    collecting.report(collecting.round_id, ["s01", "s02", "s04", "s05", "s06"])
+    shown = run("round", "missing").output
+    assert shown.startswith("s03, ")
+    assert "--contacts" in shown
 
 
 def test_no_text_becomes_a_formula() -> None:
