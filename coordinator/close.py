@@ -23,7 +23,7 @@ from coordinator.store import insert_once
 from coordinator.surroundings import look_around
 from plan.errors import phrase
 from protos.bodies import encode_candidates_body, encode_close_body
-from protos.round_log import RoundLog, closed_set, distinct_operators, tier_of
+from protos.round_log import RoundLog, RoundState, closed_set, distinct_operators, tier_of
 from protos.statements import Candidates, Close, body_ref, encode_statement
 
 
@@ -58,6 +58,20 @@ def close_set(view: View, home: Home, round_log: RoundLog, checked: tuple[str, .
     view.append(sign_entry(encode_statement(statement), home.signer(round_log.roster.coordinator)), body)
 
 
+def _refuse_closed(round_log: RoundLog) -> None:
+    if round_log.state is RoundState.RELEASED:
+        raise RoundClosedError(phrase("this round is closed, and its results stand in the log already"))
+    if round_log.state is RoundState.ABORTED:
+        raise RoundClosedError(phrase("this round has ended without results; there is nothing to close"))
+    if round_log.candidates is not None:
+        raise RoundClosedError(
+            phrase(
+                "this round is closed already: the list of the %(count)s schools to be counted is fixed",
+                count=len(round_log.candidate_names()),
+            )
+        )
+
+
 def request_close(book: LogBook, config: Config, round_id: bytes, *, without_missing: bool = False) -> None:
     """Note that a round shall not wait for its deadline; the next tick fixes the candidates.
 
@@ -69,7 +83,7 @@ def request_close(book: LogBook, config: Config, round_id: bytes, *, without_mis
 
     Raises:
         RoundNotOpenError: approvals are missing or the window has not begun.
-        RoundClosedError: the candidates are fixed already.
+        RoundClosedError: the round takes no reports any more; the message says since when and why.
         TooFewReportsError: fewer independent operators than the plan's floor have reported.
         SchoolsMissingError: schools are missing and `without_missing` was not said.
     """
@@ -77,8 +91,7 @@ def request_close(book: LogBook, config: Config, round_id: bytes, *, without_mis
         round_log = view.round(round_id)
         if not round_log.is_approved or view.now < round_log.terms.opens:
             raise RoundNotOpenError(phrase("this round takes no reports yet, so there is nothing to close"))
-        if round_log.candidates is not None:
-            raise RoundClosedError(phrase("the candidates of this round are fixed already"))
+        _refuse_closed(round_log)
         around = look_around(view, config, round_log)
         found = distinct_operators(round_log, around.candidates)
         needed = round_log.terms.min_reports

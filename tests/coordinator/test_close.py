@@ -63,7 +63,19 @@ def test_early_close_only_without_the_missing_when_said(collecting: County) -> N
         collecting.desk.request_close(collecting.round_id, without_missing=True)
     collecting.reopen().tick()
     assert len(collecting.round(collecting.round_id).candidate_names()) == 5
-    with pytest.raises(errors.RoundClosedError):
+    with pytest.raises(errors.RoundClosedError, match="closed already: the list of the 5 schools"):
+        collecting.desk.request_close(collecting.round_id)
+
+
+def test_a_round_that_is_over_says_how_it_ended(released: County) -> None:
+    with pytest.raises(errors.RoundClosedError, match="results stand in the log"):
+        released.desk.request_close(released.round_id)
+
+
+def test_a_round_that_the_county_ended_is_not_closed(collecting: County) -> None:
+    collecting.report(collecting.round_id)
+    collecting.desk.rounds.cancel(collecting.round_id, "wrong-codebook")
+    with pytest.raises(errors.RoundClosedError, match="ended without results"):
         collecting.desk.request_close(collecting.round_id)
 
 
