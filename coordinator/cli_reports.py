@@ -97,7 +97,7 @@ def report(
             compared=find_round(desk, compare) if compare else None,
             release_class=release_class,
             has_facts=has_facts,
-            unit=unit,
+            unit=unit or desk.home.config.unit,
         )
         written, missed = _write(desk, model, wanted, out or directory / "reports")
     values: dict[str, object] = {

@@ -24,6 +24,7 @@ from plan.errors import Phrase, phrase
 
 FILE_NAME = "coordinator.toml"
 MAX_FILE_BYTES = 64 * 1024
+MAX_UNIT_CHARS = 60
 MAX_LINE_CHARS = 1000  # tomllib needs quadratic time for a key of many dotted parts
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 _DATABASE = re.compile(
@@ -40,6 +41,7 @@ class Config(BaseModel):
 
     Attributes:
         federation: id of the federation, part of every key name.
+        unit: the county's name in words, for reports; the federation's id when empty.
         kind: ``demo`` federations may use (1, 1) and are marked as such in every card.
         listen: host:port of the gRPC server; loopback unless told otherwise.
         address: host:port that nodes and auditors are given; `listen` when empty.
@@ -72,6 +74,7 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
     federation: str
+    unit: str = ""
     kind: Literal["production", "demo"] = "production"
     listen: str = "127.0.0.1:50080"
     address: str = ""
@@ -101,6 +104,13 @@ class Config(BaseModel):
     def _check_federation(cls, value: str) -> str:
         if not _ID.match(value):
             raise ValueError("expected a-z 0-9 . _ - (at most 63, beginning with a letter or digit)")
+        return value
+
+    @field_validator("unit")
+    @classmethod
+    def _check_unit(cls, value: str) -> str:
+        if value and not (len(value) <= MAX_UNIT_CHARS and value.isprintable() and value.strip() == value):
+            raise ValueError("expected 1 to 60 visible characters")
         return value
 
     @field_validator("admin_listen")
@@ -185,6 +195,7 @@ def _load_toml(data: bytes) -> dict[str, Any]:
 
 _EXPECTED: Mapping[str, Phrase] = {
     "federation": phrase("a short name of a-z 0-9 . _ -"),
+    "unit": phrase("a name of 1 to %(most)s visible characters", most=MAX_UNIT_CHARS),
     "kind": phrase("one of %(names)s", names="production, demo"),
     "listen": phrase("host:port"),
     "address": phrase("host:port"),

@@ -98,7 +98,7 @@ def download(visit: Visit) -> Reply:
 def _model(visit: Visit) -> tuple[ReportModel, str]:
     with visit.county.reading() as view:
         round_log = find_log(view, visit.path["round"])
-    model = shown_report(visit.county.book, round_log)
+    model = shown_report(visit.county.book, round_log, visit.county.config.unit)
     asked = visit.query.get("class", "")
     code = asked if asked in CLASSES else INTERNAL.code
     return (model if code == INTERNAL.code else narrow(model, CLASSES[code])), code

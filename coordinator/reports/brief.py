@@ -40,7 +40,10 @@ def make_brief(material: Material) -> Document:
 
 def brief_head(material: Material) -> Head:
     """Make the heading: the county, school year and term in the title."""
-    about = {"place": clean(material.model.head.federation_title, 60), "term": term(material)}
+    place = clean(material.model.head.federation_title, 60)
+    if place[-1:].isascii() and place[-1:].isalnum():
+        place += material.speech.choose(" ", "")  # "County-12026" would read as one number
+    about = {"place": place, "term": term(material)}
     title = material.say(_("%(place)s: report on the mental-health screening of pupils, %(term)s")) % about
     plan = material.say(_("Plan: %(title)s")) % {"title": clean(material.model.head.plan_title, 60)}
     return replace(make_head(material, title), subtitle=plan)
@@ -156,7 +159,10 @@ def _breakdown_blocks(material: Material) -> Iterator[Block]:
     )
     told = joined(material, stages)
     if told:
-        yield Paragraph(say(_("Rate of needs attention or more, by stage. ")) + told)
+        yield Paragraph(
+            say(_("Rate of needs attention or more, by stage. "))
+            + together(material, told, stage_words(material))
+        )
     rows = material.group("stage", say(words.TOTAL))
     yield from present(
         material.grid(say(_("Levels by stage: rates")), say(_("Stage")), rows, rate_columns(material)),
@@ -171,6 +177,22 @@ def _breakdown_blocks(material: Material) -> Iterator[Block]:
             say(_("Rate of needs attention or more, by sex. "))
             + together(material, told, sex_words(material))
         )
+
+
+def stage_words(material: Material) -> str:
+    """Name the stages whose rate is above the county's; no problem by itself, so it stands here."""
+    county = material.shown("IND-08/2+")
+    higher = [
+        material.label("stage", code)
+        for code in material.codes("stage")
+        if is_above(material.shown("IND-08/2+", stage=code), county)
+    ]
+    if not higher:
+        return ""
+    text = _("%(stages)s: needs attention or more is above the county's rate by more than the noise.")
+    careful = _("A higher rate may also come of more careful screening; it is no ranking.")
+    told = material.say(text) % {"stages": listed(material, higher)}
+    return together(material, told, material.say(careful))
 
 
 def sex_words(material: Material) -> str:

@@ -12,7 +12,7 @@ from coordinator.reports import words
 from coordinator.reports.document import Block, Paragraph
 from coordinator.reports.labels import indicator_name
 from coordinator.reports.material import Material
-from coordinator.reports.sentences import amount, is_above, is_below, listed
+from coordinator.reports.sentences import amount, is_below, listed
 from results.showing import display_value
 
 FULL_COVERAGE = 95.0
@@ -27,7 +27,7 @@ _ = words._
 
 def problems(material: Material) -> Iterator[Block]:
     """Write chapter seven."""
-    found = [*_testing(material), *_stages(material), *_steps(material), *_conditions(material)]
+    found = [*_testing(material), *_steps(material), *_conditions(material)]
     if not found:
         found = [material.say(_("Nothing stands out of the numbers by more than their noise."))]
     for text in found:
@@ -49,18 +49,6 @@ def _testing(material: Material) -> Iterator[str]:
         value = material.value(entry, {})
         if value and is_below(display_value(value), FULL_COVERAGE):
             yield material.say(text) % {"number": amount(material, value)}
-
-
-def _stages(material: Material) -> Iterator[str]:
-    county = material.shown("IND-08/2+")
-    higher = [
-        material.label("stage", code)
-        for code in material.codes("stage")
-        if is_above(material.shown("IND-08/2+", stage=code), county)
-    ]
-    if higher:
-        text = _("%(stages)s: needs attention or more is above the county's rate by more than the noise.")
-        yield material.say(text) % {"stages": listed(material, higher)}
 
 
 def _steps(material: Material) -> Iterator[str]:

@@ -29,7 +29,7 @@ font:16px/1.75 "Source Han Serif SC","Noto Serif CJK SC","SimSun","Source Han Sa
 "Microsoft YaHei","PingFang SC","WenQuanYi Micro Hei",serif}
 .sheet{max-width:54rem;margin:1.5rem auto;padding:2.4rem 3rem;background:#fff;border:1px solid var(--line)}
 .top{display:flex;justify-content:space-between;color:var(--red);font-weight:600;font-size:.92rem;gap:1rem}
-h1{font-size:1.6rem;line-height:1.4;text-align:center;margin:1rem 0 .3rem}
+h1{font-size:1.6rem;line-height:1.4;text-align:center;text-wrap:balance;margin:1rem 0 .3rem}
 .subtitle{text-align:center;color:var(--soft);margin:0 0 1rem}
 h2{font-size:1.2rem;margin:1.8rem 0 .4rem;break-after:avoid}
 dl.facts{display:grid;grid-template-columns:repeat(3,1fr);gap:.3rem 1.4rem;margin:1rem 0;padding:.8rem 1rem;

@@ -29,6 +29,13 @@ def test_encoding_reads_back_to_the_same_value() -> None:
     assert parse_config(encode_config(config)) == config
 
 
+def test_the_unit_is_a_name_in_any_script() -> None:
+    assert parse_config(MINIMAL).unit == ""
+    config = parse_config(MINIMAL + 'unit = "云岭县教育局"\n'.encode())
+    assert config.unit == "云岭县教育局"
+    assert parse_config(encode_config(config)) == config
+
+
 def test_limits_are_a_table_that_reads_back() -> None:
     config = parse_config(
         MINIMAL + b'admin_listen = "[::1]:1"\nreflection = true\n[limits]\nnode_burst = 7\nidle_s = 30.0\n'
@@ -52,6 +59,11 @@ def test_limits_are_set_without_being_mentioned() -> None:
         (b'federation = "County"\n', "federation"),
         (MINIMAL + b"colour = 1\n", "colour"),
         (MINIMAL + b'kind = "test"\n', "kind"),
+        (MINIMAL + b'unit = " "\n', "unit"),
+        (MINIMAL + b'unit = "a\\nb"\n', "unit"),
+        (MINIMAL + b'unit = "a\\u202eb"\n', "unit"),
+        (MINIMAL + b'unit = "' + b"x" * 61 + b'"\n', "unit"),
+        (MINIMAL + b"unit = 1\n", "unit"),
         (MINIMAL + b'listen = "localhost"\n', "listen"),
         (MINIMAL + b'listen = "localhost:70000"\n', "listen"),
         (MINIMAL + b'server_name = "Bad Name"\n', "server_name"),

@@ -135,6 +135,32 @@ def test_problems_are_named_only_where_the_interval_says_so(
     assert ("测评覆盖率低于95%" in page) == is_named
 
 
+@pytest.mark.parametrize("is_higher", [True, False])
+def test_a_stage_above_the_county_stands_in_chapter_three_and_is_no_problem(is_higher: bool) -> None:
+    model = samples.model()
+    stage = next(row for row in model.indicators if row.indicator.id == "IND-08/2+" and "stage" in row.keys)
+    value = 60.0 if is_higher else 0.5
+    shown = replace(stage, shown=replace(stage.shown, value=value, margin=0.2))
+    rows = tuple(
+        shown if row is stage else row
+        for row in model.indicators
+        if row is stage or row.indicator.id != "IND-08/2+" or not {"stage"} <= row.keys.keys()
+    )
+    page = words_of(render(replace(model, indicators=rows), "html", "zh_CN").decode())
+    third = page.partition(f"\n{CHAPTERS[2]}\n")[2].partition(CHAPTERS[3])[0]
+    assert ("检出率高于全县" in third) == is_higher
+    assert page.count("检出率高于全县") == is_higher
+
+
+@pytest.mark.parametrize(
+    ("place", "start"), [("Yunling", "Yunling 2026"), ("云岭县教育局", "云岭县教育局2026")]
+)
+def test_a_latin_name_does_not_run_into_the_year(place: str, start: str) -> None:
+    model = samples.model()
+    page = render(replace(model, head=replace(model.head, federation_title=place)), "html", "zh_CN").decode()
+    assert f"<h1>{start}—2027学年" in page
+
+
 def test_a_withdrawn_release_says_so_first() -> None:
     model = samples.model()
     page = render(replace(model, head=replace(model.head, status="withdrawn")), "html", "zh_CN").decode()

@@ -15,6 +15,7 @@ from fakes_coordinator import County
 
 from coordinator import facts
 from coordinator.cli import coordinator
+from coordinator.config import encode_config, load_config
 from coordinator.errors import NotReleasedError, ReportError
 from coordinator.report_of import conditions_of, report_of
 
@@ -98,6 +99,20 @@ def test_the_command_writes_a_file_for_its_owner_only(released: County, tmp_path
     before = path.read_bytes()
     answer(run(released, "--out", path, "--unit", "样例县"))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [((), "云岭县教育局"), (("--unit", "样例县"), "样例县")], ids=["configured", "option"]
+)
+def test_the_unit_of_the_configuration_is_the_name_unless_one_is_given(
+    released: County, tmp_path: Path, option: tuple[str, ...], name: str
+) -> None:
+    path = released.directory / "coordinator.toml"
+    path.write_bytes(
+        encode_config(load_config(released.directory).model_copy(update={"unit": "云岭县教育局"}))
+    )
+    answer(run(released, "--format", "json", "--out", tmp_path / "x.json", *option))
+    assert json.loads((tmp_path / "x.json").read_text("utf-8"))["place"] == name
 
 
 def test_the_command_writes_every_format_into_a_folder(released: County, tmp_path: Path) -> None:
