@@ -122,7 +122,7 @@ def _missing_lines(rows: tuple[Overdue, ...]) -> Iterator[str]:
             "days": row.days_left,
         }
     if rows:
-        yield _("what to say: %(script)s") % {"script": script_for(rows[0])}
+        yield _("what to say: %(script)s") % {"script": script_for(rows[0].days_left)}
     else:
         yield _("no school is missing, or the round takes no reports any more")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from gettext import gettext as _
@@ -92,24 +92,28 @@ def parse_contacts(data: bytes) -> dict[str, str]:
 def table_of(rows: Sequence[Overdue]) -> list[tuple[str | int, ...]]:
     """Make the list for a spreadsheet: headings, then a school a row, with what to say on the telephone."""
     titles = (_("school id"), _("school name"), _("contact"), _("days left"), _("what to say"))
-    return [titles, *((row.node, row.name, row.contact, row.days_left, script_for(row)) for row in rows)]
+    return [
+        titles,
+        *((row.node, row.name, row.contact, row.days_left, script_for(row.days_left)) for row in rows),
+    ]
 
 
-def script_for(row: Overdue) -> str:
+def script_for(days_left: int, translate: Callable[[str], str] = _) -> str:
     """Give what to say on the telephone to one school: no number of pupils is asked for or told."""
-    if row.days_left < 0:
-        return _(
+    if days_left < 0:
+        return phrase(
             "The screening round's deadline has passed and your report is not here. Is the node running, "
             "and has "
             "the principal released it? We may ask for a few more days. Please do not tell me any result."
-        )
-    return _(
+        ).text(translate)
+    return phrase(
         "The screening round ends in %(days)s days and your report is not here. Have you imported the "
         "files and "
         "looked at the preview, and has the principal released it? What stands in the way? Please do not "
         "tell "
-        "me any result or name."
-    ) % {"days": row.days_left}
+        "me any result or name.",
+        days=days_left,
+    ).text(translate)
 
 
 def letter_text(title: str, closes: datetime, round_short: str) -> str:

@@ -10,6 +10,7 @@ from coordinator.dashboard.rounds import every_round, find_round
 from coordinator.dashboard.speech import refusal
 from coordinator.dashboard.visit import Download, Page, Redirect, Reply, Visit
 from coordinator.errors import CoordinatorError
+from coordinator.missing_schools import script_for
 from coordinator.reports.text import cell_words
 
 UTF8_MARK = "\ufeff"  # without it a Chinese spreadsheet takes the file for GBK
@@ -60,4 +61,5 @@ def close(visit: Visit) -> Reply:
 
 def _board(visit: Visit, problem: str = "", status: int = 200) -> Page:
     found = find_round(visit)
-    return Page("board.html", {"round": found, "problem": problem}, status)
+    script = script_for(found.days_left, visit.translate)
+    return Page("board.html", {"round": found, "problem": problem, "script": script}, status)

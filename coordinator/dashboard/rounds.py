@@ -12,6 +12,7 @@ from coordinator.dashboard.visit import Visit
 from coordinator.errors import UnknownRoundError
 from coordinator.facts import school_name
 from coordinator.log_book import View
+from coordinator.missing_schools import days_between
 from coordinator.plan_view import published_plan
 from plan.errors import phrase
 from plan.published import Published
@@ -51,7 +52,7 @@ class Round:
         title, school_year, wave: of its plan.
         status: what `coordinator.status.describe` says.
         closes: the deadline in force.
-        days_left: whole days until the deadline; negative after it.
+        days_left: whole days until the deadline, rounded down as the commands do; negative after it.
         schools: those of its roster, in the roster's order.
     """
 
@@ -127,7 +128,7 @@ def describe(visit: Visit, view: View, round_log: RoundLog) -> Round:
     document = published_plan(round_log).document
     found = status.describe(view, visit.county.config, round_log)
     closes = round_log.closes
-    days_left = (closes.astimezone().date() - view.now.astimezone().date()).days
+    days_left = days_between(view.now, closes)
     return Round(
         id=round_log.round_id.hex(),
         title=document.title,

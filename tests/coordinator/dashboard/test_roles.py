@@ -7,6 +7,8 @@ roles were changed without anybody having looked.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from html import unescape
 
 import pytest
 from fakes_dashboard import BASE, PERSONS, SCHOOL_NODE, Office
@@ -198,6 +200,17 @@ def test_a_school_sees_its_own_forms_only(office: Office) -> None:
     school.post("/facts", {**form, "node": "s02"})  # whose it is, the account says
     assert "独有之名" not in other.get("/facts").text
     assert SCHOOL_NODE in office.visitor("clerk").get("/schools").text
+
+
+def test_the_board_says_what_a_clerk_can_do_and_counts_days_like_the_command(office: Office) -> None:
+    county = office.county
+    county.clock = county.round(county.round_id).closes - timedelta(days=38, hours=23)
+    text = unescape(office.visitor("clerk").get(f"/board/{county.round_id.hex()}").text)
+    (days,) = {row.days_left for row in county.desk.rounds.overdue(county.round_id, {})}
+    assert (days, "<dd>38</dd>" in text, "ends in 38 days" in text) == (38, True, True)
+    assert "tell the system administrator" in text
+    assert "round missing" not in text
+    assert "round extend" not in text
 
 
 def test_every_form_that_changes_something_stands_in_the_journal() -> None:
