@@ -189,6 +189,8 @@ def _about(view: View, round_log: RoundLog, unit: str) -> About:
     )
     return About(
         federation_title=unit,
+        closes=round_log.closes,
+        released=view.logged_at(round_log.release.index) if round_log.release else None,
         schools_in=frozenset(name.node for name in names),
         operators_in=distinct_operators(round_log, names),
         deployments={form: number for form, number in sorted(forms.items()) if form},

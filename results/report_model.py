@@ -189,6 +189,7 @@ def _head(head: ReleaseHead, plan: PlanDocument, release: Release, about: About)
         census_date=plan.census_date,
         opens=plan.opens,
         closes=about.closes or plan.closes,
+        released=about.released,
         consent=plan.consent,
         grades=plan.grades,
         systems=plan.systems,

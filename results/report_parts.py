@@ -29,6 +29,7 @@ class About:
         deployments: roster attribute `deployment` → schools in the sum.
         late: schools whose report came after the candidates were fixed, or never.
         closes: the deadline for reports after all extensions; None for the plan's.
+        released: when the release was logged, by the coordinator's clock; None if not known.
         spent: ρ that the log shows for the school year so far, this round included; None if not asked.
         cap: ρ of a school year.
     """
@@ -39,6 +40,7 @@ class About:
     deployments: Mapping[str, int] = field(default_factory=dict)
     late: int | None = None
     closes: datetime | None = None
+    released: datetime | None = None
     spent: Fraction | None = None
     cap: Fraction = Fraction(1, 2)
 
@@ -93,7 +95,7 @@ class ReportHead:
         status: `ok`, or `corrected` or `withdrawn` by what was logged since.
         corrections: what was said of the release since, oldest first.
         school_year, wave, census_date, opens: of the plan; times in UTC.
-        closes: the deadline for reports, as extended.
+        closes: the deadline for reports, as extended; `released` as in `About`.
         consent: `require` or `record-only`.
         grades, systems, stages: eligible ones; stages are those that the grades can be of.
         instruments: of the plan.
@@ -123,6 +125,7 @@ class ReportHead:
     census_date: date
     opens: datetime
     closes: datetime
+    released: datetime | None
     consent: str
     grades: tuple[str, ...]
     systems: tuple[str, ...]

@@ -72,6 +72,13 @@ def reading_rules(material: Material) -> list[str]:
         % floors,
         say(
             _(
+                "Whether a number is too small is judged before it is rounded to a multiple of 5; its ± is "
+                "widened by what the rounding moved, so that the printed interval holds the exact one. "
+                "“<10”: also too small to show, and the interval ends below 10."
+            )
+        ),
+        say(
+            _(
                 "To be tested: tested, not tested and refused. On leave, exempt and elsewhere are deducted; "
                 "one coverage has those on leave in its base."
             )

@@ -85,6 +85,8 @@ def facts(material: Material) -> list[tuple[str, str]]:
         (say(_("Plan")), clean(head.plan_title)),
         (say(_("Enrolled on")), head.census_date.isoformat()),
         (say(_("Reports taken")), f"{local_day(head.opens)} – {local_day(head.closes)}"),
+        (say(_("Deadline in force")), local_day(head.closes).isoformat()),
+        *([(say(_("Numbers released on")), local_day(head.released).isoformat())] if head.released else []),
         (say(_("Grades")), material.speech.choose("、", ", ").join(grades)),
         (say(_("Instruments")), ", ".join(item.id.upper() for item in head.instruments)),
         (say(_("Schools in the numbers")), f"{head.reports_in} / {head.schools}"),

@@ -54,6 +54,9 @@ def test_a_report_holds_what_the_log_proves(released: County) -> None:
     assert model.audit.origin
     assert model.head.schools_in == frozenset(released.schools)
     assert model.head.federation_title == "样例县"
+    assert model.head.closes == round_log.closes
+    with released.desk.reading() as view:
+        assert model.head.released == view.logged_at(round_log.release.index)
     assert model.privacy.spent == round_log.terms.rho
     assert model.value("IND-05") is not None
 

@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,23 @@ def test_every_sheet_says_whose_it_is_what_it_is_and_how_to_read_it(book: bytes)
             "本系统不用于紧急情况上报。发现学生有自伤、伤人风险，请立即按应急预案告知监护人并就医。",
         ):
             assert words in text, (name, words)
+
+
+def test_the_cover_says_the_deadline_in_force_the_day_of_release_and_what_is_rounded() -> None:
+    model = samples.model()
+    closes, day = datetime(2026, 12, 9, 15, tzinfo=UTC), datetime(2026, 12, 11, 17, tzinfo=UTC)
+    assert model.head.released is None
+    known = replace(model, head=replace(model.head, closes=closes, released=day))
+    for kind in ("json", "html", "xlsx"):
+        data = render(known, kind, "en")
+        if kind == "xlsx":
+            data = json.dumps(sheets_of(data)["Cover and reading notes"]).encode()
+        text = re.sub(r"<[^>]+>|[\s\",:]+|value", " ", data.decode())
+        text = " ".join(text.split())
+        assert "Deadline in force 2026-12-09" in text, kind
+        assert "Numbers released on 2026-12-12" in text, kind  # by the clock of China
+        assert "judged before it is rounded to a multiple of 5" in text, kind
+    assert "Numbers released on" not in render(model, "json", "en").decode()
 
 
 def test_pages_are_a4_landscape_with_class_and_number(book: bytes) -> None:
