@@ -7,7 +7,7 @@ import report_samples as samples
 
 from coordinator.reports import words
 from coordinator.reports.document import Drawing, Figure, Paragraph, Part, Table
-from coordinator.reports.labels import INDICATORS, POPULATIONS
+from coordinator.reports.labels import INDICATORS, POPULATIONS, indicator_name
 from coordinator.reports.material import Material
 from coordinator.reports.sheets_comparison import (
     change_blocks,
@@ -179,3 +179,10 @@ def _texts(part: Part) -> list[str]:
         else:
             found.append(block.text)
     return found
+
+
+def test_the_coverage_with_leave_is_named_by_its_base() -> None:
+    value = samples.model().value("IND-02/leave")
+    assert value is not None
+    assert indicator_name(speech_of("zh_CN"), value) == "测评覆盖率(分母含请假)"
+    assert indicator_name(speech_of("en"), value) == "Coverage (leave in the base)"
