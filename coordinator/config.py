@@ -41,7 +41,7 @@ class Config(BaseModel):
 
     Attributes:
         federation: id of the federation, part of every key name.
-        unit: the county's name in words, for reports; the federation's id when empty.
+        unit: the county's name in words, for reports and pages; the federation's id when empty.
         kind: ``demo`` federations may use (1, 1) and are marked as such in every card.
         listen: host:port of the gRPC server; loopback unless told otherwise.
         address: host:port that nodes and auditors are given; `listen` when empty.

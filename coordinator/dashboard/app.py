@@ -126,7 +126,7 @@ class Answerer:
             .render(
                 visit=visit,
                 said=SAID.get(visit.query.get("said", ""), ""),
-                federation=self._county.config.federation,
+                federation=self._county.config.unit or self._county.config.federation,
                 token=Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token),
                 navigation=[(href, name) for href, name, who in NAVIGATION if visit.role in who],
                 idle_min=log_in.IDLE_MS // 60_000,

@@ -26,5 +26,6 @@ def test_results_and_downloads_name_the_unit_of_the_configuration(
         clerk = office.visitor("clerk")
         assert clerk.get(f"{path}/report/json").json()["place"] == "云岭县教育局"
         assert "云岭县教育局" in clerk.get(path).text
+        assert "<strong>云岭县教育局</strong>" in clerk.get("/").text
     finally:
         office.close()
