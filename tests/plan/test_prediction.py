@@ -133,7 +133,7 @@ def test_advice_says_what_a_change_brings() -> None:
     pupils = share_out(6_000, layout)
     (before,) = [item for item in predict(layout, 25, expected, 11) if item.id == "A6"]
     found = advise(plan, pupils, 25, "A6", before.shown)
-    assert str(found[0].words) == "drop sex"
+    assert str(found[0].words) == "drop sex from its `dims` (no sums by sex)"
     changed = replace(
         plan,
         tables=tuple(
@@ -153,7 +153,8 @@ def test_advice_never_drops_what_a_table_is_about() -> None:
             str(item.words) for item in advise(plan, share_out(6_000, layout), 25, table.id, table.shown)
         ]
         last = layout.table(table.id).dims[-1]
-        assert f"drop {last}" not in words
+        assert any(word.startswith("drop ") for word in words) is (len(layout.table(table.id).dims) > 1)
+        assert not any(word.startswith(f"drop {last} ") for word in words)
 
 
 def test_advice_merges_a_table_into_one_that_has_its_sums() -> None:
