@@ -37,6 +37,28 @@ def entry_of(federation: TinyFederation, body: RosterBody, keys: list[SigningKey
     return {"body": data.decode(), "entry": base64.b64encode(entry).decode()}
 
 
+def wrong_rosters(
+    body: RosterBody, rolled: RosterBody, other: str, auditor: SigningKey, keys: list[SigningKey]
+) -> list[tuple[str, str, RosterBody, list[SigningKey]]]:
+    """Name each roster that is refused, with the code, and who signs it."""
+
+    def with_node(succession: str) -> RosterBody:
+        return replace(rolled, nodes=(replace(rolled.nodes[0], succession=succession), *rolled.nodes[1:]))
+
+    still_there = replace(body.nodes[1], succeeds=("s1",))
+    return [
+        ("a report key without its predecessor's word", "wrong-succession", with_node(""), keys),
+        ("the word of the new key", "wrong-succession", with_node(other), keys),
+        ("the new auditor key has not signed", "too-few-signatures", rolled, keys[1:]),
+        (
+            "a node succeeds one that is still there",
+            "wrong-merger",
+            replace(body, nodes=(body.nodes[0], still_there, *body.nodes[2:])),
+            [auditor, *keys[1:]],
+        ),
+    ]
+
+
 def value() -> dict[str, Any]:
     """Make the file's value."""
     federation = TinyFederation()
@@ -63,21 +85,7 @@ def value() -> dict[str, Any]:
     )
     keys = [new_auditor, federation.auditors["a2"], federation.auditors["a3"]]
 
-    def with_node(succession: str) -> RosterBody:
-        return replace(rolled, nodes=(replace(rolled.nodes[0], succession=succession), *rolled.nodes[1:]))
-
-    still_there = replace(body.nodes[1], succeeds=("s1",))
-    bad = [
-        ("a report key without its predecessor's word", "wrong-succession", with_node(""), keys),
-        ("the word of the new key", "wrong-succession", with_node(other), keys),
-        ("the new auditor key has not signed", "too-few-signatures", rolled, keys[1:]),
-        (
-            "a node succeeds one that is still there",
-            "wrong-merger",
-            replace(body, nodes=(body.nodes[0], still_there, *body.nodes[2:])),
-            [auditor, *keys[1:]],
-        ),
-    ]
+    bad = wrong_rosters(body, rolled, other, auditor, keys)
     return {
         "source": made_by("regenerate_succession.py"),
         "card": federation.card_text,
