@@ -14,12 +14,10 @@ standard output, in English; `watch` prints one object an event.
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
@@ -29,13 +27,14 @@ from pydantic import ValidationError
 from auditor import cli_rounds
 from auditor import watch as watching
 from auditor.bundle_write import write_bundle
+from auditor.cli_context import DIR, FILE, JSON, YES, open_desk, refusing, say, show
 from auditor.cli_text import event_line, roster_lines, status_lines, verdict_lines
 from auditor.client import GrpcLink, connect
 from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
-from auditor.desk import Desk, Event
+from auditor.desk import Event
 from auditor.enrol import create_auditor, load_card, load_policy, make_request, roll_keys
 from auditor.enrol import join as join_federation
-from auditor.errors import AuditorError, ConfigError, KeyFileError, LinkError, RefusalError
+from auditor.errors import ConfigError, KeyFileError
 from auditor.keys import certificate_days, load_tls
 from auditor.mirror import Mirror
 from auditor.policy import AuditorPolicy
@@ -43,63 +42,11 @@ from auditor.renewal import renew_if_due
 from auditor.status import describe
 from auditor.verify.outcome import Verdict
 from auditor.verify.run import verify_bundle
-from crypto.errors import CryptoError
-from plan.errors import PlanError, phrase, told
+from plan.errors import phrase
 from plan.words import PARTIES, word
-from protos.errors import ProtocolError
-from results.errors import ResultsError
 
-EXIT_REFUSED = 1
-DEFAULT_FOLDER = "fedscreen-auditor"
 REQUEST_NAME = "request.json"
 ROLL_NAME = "roll.json"
-
-_DIR = click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=DEFAULT_FOLDER,
-    show_default=True,
-    envvar="FEDSCREEN_AUDITOR_DIR",
-    help=_("The auditor's folder."),
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON, in English."))
-_YES = click.option("--yes", is_flag=True, help=_("Do not ask."))
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-@contextmanager
-def _refusing(as_json: bool) -> Iterator[None]:
-    """Turn a refusal into a message and exit code 1."""
-    try:
-        yield
-    except (AuditorError, ProtocolError, CryptoError, PlanError, ResultsError, OSError) as err:
-        code = err.code if isinstance(err, RefusalError | LinkError) else type(err).__name__
-        if as_json:
-            click.echo(json.dumps({"error": code, "message": str(err)}))
-        else:
-            click.echo(_("refused: %(reason)s") % {"reason": told(err, _)}, err=True)
-        raise SystemExit(EXIT_REFUSED) from err
-
-
-@contextmanager
-def _desk(directory: Path, as_json: bool) -> Iterator[Desk]:
-    with _refusing(as_json), watching.connected_desk(AuditorFolder(directory)) as desk:
-        yield desk
-
-
-def _show(as_json: bool, lines: Iterator[str]) -> None:
-    if not as_json:
-        for line in lines:
-            click.echo(line)
-
-
-def _say(as_json: bool, values: dict[str, object], *lines: str) -> None:
-    if as_json:
-        click.echo(json.dumps(values, ensure_ascii=False))
-        return
-    for line in lines:
-        click.echo(line)
 
 
 @click.group(name="auditor", help=_("An auditor: approve, watch, verify."))
@@ -108,13 +55,13 @@ def auditor() -> None:
 
 
 @auditor.command(name="init", help=_("Make an auditor's folder, keys, and request to the coordinator."))
-@_DIR
+@DIR
 @click.option("--federation", required=True, help=_("Short name of the federation (a-z 0-9 . _ -)."))
 @click.option("--id", "auditor_id", required=True, help=_("This auditor's id (a-z 0-9 . _ -)."))
 @click.option("--operator", required=True, help=_("The institution that runs this auditor."))
 @click.option("--outside", is_flag=True, help=_("An auditor outside the county's own line."))
 @click.option("--poll", "poll_s", type=float, help=_("Seconds between two steps of 'watch'."))
-@_JSON
+@JSON
 def init(
     directory: Path,
     federation: str,
@@ -126,14 +73,14 @@ def init(
 ) -> None:
     """Make keys and request; refuse a folder that has an auditor already."""
     folder = AuditorFolder(directory)
-    with _refusing(as_json):
+    with refusing(as_json):
         values: dict[str, object] = {} if poll_s is None else {"poll_s": poll_s}
         values |= {"federation": federation, "id": auditor_id, "operator": operator, "is_outside": outside}
         config = _config(values)
         create_auditor(folder, config)
         path = directory / REQUEST_NAME
         path.write_bytes(make_request(folder))
-    _say(
+    say(
         as_json,
         {"directory": str(directory), "id": auditor_id, "request": str(path)},
         _("made: %(folder)s") % {"folder": directory},
@@ -150,16 +97,16 @@ def _config(values: dict[str, object]) -> AuditorConfig:
 
 
 @auditor.command(name="join", help=_("Take the coordinator's grant; compare the card's fingerprint."))
-@click.option("--grant", "grant_file", required=True, type=_FILE, help=_("The grant file."))
+@click.option("--grant", "grant_file", required=True, type=FILE, help=_("The grant file."))
 @click.option("--fingerprint", "told", required=True, help=_("The federation card's fingerprint."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def join(directory: Path, grant_file: Path, told: str, as_json: bool) -> None:
     """Pin the card; write certificate, address and the default policy."""
     folder = AuditorFolder(directory)
-    with _refusing(as_json):
+    with refusing(as_json):
         card = join_federation(folder, grant_file.read_bytes(), told)
-    _say(
+    say(
         as_json,
         {"federation": card.federation, "card": str(folder.card), "policy": str(folder.policy)},
         _("joined %(federation)s (%(kind)s)")
@@ -170,19 +117,19 @@ def join(directory: Path, grant_file: Path, told: str, as_json: bool) -> None:
 
 @auditor.command(name="sign-roster", help=_("Show what a waiting roster adds and removes, and sign it."))
 @click.argument("digest", metavar="[DIGEST]", required=False)
-@_YES
-@_DIR
-@_JSON
+@YES
+@DIR
+@JSON
 def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -> None:
     """Sign the waiting roster (or the one whose digest begins so)."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         waiting = [row for row in desk.list_rosters() if row.digest.hex().startswith(digest or "")]
         if not waiting:
-            _say(as_json, {"rosters": []}, _("no roster waits for signatures"))
+            say(as_json, {"rosters": []}, _("no roster waits for signatures"))
             return
         signed = []
         for review in waiting:
-            _show(as_json, roster_lines(review))
+            show(as_json, roster_lines(review))
             if not yes and not review.is_signed:
                 click.confirm(_("Sign this roster?"), abort=True, err=True)
             is_logged = desk.sign_roster(review.digest)
@@ -190,7 +137,7 @@ def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -
     lines = [
         _("signed; now in the log") if row["is_logged"] else _("signed; waiting for others") for row in signed
     ]
-    _say(as_json, {"rosters": signed}, *lines)
+    say(as_json, {"rosters": signed}, *lines)
 
 
 @auditor.group(name="keys", help=_("This auditor's keys."))
@@ -200,16 +147,16 @@ def keys() -> None:
 
 @keys.command(name="roll", help=_("Go over to the next pair of keys; write the file for the coordinator."))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=_("File to write."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def roll(directory: Path, out: Path | None, as_json: bool) -> None:
     """Make the next keys unless a pair waits already; the old key says that they follow it."""
     folder = AuditorFolder(directory)
     path = out or directory / ROLL_NAME
-    with _refusing(as_json):
+    with refusing(as_json):
         mirror = Mirror(folder.mirror, load_card(folder))
         path.write_bytes(roll_keys(folder, mirror.ledger))
-    _say(
+    say(
         as_json,
         {"file": str(path)},
         _("give %(file)s to the coordinator ('coordinator approve --propose'), then sign the roster")
@@ -219,52 +166,52 @@ def roll(directory: Path, out: Path | None, as_json: bool) -> None:
 
 
 @keys.command(name="renew", help=_("Get a new TLS certificate over the connection that it secures."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def renew(directory: Path, as_json: bool) -> None:
     """Renew now; `watch` does it by itself from two thirds of the certificate's life on."""
     folder = AuditorFolder(directory)
-    with _refusing(as_json), connect(read_config(folder), load_tls(folder)) as link:
+    with refusing(as_json), connect(read_config(folder), load_tls(folder)) as link:
         days = renew_if_due(folder, link, watching.utc_now(), anyway=True)
     values: dict[str, object] = {"certificate_days": days}
-    _say(as_json, values, _("renewed; holds for %(certificate_days)s days") % values)
+    say(as_json, values, _("renewed; holds for %(certificate_days)s days") % values)
 
 
 @auditor.command(name="approve", help=_("Check waiting plans against the policy, show, approve them."))
 @click.argument("rounds", metavar="[ROUND]...", nargs=-1)
 @click.option("--year", "is_year", is_flag=True, help=_("All plans of a school year together, asked once."))
-@_YES
-@_DIR
-@_JSON
+@YES
+@DIR
+@JSON
 def approve(directory: Path, rounds: tuple[str, ...], is_year: bool, yes: bool, as_json: bool) -> None:
     """Approve the rounds named, or all that wait for this auditor."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         desk.sync()
         found = cli_rounds.waiting_rounds(desk, rounds)
         run = cli_rounds.approve_years if is_year else cli_rounds.approve_each
         approved = run(desk, found, is_quiet=as_json, yes=yes)
     lines = [_("approved: round %(round)s") % {"round": str(row["round"])[:16]} for row in approved]
-    _say(as_json, {"approved": approved}, *(lines or [_("no plan waits for this auditor")]))
+    say(as_json, {"approved": approved}, *(lines or [_("no plan waits for this auditor")]))
 
 
 @auditor.command(name="extend", help=_("Grant the later deadline that the county asks for."))
 @click.argument("rounds", metavar="[ROUND]...", nargs=-1)
-@_YES
-@_DIR
-@_JSON
+@YES
+@DIR
+@JSON
 def extend(directory: Path, rounds: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Grant the extensions of the rounds named, or all that wait."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         desk.sync()
         granted = cli_rounds.extend_rounds(desk, rounds, is_quiet=as_json, yes=yes)
     lines = [_("granted: round %(round)s") % {"round": str(row["round"])[:16]} for row in granted]
-    _say(as_json, {"granted": granted}, *(lines or [_("no later deadline is asked for")]))
+    say(as_json, {"granted": granted}, *(lines or [_("no later deadline is asked for")]))
 
 
 @auditor.command(name="watch", help=_("Witness, check, agree and answer, until Ctrl-C or SIGTERM."))
 @click.option("--once", is_flag=True, help=_("Do what can be done now, then stop."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def watch(directory: Path, once: bool, as_json: bool) -> None:
     """Work until stopped; prints one line when ready and one an event."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
@@ -275,14 +222,14 @@ def watch(directory: Path, once: bool, as_json: bool) -> None:
     def tell(event: Event) -> None:
         round_hex = event.round_id.hex() if event.round_id else ""
         values: dict[str, object] = {"event": event.kind, "round": round_hex, "detail": event.detail}
-        _say(as_json, values, event_line(event))
+        say(as_json, values, event_line(event))
 
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         if once:
             for event in desk.step():
                 tell(event)
             return
-        _say(as_json, {"event": "ready", "auditor": desk.context.id}, _("watching"))
+        say(as_json, {"event": "ready", "auditor": desk.context.id}, _("watching"))
         folder, link = AuditorFolder(directory), desk.context.link
         upkeep = watching.upkeep_of(folder, link) if isinstance(link, GrpcLink) else lambda: None
         watching.watch(desk, read_config(folder).poll_s, stop, tell, upkeep)
@@ -290,32 +237,32 @@ def watch(directory: Path, once: bool, as_json: bool) -> None:
 
 @auditor.command(name="status", help=_("Show the log's size, every round, and what this auditor has signed."))
 @click.option("--offline", is_flag=True, help=_("Ask nobody; show this auditor's copy as it is."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def status(directory: Path, offline: bool, as_json: bool) -> None:
     """Show this auditor's view."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         if not offline:
             desk.sync()
         values = describe(desk)
         with suppress(KeyFileError):  # before 'join' there is none
             values["certificate_days"] = certificate_days(AuditorFolder(directory), watching.utc_now())
-    _say(as_json, values, *status_lines(values))
+    say(as_json, values, *status_lines(values))
 
 
 @auditor.command(name="bundle", help=_("Write everything that 'verify' needs into the new folder OUT."))
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--public", "is_public", is_flag=True, help=_("Leave masked vectors and mask sums out."))
-@_DIR
-@_JSON
+@DIR
+@JSON
 def bundle(directory: Path, out: Path, is_public: bool, as_json: bool) -> None:
     """Write a bundle."""
-    with _desk(directory, as_json) as desk:
+    with open_desk(directory, as_json) as desk:
         desk.step()
         with desk.state.locked():
             manifest = write_bundle(desk.context, out, is_public=is_public)
     values: dict[str, object] = {"bundle": str(out), "kind": manifest.kind, "files": len(manifest.files)}
-    _say(as_json, values, _("%(bundle)s: %(files)s files, kind %(kind)s") % values)
+    say(as_json, values, _("%(bundle)s: %(files)s files, kind %(kind)s") % values)
 
 
 @auditor.command(
@@ -323,15 +270,15 @@ def bundle(directory: Path, out: Path, is_public: bool, as_json: bool) -> None:
     help=_("Check a BUNDLE offline: 0 all checks passed, 1 one failed, 2 incomplete or no policy."),
 )
 @click.argument("folder", metavar="BUNDLE", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--policy", "policy_file", type=_FILE, help=_("Whose keys and bounds count."))
-@click.option("--head", "head_file", type=_FILE, help=_("A checkpoint kept from earlier, to be extended."))
-@_JSON
+@click.option("--policy", "policy_file", type=FILE, help=_("Whose keys and bounds count."))
+@click.option("--head", "head_file", type=FILE, help=_("A checkpoint kept from earlier, to be extended."))
+@JSON
 def verify(folder: Path, policy_file: Path | None, head_file: Path | None, as_json: bool) -> None:
     """Print numbered checks."""
-    with _refusing(as_json):
+    with refusing(as_json):
         policy: AuditorPolicy | None = load_policy(policy_file) if policy_file else None
         verdict = verify_bundle(folder, policy, head_file.read_bytes() if head_file else None)
-    _say(as_json, _verdict_values(verdict), *verdict_lines(verdict))
+    say(as_json, _verdict_values(verdict), *verdict_lines(verdict))
     raise SystemExit(verdict.exit_code)
 
 
