@@ -15,7 +15,7 @@ from auditor.durable import Durable, ignore_durable
 from auditor.signing import stored_entry
 from auditor.state import SecretKind, SlotKind
 
-EVERY = int(os.environ.get("FEDSCREEN_CRASH_EVERY", "3"))
+EVERY = int(os.environ.get("FEDSCREEN_CRASH_EVERY", "7"))
 
 
 class Crash(Exception):
