@@ -32,7 +32,7 @@ from plan.words import word
 
 DEFAULT_LISTEN = "127.0.0.1:8630"
 CODE_BYTES = 10
-_OURS = ("coordinator", "results", "plan", "privacy", "crypto", "protos")
+_OURS = ("coordinator", "paper", "results", "plan", "privacy", "crypto", "protos")
 
 
 @click.command(name="dashboard", help=_("Serve the county's pages on this machine, until Ctrl-C or SIGTERM."))
@@ -203,7 +203,7 @@ def schools(directory: Path, out: Path, as_json: bool) -> None:
 
 
 def _codes_csv(codes: dict[str, str], nodes: dict[str, str]) -> bytes:
-    from coordinator.reports.text import cell_words
+    from paper.text import cell_words
 
     out = io.StringIO(newline="")
     writer = csv.writer(out)

@@ -21,7 +21,7 @@ from coordinator.desk import Desk
 from coordinator.errors import ReportError
 from coordinator.report_of import conditions_of, report_of
 from coordinator.reports import KINDS, render
-from coordinator.reports.speech import CHINESE, ENGLISH, LANGUAGES
+from paper.speech import CHINESE, ENGLISH, LANGUAGES
 from plan.code_words import choices_note
 from plan.document import RELEASE_CLASSES
 from plan.errors import phrase, told

@@ -11,7 +11,7 @@ from coordinator.dashboard.speech import refusal
 from coordinator.dashboard.visit import Download, Page, Redirect, Reply, Visit
 from coordinator.errors import CoordinatorError
 from coordinator.missing_schools import script_for
-from coordinator.reports.text import cell_words
+from paper.text import cell_words
 
 UTF8_MARK = "\ufeff"  # without it a Chinese spreadsheet takes the file for GBK
 

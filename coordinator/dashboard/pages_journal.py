@@ -9,7 +9,7 @@ from typing import Final
 
 from coordinator import actions
 from coordinator.dashboard.visit import Download, Page, Reply, Visit
-from coordinator.reports.text import cell_words
+from paper.text import cell_words
 
 PAGE_ROWS: Final = 100
 

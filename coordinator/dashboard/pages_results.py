@@ -15,14 +15,14 @@ from coordinator.dashboard.speech import LANGUAGES
 from coordinator.dashboard.visit import Download, Page, Reply, Visit
 from coordinator.errors import UnknownRoundError
 from coordinator.report_of import conditions_of
-from coordinator.reports.charts import ChartText, county_grid
-from coordinator.reports.document import Cell, Drawing, Figure, Part, Table, cell_text
-from coordinator.reports.drawing_svg import svg_of
 from coordinator.reports.labels import indicator_name
 from coordinator.reports.material import Material, drawn
 from coordinator.reports.rendering import KINDS, render
-from coordinator.reports.speech import speech_of
 from coordinator.reports.workbook import make_workbook
+from paper.charts import ChartText, county_grid
+from paper.document import Cell, Drawing, Figure, Part, Table, cell_text
+from paper.drawing_svg import svg_of
+from paper.speech import speech_of
 from plan.errors import phrase
 from results.release_class import CLASSES, INTERNAL, classes_of, narrow
 from results.report_model import ReportModel

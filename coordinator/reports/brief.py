@@ -8,14 +8,14 @@ from dataclasses import replace
 from coordinator.reports import words
 from coordinator.reports.brief_actions import next_steps, problems
 from coordinator.reports.brief_follow_up import follow_up, resources
-from coordinator.reports.document import Block, Document, Head, Paragraph, Part, Table
 from coordinator.reports.material import Asked, Material, present
 from coordinator.reports.sentences import is_above, joined, listed, named_amount, together
 from coordinator.reports.sheets_annex import audit_blocks, quality_blocks, reading_rules
 from coordinator.reports.sheets_groups import factor_drawings, group_tables
 from coordinator.reports.sheets_testing import grade_drawing, rate_columns, stage_drawing
-from coordinator.reports.text import clean
 from coordinator.reports.workbook import local_day, make_head, status_words, term
+from paper.document import Block, Document, Head, Paragraph, Part, Table
+from paper.text import clean
 from results.report_notes import EXACT_DATA_NOTES
 
 _ = words._

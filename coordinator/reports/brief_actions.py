@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from coordinator.reports import words
-from coordinator.reports.document import Block, Paragraph
 from coordinator.reports.labels import indicator_name
 from coordinator.reports.material import Material
 from coordinator.reports.sentences import amount, is_below, listed
+from paper.document import Block, Paragraph
 from results.showing import display_value
 
 FULL_COVERAGE = 95.0

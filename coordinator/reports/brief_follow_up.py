@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from coordinator.reports import words
-from coordinator.reports.document import Block, Column, Paragraph, Table
 from coordinator.reports.labels import indicator_name
 from coordinator.reports.material import Material, present
 from coordinator.reports.sentences import joined, named_amount
 from coordinator.reports.sheets_comparison import change_blocks, outcome_table, transition_drawing
 from coordinator.reports.sheets_conditions import target_words
 from coordinator.reports.sheets_follow_up import funnel_drawing
+from paper.document import Block, Column, Paragraph, Table
 from results.facts import DECLARATION, DECLARATION_TEXT
 
 _ = words._

@@ -12,10 +12,10 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from coordinator.reports.document import ABSENT, DASH, Cell, Document, Figure, Head, Paragraph, Part, Table
-from coordinator.reports.text import cell_words
+from paper.archive import ZIP_TIME
+from paper.document import ABSENT, DASH, Cell, Document, Figure, Head, Paragraph, Part, Table
+from paper.text import cell_words
 
-ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 _NOT_IN_NAMES: Final = str.maketrans(dict.fromkeys('[]:*?/\\"<>|'))
 
 

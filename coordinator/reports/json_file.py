@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from coordinator.reports.document import Cell, Document, Figure, Paragraph, Part, Table
-from coordinator.reports.text import clean
+from paper.document import Cell, Document, Figure, Paragraph, Part, Table
+from paper.text import clean
 
 FORMAT: Final = "fedscreen/report/v1"
 

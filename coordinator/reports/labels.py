@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from coordinator.reports.speech import Speech
+from paper.speech import Speech
 from plan.dimensions import DIMENSIONS
 from results.facts import FactValue
 from results.indicators import IndicatorValue

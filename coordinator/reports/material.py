@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import TypeAlias
 
 from coordinator.reports import labels, words
-from coordinator.reports.charts.values import Value
-from coordinator.reports.document import ABSENT, Cell, Column, Drawing, Figure, Table
-from coordinator.reports.speech import Speech
+from paper.charts.values import Value
+from paper.document import ABSENT, Cell, Column, Drawing, Figure, Table
+from paper.speech import Speech
 from plan.dimensions import DIMENSIONS
 from results.facts import INTERNAL, InstitutionFacts
 from results.indicators import IndicatorValue

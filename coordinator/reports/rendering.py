@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from coordinator.errors import ReportError
-from coordinator.reports.document import Document
 from coordinator.reports.material import Material
-from coordinator.reports.speech import speech_of
+from paper.document import Document
+from paper.errors import PaperError
+from paper.speech import speech_of
 from plan.errors import phrase
 from results.facts import InstitutionFacts
 from results.report_model import ReportModel
@@ -53,8 +54,11 @@ def render(
                 found=kind[:20],
             )
         )
-    material = Material(model, speech_of(language), tuple(conditions))
-    return _ENCODERS[kind](_document(material, kind))
+    try:
+        material = Material(model, speech_of(language), tuple(conditions))
+        return _ENCODERS[kind](_document(material, kind))
+    except PaperError as err:
+        raise ReportError(err.phrase) from err
 
 
 def _document(material: Material, kind: str) -> Document:
@@ -86,19 +90,19 @@ def _json(document: Document) -> bytes:
 
 
 def _html(document: Document) -> bytes:
-    from coordinator.reports.html import encode_html
+    from paper.html import encode_html
 
     return encode_html(document)
 
 
 def _pdf(document: Document) -> bytes:
-    from coordinator.reports.pdf import encode_pdf
+    from paper.pdf import encode_pdf
 
     return encode_pdf(document)
 
 
 def _docx(document: Document) -> bytes:
-    from coordinator.reports.docx import encode_docx
+    from paper.docx import encode_docx
 
     return encode_docx(document)
 

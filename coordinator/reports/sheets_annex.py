@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from coordinator.reports import words
-from coordinator.reports.document import ABSENT, Block, Cell, Column, Paragraph, Part, Table
 from coordinator.reports.labels import DIMENSION_NAMES, definition_of, indicator_name, unit_name
 from coordinator.reports.material import Material
 from coordinator.reports.sheets_testing import sheet
+from paper.document import ABSENT, Block, Cell, Column, Paragraph, Part, Table
 from privacy.display import WITHHELD
 from results.catalogue import CATALOGUE
 from results.indicators import IndicatorValue

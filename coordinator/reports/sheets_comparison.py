@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from coordinator.reports import words
-from coordinator.reports.document import Block, Cell, Column, Drawing, Figure, Line, Paragraph, Part, Table
 from coordinator.reports.labels import indicator_name, wave_name
 from coordinator.reports.material import Asked, Group, Material, drawn, figure_of
 from coordinator.reports.sheets_testing import sheet
+from paper.document import Block, Cell, Column, Drawing, Figure, Line, Paragraph, Part, Table
 from results.report_notes import EXACT_DATA_NOTES
 from results.report_parts import Change, Comparison, Verdict
 from results.showing import Display, Kind

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from coordinator.reports import words
-from coordinator.reports.document import Block, Cell, Column, Paragraph, Part, Table
 from coordinator.reports.labels import code_label, indicator_name, unit_name
 from coordinator.reports.material import Material
 from coordinator.reports.sheets_testing import sheet
+from paper.document import Block, Cell, Column, Paragraph, Part, Table
 from results.fact_indicators import FACT_DIMENSIONS
 from results.facts import (
     DECLARATION,

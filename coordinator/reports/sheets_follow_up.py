@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from coordinator.reports import words
-from coordinator.reports.document import ABSENT, Cell, Column, Drawing, Line, Part, Table
 from coordinator.reports.material import Asked, Group, Material, drawn, figure_of, present
 from coordinator.reports.sheets_groups import by_stage
 from coordinator.reports.sheets_testing import sheet
+from paper.document import ABSENT, Cell, Column, Drawing, Line, Part, Table
 from results.showing import display_value
 
 

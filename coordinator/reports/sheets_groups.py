@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from coordinator.reports import words
-from coordinator.reports.document import Drawing, Line, Part, Table
 from coordinator.reports.material import Asked, Group, Material, drawn, present
 from coordinator.reports.sheets_testing import sheet
+from paper.document import Drawing, Line, Part, Table
 from results.showing import display_value
 
 LEDGERS = ("g1", "g2", "g3")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from coordinator.reports import words
-from coordinator.reports.charts.values import Value
-from coordinator.reports.document import Block, Drawing, Line, Paragraph, Part, Table
 from coordinator.reports.material import Asked, Group, Material, drawn, present
 from coordinator.reports.words import SheetName
+from paper.charts.values import Value
+from paper.document import Block, Drawing, Line, Paragraph, Part, Table
 from results.showing import Display, display_value
 
 ALERT_LEVELS = ("1", "2", "3")

@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from coordinator.reports import words
-from coordinator.reports.document import Block, Cell, Column, Document, Head, Paragraph, Part, Table
 from coordinator.reports.labels import wave_name
 from coordinator.reports.material import Material
 from coordinator.reports.sheets_annex import audit, definitions, quality, reading_rules
@@ -16,7 +15,8 @@ from coordinator.reports.sheets_conditions import conditions
 from coordinator.reports.sheets_follow_up import files, recheck, referral
 from coordinator.reports.sheets_groups import factors, groups
 from coordinator.reports.sheets_testing import levels, sheet, testing
-from coordinator.reports.text import MAX_NAME_CHARS, clean
+from paper.document import Block, Cell, Column, Document, Head, Paragraph, Part, Table
+from paper.text import MAX_NAME_CHARS, clean
 
 BEIJING: Final = timedelta(hours=8)
 _SHEETS: Final[tuple[Callable[[Material], Part], ...]] = (

@@ -19,7 +19,8 @@ from xlsxwriter.format import Format
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from coordinator.reports.document import (
+from coordinator.reports.xlsx_charts import draw
+from paper.document import (
     ABSENT,
     DASH,
     Cell,
@@ -31,8 +32,7 @@ from coordinator.reports.document import (
     Part,
     Table,
 )
-from coordinator.reports.text import cell_words, clean, display_width
-from coordinator.reports.xlsx_charts import draw
+from paper.text import cell_words, clean, display_width
 
 A4: Final = 9
 FONT: Final = {"font_name": "Microsoft YaHei", "font_size": 10}

@@ -15,10 +15,10 @@ from xlsxwriter.utility import xl_range_abs
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from coordinator.reports.charts.svg import FILLS
-from coordinator.reports.charts.values import Value
-from coordinator.reports.document import Drawing
-from coordinator.reports.text import cell_words, clean
+from paper.charts.svg import FILLS
+from paper.charts.values import Value
+from paper.document import Drawing
+from paper.text import cell_words, clean
 
 _FONT: Final = {"name": "Microsoft YaHei", "size": 10}
 _SMALL: Final = {**_FONT, "size": 9}

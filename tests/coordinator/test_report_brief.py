@@ -12,9 +12,9 @@ import pytest
 import report_samples as samples
 
 from coordinator.errors import ReportError
-from coordinator.reports import docx as docx_writer
-from coordinator.reports import pdf as pdf_writer
 from coordinator.reports import render
+from paper import docx as docx_writer
+from paper import pdf as pdf_writer
 from results.release_class import CLASSES, narrow
 from results.waves import with_cumulative
 

@@ -6,7 +6,6 @@ import pytest
 import report_samples as samples
 
 from coordinator.reports import words
-from coordinator.reports.document import Drawing, Figure, Paragraph, Part, Table
 from coordinator.reports.labels import INDICATORS, POPULATIONS, indicator_name
 from coordinator.reports.material import Material
 from coordinator.reports.sheets_comparison import (
@@ -17,8 +16,9 @@ from coordinator.reports.sheets_comparison import (
 from coordinator.reports.sheets_follow_up import funnel_drawing
 from coordinator.reports.sheets_groups import factor_drawings
 from coordinator.reports.sheets_testing import grade_drawing, stage_drawing
-from coordinator.reports.speech import speech_of
 from coordinator.reports.workbook import make_workbook
+from paper.document import Drawing, Figure, Paragraph, Part, Table
+from paper.speech import speech_of
 from results.catalogue import CATALOGUE, CUMULATIVE, SUPPORT
 from results.facts import FI_CATALOGUE
 

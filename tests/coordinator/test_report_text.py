@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from report_samples import HOSTILE
 
 from coordinator.reports.csvs import encode_csv
-from coordinator.reports.text import MAX_CELL_CHARS, cell_words, clean
+from paper.text import MAX_CELL_CHARS, cell_words, clean
 
 TRIGGERS = "=+-@\t\r\n＝＋－＠"
 

@@ -342,7 +342,7 @@ def test_libreoffice_opens_it_with_every_sheet_and_chart_and_no_formula(tmp_path
 
 def test_the_cover_lists_every_other_sheet() -> None:
     from coordinator.reports.material import Material
-    from coordinator.reports.speech import speech_of
+    from paper.speech import speech_of
 
     document = make_workbook(Material(samples.model(), speech_of("en")))
     listed = document.parts[0].blocks[-1].rows  # type: ignore[union-attr]

@@ -32,7 +32,18 @@ TICKED = re.compile(r"`([^`\n]+)`")
 OPERATORS = set("|;&<>()")
 RUN_TIMEOUT_S = 300
 NOT_OURS = {"a/b", "cosignature/v1"}  # looks like a path and is none
-ROOMS = ("node", "coordinator", "auditor", "results", "plan", "privacy", "crypto", "protos", "fedscreen")
+ROOMS = (
+    "node",
+    "coordinator",
+    "auditor",
+    "paper",
+    "results",
+    "plan",
+    "privacy",
+    "crypto",
+    "protos",
+    "fedscreen",
+)
 RUNNING = (
     "demo-out/",
     "files/",

@@ -22,7 +22,18 @@ babel_pofile = pytest.importorskip("babel.messages.pofile")
 
 ROOT = Path(__file__).resolve().parents[2]
 PO = LOCALE_DIR / "zh_CN" / "LC_MESSAGES" / "fedscreen.po"
-ROOMS = ("node", "coordinator", "auditor", "results", "plan", "privacy", "crypto", "protos", "fedscreen")
+ROOMS = (
+    "node",
+    "coordinator",
+    "auditor",
+    "paper",
+    "results",
+    "plan",
+    "privacy",
+    "crypto",
+    "protos",
+    "fedscreen",
+)
 KEYWORDS = {"_": None, "phrase": None, "N_": None, "ngettext": (1, 2)}
 PLACE = re.compile(r"%%|%\(\w+\)[-#0-9.]*[a-z]|\{[^{}]*\}")
 SAME_IN_BOTH = {

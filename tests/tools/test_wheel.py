@@ -54,7 +54,18 @@ def test_rooms_catalogue_and_examples_are_in_and_nothing_else_is(wheel: Path) ->
     assert "fedscreen/locale/zh_CN/LC_MESSAGES/fedscreen.mo" in names
     assert "node/vault/worker.py" in names
     tops = {name.split("/")[0] for name in names}
-    rooms = {"node", "coordinator", "auditor", "results", "plan", "privacy", "crypto", "protos", "fedscreen"}
+    rooms = {
+        "node",
+        "coordinator",
+        "auditor",
+        "paper",
+        "results",
+        "plan",
+        "privacy",
+        "crypto",
+        "protos",
+        "fedscreen",
+    }
     assert {top for top in tops if not top.endswith(".dist-info")} == rooms
 
 

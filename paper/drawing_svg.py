@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from coordinator.reports.charts import Bar, ChartText, Series, bars, funnel, lines, matrix, stacked_bars
-from coordinator.reports.document import Drawing
+from paper.charts import Bar, ChartText, Series, bars, funnel, lines, matrix, stacked_bars
+from paper.document import Drawing
 
 
 def svg_of(drawing: Drawing, withheld: str) -> str:

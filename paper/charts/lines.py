@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from coordinator.reports.charts.svg import (
+from paper.charts.svg import (
     LINE,
     NOTE_SIZE,
     SOFT,
@@ -17,7 +17,7 @@ from coordinator.reports.charts.svg import (
     short,
     text_width,
 )
-from coordinator.reports.charts.values import ChartText, Value, described, told
+from paper.charts.values import ChartText, Value, described, told
 
 HEIGHT, LEFT, RIGHT, LEGEND, FOOT = 240, 52, 16, 26, 46
 STYLES = (("#1f5f8b", ""), ("#a8382b", "6 3"), ("#4d6b2f", "2 3"), ("#52616f", "8 3 2 3"))

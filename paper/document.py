@@ -1,7 +1,7 @@
 """A report as words and numbers, from which any form is written: a workbook of sheets, a brief of chapters.
 
 Numbers come rounded as people may see them, with their margins; nothing here or behind knows more. Texts that
-people wrote (names, titles) are cleaned where a document is made, see `coordinator.reports.text`.
+people wrote (names, titles) are cleaned where a document is made, see `paper.text`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, TypeAlias
 
-from coordinator.reports.charts.values import Value
+from paper.charts.values import Value
 from results.showing import Display
 
 

@@ -9,13 +9,13 @@
 5. What is withheld is not drawn; its place says so.
 """
 
-from coordinator.reports.charts.bars import bars
-from coordinator.reports.charts.counties import county_grid
-from coordinator.reports.charts.funnel import funnel
-from coordinator.reports.charts.lines import Series, lines
-from coordinator.reports.charts.matrix import matrix
-from coordinator.reports.charts.stacked import Bar, stacked_bars
-from coordinator.reports.charts.values import ChartText, Value
+from paper.charts.bars import bars
+from paper.charts.counties import county_grid
+from paper.charts.funnel import funnel
+from paper.charts.lines import Series, lines
+from paper.charts.matrix import matrix
+from paper.charts.stacked import Bar, stacked_bars
+from paper.charts.values import ChartText, Value
 
 __all__ = [
     "Bar",

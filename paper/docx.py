@@ -8,13 +8,11 @@ and in the document's properties.
 from __future__ import annotations
 
 import io
-import zipfile
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from coordinator.errors import ReportError
-from coordinator.reports.csvs import ZIP_TIME
-from coordinator.reports.document import (
+from paper.archive import constant_archive
+from paper.document import (
     Block,
     Column,
     Document,
@@ -24,9 +22,10 @@ from coordinator.reports.document import (
     Table,
     cell_text,
 )
-from coordinator.reports.drawing_svg import svg_of
-from coordinator.reports.pdf import column_share, encode_png
-from coordinator.reports.text import clean
+from paper.drawing_svg import svg_of
+from paper.errors import PaperError
+from paper.pdf import column_share, encode_png
+from paper.text import clean
 from plan.errors import phrase
 
 if TYPE_CHECKING:
@@ -42,42 +41,29 @@ def encode_docx(document: Document) -> bytes:
     """Write a report as a docx document.
 
     Raises:
-        ReportError: python-docx is not installed.
+        PaperError: python-docx is not installed.
     """
     check_ready()
     writer = _Writer(document.head)
     writer.write(document)
-    return _constant(writer.bytes())
+    return constant_archive(writer.bytes())
 
 
 def check_ready() -> None:
     """Check that python-docx is installed.
 
     Raises:
-        ReportError: it is not.
+        PaperError: it is not.
     """
     try:
         import docx  # noqa: F401 - only whether it is there
     except ModuleNotFoundError:
-        raise ReportError(
+        raise PaperError(
             phrase(
                 "a Word document needs the extra 'docx' (python-docx), which is not installed; install "
                 "fedscreen[docx], or write html"
             )
         ) from None
-
-
-def _constant(data: bytes) -> bytes:
-    """Write an archive again with constant times."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w") as archive:
-        for name in source.namelist():
-            entry = zipfile.ZipInfo(name, ZIP_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            entry.create_system = 3
-            archive.writestr(entry, source.read(name))
-    return target.getvalue()
 
 
 class _Writer:
@@ -218,7 +204,7 @@ class _Writer:
         svg = svg_of(drawing, self._head.withheld)
         try:
             picture = encode_png(svg)
-        except ReportError:
+        except PaperError:
             self._table(_as_table(drawing, self._head.withheld))
             return
         from docx.shared import Mm

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coordinator.reports.charts.matrix import shade
-from coordinator.reports.charts.svg import INK, SOFT, TITLE_HEIGHT, WIDTH, Sheet, clipped
-from coordinator.reports.charts.values import ChartText, Value, described, told
+from paper.charts.matrix import shade
+from paper.charts.svg import INK, SOFT, TITLE_HEIGHT, WIDTH, Sheet, clipped
+from paper.charts.values import ChartText, Value, described, told
 
 COLUMNS, TILE = 4, 66
 

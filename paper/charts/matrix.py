@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coordinator.reports.charts.svg import INK, NOTE_SIZE, SOFT, TITLE_HEIGHT, Sheet, clipped
-from coordinator.reports.charts.values import ChartText, Value, described, told
+from paper.charts.svg import INK, NOTE_SIZE, SOFT, TITLE_HEIGHT, Sheet, clipped
+from paper.charts.values import ChartText, Value, described, told
 
 LABEL_WIDTH, ROW, HEAD = 156, 40, 46
 _LIGHT, _DARK = (246, 249, 252), (88, 137, 178)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from coordinator.errors import ReportError
-from coordinator.reports.document import (
+from paper.document import (
     Block,
     Cell,
     Column,
@@ -21,8 +20,9 @@ from coordinator.reports.document import (
     Table,
     cell_text,
 )
-from coordinator.reports.drawing_svg import svg_of
-from coordinator.reports.text import clean, display_width
+from paper.drawing_svg import svg_of
+from paper.errors import PaperError
+from paper.text import clean, display_width
 from plan.errors import phrase
 
 CHINESE_FONTS: Final = (
@@ -118,7 +118,7 @@ def encode_pdf(document: Document) -> bytes:
     """Write a report as a PDF.
 
     Raises:
-        ReportError: typst is not installed, or no Chinese font is.
+        PaperError: typst is not installed, or no Chinese font is.
     """
     fonts = check_ready()
     import typst
@@ -131,7 +131,7 @@ def encode_png(svg: str) -> bytes:
     """Draw an SVG chart as a picture, for forms that take no SVG.
 
     Raises:
-        ReportError: as `encode_pdf`.
+        PaperError: as `encode_pdf`.
     """
     fonts = check_ready()
     import typst
@@ -144,12 +144,12 @@ def check_ready() -> list[str]:
     """Check that typst can write here, and name the fonts for it, the best first.
 
     Raises:
-        ReportError: typst is not installed, or no Chinese font is.
+        PaperError: typst is not installed, or no Chinese font is.
     """
     try:
         import typst
     except ModuleNotFoundError:
-        raise ReportError(
+        raise PaperError(
             phrase(
                 "a PDF needs the extra 'pdf' (typst), which is not installed; install fedscreen[pdf], "
                 "or write html and print it"
@@ -158,7 +158,7 @@ def check_ready() -> list[str]:
     found = set(typst.Fonts().families())
     fonts: list[str] = [name for name in CHINESE_FONTS if name in found]
     if not fonts:
-        raise ReportError(
+        raise PaperError(
             phrase(
                 "this computer has no Chinese font for a PDF; install one, such as Noto Sans CJK SC, "
                 "or write html and print it"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from report_samples import HOSTILE
 
-from coordinator.reports.charts import (
+from paper.charts import (
     Bar,
     ChartText,
     Series,
@@ -21,7 +21,7 @@ from coordinator.reports.charts import (
     matrix,
     stacked_bars,
 )
-from coordinator.reports.charts.svg import axis
+from paper.charts.svg import axis
 
 ONE, TWO = Value(12.5, 1.5, "12.5 ± 1.5"), Value(30.0, 4.0, "30.0 ± 4.0")
 SMALL = "样本过小"

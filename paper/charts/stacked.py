@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coordinator.reports.charts.svg import (
+from paper.charts.svg import (
     INK,
     LINE,
     NOTE_SIZE,
@@ -17,7 +17,7 @@ from coordinator.reports.charts.svg import (
     short,
     text_width,
 )
-from coordinator.reports.charts.values import ChartText, Value, described, told
+from paper.charts.values import ChartText, Value, described, told
 
 ROW, THICK = 44, 24
 LEGEND = 26

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from coordinator.reports.charts.values import ChartText
-from coordinator.reports.text import clean
+from paper.charts.values import ChartText
+from paper.text import clean
 
 WIDTH: Final = 720
 FONTS: Final = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coordinator.reports.charts.svg import SOFT, TITLE_HEIGHT, Sheet, clipped
-from coordinator.reports.charts.values import ChartText, Value, described, told
+from paper.charts.svg import SOFT, TITLE_HEIGHT, Sheet, clipped
+from paper.charts.values import ChartText, Value, described, told
 
 ROW, THICK = 36, 26
 LABEL_WIDTH, RIGHT = 205, 150

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coordinator.reports.charts.svg import (
+from paper.charts.svg import (
     INK,
     LINE,
     NOTE_SIZE,
@@ -15,7 +15,7 @@ from coordinator.reports.charts.svg import (
     clipped,
     short,
 )
-from coordinator.reports.charts.values import ChartText, Value, described, told
+from paper.charts.values import ChartText, Value, described, told
 
 ROW, THICK = 30, 16
 LABEL_WIDTH, RIGHT = 190, 130

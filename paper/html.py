@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from coordinator.reports.document import (
+from paper.document import (
     Block,
     Cell,
     Column,
@@ -18,8 +18,8 @@ from coordinator.reports.document import (
     Table,
     cell_text,
 )
-from coordinator.reports.drawing_svg import svg_of
-from coordinator.reports.text import clean
+from paper.drawing_svg import svg_of
+from paper.text import clean
 
 _STYLE: Final = """
 :root{--ink:#1d2733;--soft:#52616f;--line:#c9d2db;--head:#eef2f6;--accent:#1f5f8b;--red:#a02b2b}

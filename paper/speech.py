@@ -11,7 +11,7 @@ import gettext
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.errors import ReportError
+from paper.errors import PaperError
 from plan.errors import phrase
 
 DOMAIN: Final = "fedscreen"
@@ -52,10 +52,10 @@ def speech_of(language: str) -> Speech:
     """Give the speech of a language.
 
     Raises:
-        ReportError: a language that reports do not speak.
+        PaperError: a language that reports do not speak.
     """
     if language not in LANGUAGES:
-        raise ReportError(
+        raise PaperError(
             phrase("language of a report: expected zh_CN or en, found '%(found)s'", found=language[:20])
         )
     return Speech(language)
@@ -66,6 +66,6 @@ def _catalogue(folder: str) -> gettext.NullTranslations:
     try:
         return gettext.translation(DOMAIN, folder, [CHINESE])
     except OSError as err:
-        raise ReportError(
+        raise PaperError(
             phrase("no Chinese catalogue in %(folder)s; install the package whole", folder=folder)
         ) from err
