@@ -4,7 +4,8 @@ Checks, in order; the first that fails is the refusal:
 
 1. The plan names this auditor, the county has not ended the round, and the window is not over.
 2. Cells, noise and rho are recomputed from the plan; the statement says the same.
-3. The policy: tuple, max-rho, min-reports, min-group, forbid-field, max-rho-year.
+3. The policy: tuple, max-rho, min-reports, min-group, min-colluding-schools, forbid-relation, forbid-table,
+   forbid-field, max-rho-year.
 4. The roster: enough independent operators for `min_reports`, no group below `min_group`.
 5. No other round asks the same of the same pupils (same census, a table that counts the same)
    while that one has reports and may open or has opened. A plan without reports may be reissued.
@@ -27,6 +28,7 @@ from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
 from auditor.state import SecretKind, SlotKind
 from crypto.derivation import draw_commitment
 from crypto.sealing import ROUND_SECRET_BYTES, round_public_key
+from plan.code_words import code_phrase
 from plan.errors import phrase
 from plan.published import Published
 from protos.ledger import RoundLog, RoundState
@@ -137,7 +139,33 @@ def verify_policy(policy: AuditorPolicy, plan: Plan, view: Published) -> None:
                 policy_min_group=policy.min_group,
             ),
         )
-    for table in view.document.tables:
+    if plan.colluding_schools < policy.min_colluding_schools:
+        raise RefusalError(
+            "min-colluding-schools",
+            phrase(
+                "the plan assumes that %(found)s schools add no noise, the policy asks for %(least)s",
+                found=plan.colluding_schools,
+                least=policy.min_colluding_schools,
+            ),
+        )
+    _verify_forbidden(policy, view)
+
+
+def _verify_forbidden(policy: AuditorPolicy, view: Published) -> None:
+    document = view.document
+    if document.neighbouring in policy.forbidden_relations:
+        raise RefusalError(
+            "forbid-relation",
+            phrase(
+                "the plan claims its guarantee for '%(relation)s', which the policy forbids",
+                relation=code_phrase(document.neighbouring),
+            ),
+        )
+    for table in document.tables:
+        if table.id in policy.forbidden_tables:
+            raise RefusalError(
+                "forbid-table", phrase("the plan has table %(id)s, which the policy forbids", id=table.id)
+            )
         forbidden = sorted({*table.names, table.sum}.intersection(policy.forbidden_fields))
         if forbidden:
             raise RefusalError(

@@ -14,7 +14,12 @@ The first four words are those of c2sp.org/tlog-policy (`crypto.policy`); the re
     tuple <n> <t> <f> <q>             one line for each that plans may use
     forbid-field <dim>                a table with this dimension, attribute or summed number is refused;
                                       any number of lines
+    forbid-table <id>                 a plan with a table of this id is refused; any number of lines
+    forbid-relation <relation>        a plan that claims its guarantee for this relation of neighbouring data
+                                      sets (`replace-one`, `add-remove`) is refused; not for both
+    min-colluding-schools <number>    plans that assume fewer schools without noise are refused
 
+A file without the last three kinds of lines says nothing of them, as files from before they existed.
 The same file makes `verify` mean something: keys out of a bundle prove nothing.
 """
 
@@ -31,18 +36,19 @@ from crypto.note import VerifierKey
 from crypto.policy import NO_QUORUM, LogPolicy, parse_policy
 from crypto.replication import validate_parameters
 from plan.errors import phrase
+from privacy.sensitivity import Neighbouring
 from protos.card import FederationCard
+from protos.policy_words import OPTIONAL, SINGLE, WORDS
 
 MAX_POLICY_BYTES = 64 * 1024
 DEFAULT_MAX_RHO = Fraction(1, 4)
 DEFAULT_MAX_RHO_YEAR = Fraction(1, 2)  # docs/privacy.md, "The account"
 DEFAULT_MIN_REPORTS = 5
 DEFAULT_MIN_GROUP = 5
-_SINGLE = ("genesis", "max-rho", "max-rho-year", "min-reports", "min-group")
-_MANY = ("tuple", "forbid-field")
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})\Z")
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _FIELD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
+_RELATION = re.compile("(?:" + "|".join(item.value for item in Neighbouring) + r")\Z")
 Tuple = tuple[int, int, int, int]
 
 
@@ -56,6 +62,9 @@ class AuditorPolicy:
         max_rho, max_rho_year: zCDP bounds.
         tuples: allowed (n, t, f, q).
         forbidden_fields: dimensions that no table may have.
+        forbidden_tables: ids that no table may have.
+        forbidden_relations: relations of neighbouring data sets that no plan may claim.
+        min_colluding_schools: schools that a plan must at least assume to add no noise.
     """
 
     trust: LogPolicy
@@ -66,6 +75,9 @@ class AuditorPolicy:
     min_group: int
     tuples: tuple[Tuple, ...]
     forbidden_fields: tuple[str, ...]
+    forbidden_tables: tuple[str, ...] = ()
+    forbidden_relations: tuple[str, ...] = ()
+    min_colluding_schools: int = 1
 
     @property
     def log(self) -> VerifierKey:
@@ -89,16 +101,36 @@ def parse_auditor_policy(text: str) -> AuditorPolicy:
             )
         )
     try:
-        trust = parse_policy(text, (*_SINGLE, *_MANY))
+        trust = parse_policy(text, WORDS)
     except CryptoError as err:
         raise PolicyError(err) from err
     if len(trust.logs) != 1 or trust.quorum == NO_QUORUM:
         raise PolicyError(phrase("expected exactly one log line and a quorum of witnesses"))
-    rows: dict[str, list[list[str]]] = {word: [] for word in (*_SINGLE, *_MANY)}
-    for word, *values in trust.extra:
+    rows = _rows(trust.extra)
+    return AuditorPolicy(
+        trust=replace(trust, extra=()),
+        genesis=bytes.fromhex(_word(rows["genesis"][0], "genesis", _HEX, "64 lower-case hex digits")),
+        max_rho=_rho(rows["max-rho"][0], "max-rho"),
+        max_rho_year=_rho(rows["max-rho-year"][0], "max-rho-year"),
+        min_reports=int(_word(rows["min-reports"][0], "min-reports", _NUMBER, "a number")),
+        min_group=int(_word(rows["min-group"][0], "min-group", _NUMBER, "a number")),
+        tuples=tuple(_tuple(values) for values in rows["tuple"]),
+        forbidden_fields=_each(rows, "forbid-field", _FIELD, "the name of a dimension"),
+        forbidden_tables=_each(rows, "forbid-table", _FIELD, "the id of a table"),
+        forbidden_relations=_relations(rows),
+        min_colluding_schools=int(
+            _word((*rows["min-colluding-schools"], ["1"])[0], "min-colluding-schools", _NUMBER, "a number")
+        ),
+    )
+
+
+def _rows(extra: tuple[tuple[str, ...], ...]) -> dict[str, list[list[str]]]:
+    """Sort our own lines by their word; each stands there as often as it may."""
+    rows: dict[str, list[list[str]]] = {word: [] for word in WORDS}
+    for word, *values in extra:
         rows[word].append(values)
-    for word in _SINGLE:
-        if len(rows[word]) != 1:
+    for word in (*SINGLE, *OPTIONAL):
+        if len(rows[word]) != 1 and (rows[word] or word in SINGLE):
             raise PolicyError(
                 phrase(
                     "expected exactly one line '%(word)s', found %(num_rows)s",
@@ -108,19 +140,20 @@ def parse_auditor_policy(text: str) -> AuditorPolicy:
             )
     if not rows["tuple"]:
         raise PolicyError(phrase("expected at least one line 'tuple n t f q'"))
-    return AuditorPolicy(
-        trust=replace(trust, extra=()),
-        genesis=bytes.fromhex(_word(rows["genesis"][0], "genesis", _HEX, "64 lower-case hex digits")),
-        max_rho=_rho(rows["max-rho"][0], "max-rho"),
-        max_rho_year=_rho(rows["max-rho-year"][0], "max-rho-year"),
-        min_reports=int(_word(rows["min-reports"][0], "min-reports", _NUMBER, "a number")),
-        min_group=int(_word(rows["min-group"][0], "min-group", _NUMBER, "a number")),
-        tuples=tuple(_tuple(values) for values in rows["tuple"]),
-        forbidden_fields=tuple(
-            _word(values, "forbid-field", _FIELD, "the name of a dimension")
-            for values in rows["forbid-field"]
-        ),
-    )
+    return rows
+
+
+def _each(
+    rows: dict[str, list[list[str]]], key: str, pattern: re.Pattern[str], expected: str
+) -> tuple[str, ...]:
+    return tuple(_word(values, key, pattern, expected) for values in rows[key])
+
+
+def _relations(rows: dict[str, list[list[str]]]) -> tuple[str, ...]:
+    found = _each(rows, "forbid-relation", _RELATION, "replace-one or add-remove")
+    if len(set(found)) == len(Neighbouring):
+        raise PolicyError(phrase("forbid-relation: forbids both relations, so no plan could be approved"))
+    return found
 
 
 def _word(values: list[str], key: str, pattern: re.Pattern[str], expected: str) -> str:
@@ -157,8 +190,12 @@ def encode_auditor_policy(policy: AuditorPolicy) -> str:
     lines.append(("max-rho", f"{policy.max_rho.numerator}/{policy.max_rho.denominator}"))
     lines.append(("max-rho-year", f"{policy.max_rho_year.numerator}/{policy.max_rho_year.denominator}"))
     lines += [("min-reports", policy.min_reports), ("min-group", policy.min_group)]
+    if policy.min_colluding_schools != 1:
+        lines.append(("min-colluding-schools", policy.min_colluding_schools))
     lines += [("tuple", *row) for row in policy.tuples]
     lines += [("forbid-field", name) for name in policy.forbidden_fields]
+    lines += [("forbid-table", name) for name in policy.forbidden_tables]
+    lines += [("forbid-relation", name) for name in policy.forbidden_relations]
     return "".join(" ".join(str(word) for word in line) + "\n" for line in lines)
 
 

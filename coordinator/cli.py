@@ -50,17 +50,9 @@ from plan.errors import phrase
 from plan.publishing import cautions
 from plan.words import PARTIES, REASONS, ROUND_STATES, word
 from protos.card import fingerprint, parse_card
+from protos.policy_words import WORDS
 
 EXIT_REFUSED = 1
-_POLICY_WORDS = (  # an auditor's own lines in a policy file; the log's check has no use for them
-    "genesis",
-    "max-rho",
-    "max-rho-year",
-    "min-reports",
-    "min-group",
-    "tuple",
-    "forbid-field",
-)
 
 
 @click.group(name="coordinator", help=_("The county: enrolment, plans, rounds, results."))
@@ -313,7 +305,7 @@ def fsck(
     """Exit 0 when everything follows from the checkpoint, else 1 with every finding."""
     with refusing(as_json):
         text = _read_text(card_file) if card_file else _own_card(directory, as_json)
-        rules = parse_policy(_read_text(policy), _POLICY_WORDS) if policy else _policy_of(text)
+        rules = parse_policy(_read_text(policy), WORDS) if policy else _policy_of(text)
         try:
             checkpoint = check_folder(folder or directory / "log", rules, parse_card(text))
         except FsckError as err:

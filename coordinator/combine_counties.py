@@ -34,14 +34,13 @@ from plan.errors import phrase
 from protos.errors import ProtocolError
 from protos.genesis import card_of
 from protos.ledger import Ledger
+from protos.policy_words import WORDS
 from protos.round_log import RoundLog
 from protos.statements import body_of, parse_statement
 from results.combined_files import CountyHead, combined_files
 from results.combining import Part
 from results.errors import ResultsError
 from results.release import read_release
-
-POLICY_WORDS = ("genesis", "max-rho", "max-rho-year", "min-reports", "min-group", "tuple", "forbid-field")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def _first_page(folder: Path) -> str:
 
 def _policy(county: County) -> LogPolicy:
     try:
-        return parse_policy(county.policy.decode("utf-8"), POLICY_WORDS)
+        return parse_policy(county.policy.decode("utf-8"), WORDS)
     except (UnicodeDecodeError, CryptoError) as err:
         raise FileError(
             phrase("the policy of %(folder)s: %(reason)s", folder=county.folder.name, reason=err)

@@ -115,6 +115,9 @@ def _replaced(**changes: Any) -> PlanDocument:
         ("tuple 4 3 1 3", "tuple 5 4 2 4", "tuple"),
         ("min-group 5", "min-group 5\nforbid-field sex", "forbid-field"),
         ("min-group 5", "min-group 5\nforbid-field disposition", "forbid-field"),
+        ("min-group 5", "min-group 5\nforbid-table A3", "forbid-table"),
+        ("min-group 5", "min-group 5\nforbid-relation replace-one", "forbid-relation"),
+        ("min-group 5", "min-group 5\nmin-colluding-schools 2", "min-colluding-schools"),
     ],
 )
 def test_a_plan_against_the_policy_is_refused(
@@ -128,6 +131,7 @@ def test_a_plan_against_the_policy_is_refused(
 
 def test_a_plan_at_the_policys_bounds_is_approved(county: FakeCounty, tmp_path: Path) -> None:
     policy = county.policy_text().replace("max-rho 1/4", "max-rho 1/5")
+    policy += "min-colluding-schools 1\nforbid-table A2\nforbid-relation add-remove\n"
     desk = county.desk("a1", tmp_path, policy=policy.replace("max-rho-year 1/2", "max-rho-year 1/5"))
     desk.approve(county.publish_plan())
 

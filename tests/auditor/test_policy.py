@@ -56,12 +56,22 @@ def test_the_default_policy_pins_the_card(card: FederationCard, text: str) -> No
 
 
 def test_writing_and_reading_are_inverse(text: str) -> None:
-    policy = parse_auditor_policy(text + "forbid-field sex\nforbid-field grade\ntuple 3 3 2 3\n")
+    more = "forbid-table A3\nforbid-relation add-remove\nmin-colluding-schools 2\n"
+    policy = parse_auditor_policy(text + "forbid-field sex\nforbid-field grade\ntuple 3 3 2 3\n" + more)
     written = encode_auditor_policy(policy)
     again: AuditorPolicy = parse_auditor_policy(written)
     assert again == policy
     assert encode_auditor_policy(again) == written
     assert again.forbidden_fields == ("sex", "grade")
+    assert (again.forbidden_tables, again.forbidden_relations) == (("A3",), ("add-remove",))
+    assert again.min_colluding_schools == 2
+
+
+def test_a_policy_from_before_the_newer_lines_says_nothing_of_them(text: str) -> None:
+    policy = parse_auditor_policy(text)
+    assert (policy.forbidden_tables, policy.forbidden_relations) == ((), ())
+    assert policy.min_colluding_schools == 1
+    assert "colluding" not in encode_auditor_policy(policy)
 
 
 def test_an_auditor_called_quorum_or_none_still_gets_a_policy(card: FederationCard) -> None:
@@ -114,6 +124,19 @@ def test_an_auditor_called_quorum_or_none_still_gets_a_policy(card: FederationCa
         ("min-group 5", "min-groups 5", "policy line 13"),
         ("min-group 5", "min-group 5\nforbid-field", "forbid-field: expected the name"),
         ("min-group 5", "min-group 5\nforbid-field a b", "forbid-field: expected the name"),
+        ("min-group 5", "min-group 5\nforbid-table", "forbid-table: expected the id"),
+        ("min-group 5", "min-group 5\nforbid-relation swap", "forbid-relation: expected replace-one"),
+        (
+            "min-group 5",
+            "min-group 5\nforbid-relation replace-one\nforbid-relation add-remove",
+            "forbids both relations",
+        ),
+        ("min-group 5", "min-group 5\nmin-colluding-schools x", "min-colluding-schools: expected a number"),
+        (
+            "min-group 5",
+            "min-group 5\nmin-colluding-schools 1\nmin-colluding-schools 2",
+            "exactly one line 'min-colluding-schools', found 2",
+        ),
     ],
 )
 def test_a_wrong_line_is_refused(text: str, old: str, new: str, message: str) -> None:
