@@ -36,6 +36,7 @@ ROOMS = (
     "node",
     "coordinator",
     "auditor",
+    "pages",
     "paper",
     "results",
     "plan",

@@ -26,6 +26,7 @@ ROOMS = (
     "node",
     "coordinator",
     "auditor",
+    "pages",
     "paper",
     "results",
     "plan",
@@ -73,9 +74,9 @@ def used() -> set[str]:
 
 
 def used_in_pages() -> set[str]:
-    """Give the msgids in the templates of the node's page and of the county's."""
+    """Give the msgids in the templates of all pages."""
     found = set()
-    rooms = ("node/console", "coordinator/dashboard")
+    rooms = ("node/console", "coordinator/dashboard", "auditor/page", "pages")
     for path in (path for room in rooms for path in (ROOT / room / "templates").glob("*.html")):
         with path.open("rb") as file:
             options = {"encoding": "utf-8", "newstyle_gettext": "true", "silent": "false"}

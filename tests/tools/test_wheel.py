@@ -53,11 +53,13 @@ def test_rooms_catalogue_and_examples_are_in_and_nothing_else_is(wheel: Path) ->
         names = set(found.namelist())
     assert "fedscreen/locale/zh_CN/LC_MESSAGES/fedscreen.mo" in names
     assert "node/vault/worker.py" in names
+    assert {"pages/templates/skeleton.html", "pages/static/pages.css", "auditor/page/static/app.css"} <= names
     tops = {name.split("/")[0] for name in names}
     rooms = {
         "node",
         "coordinator",
         "auditor",
+        "pages",
         "paper",
         "results",
         "plan",
