@@ -28,6 +28,7 @@ from auditor import cli_rounds
 from auditor import watch as watching
 from auditor.bundle_write import write_bundle
 from auditor.cli_context import DIR, FILE, JSON, YES, open_desk, refusing, say, show
+from auditor.cli_site import SITE_COMMANDS
 from auditor.cli_text import event_line, roster_lines, status_lines, verdict_lines
 from auditor.client import GrpcLink, connect
 from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
@@ -291,3 +292,7 @@ def _verdict_values(verdict: Verdict) -> dict[str, object]:
             for row in verdict.checks
         ],
     }
+
+
+for command in SITE_COMMANDS:
+    auditor.add_command(command)
