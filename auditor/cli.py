@@ -24,7 +24,7 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from auditor import cli_rounds
+from auditor import cli_policy, cli_rounds
 from auditor import watch as watching
 from auditor.bundle_write import write_bundle
 from auditor.cli_context import DIR, FILE, JSON, YES, open_desk, refusing, say, show
@@ -296,3 +296,6 @@ def _verdict_values(verdict: Verdict) -> dict[str, object]:
 
 for command in SITE_COMMANDS:
     auditor.add_command(command)
+
+
+auditor.add_command(cli_policy.policy)

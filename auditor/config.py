@@ -4,6 +4,7 @@ Layout of an auditor's directory (secrets are files in `keys/`, readable by the 
 
     auditor.toml   this configuration
     policy.txt     what this auditor signs (auditor.policy)
+    old-policies/  the policies before, 0001.txt … (auditor.policy_edit)
     card.txt       the federation card, pinned at `join`
     keys/          statement.key, cosigner.key, tls.key, tls.crt, ca.crt
     mirror/        full copy of the log (auditor.mirror)
@@ -86,6 +87,11 @@ class AuditorFolder:
     def policy(self) -> Path:
         """policy.txt."""
         return self.root / "policy.txt"
+
+    @property
+    def old_policies(self) -> Path:
+        """Folder of the policies before the one in force."""
+        return self.root / "old-policies"
 
     @property
     def card(self) -> Path:
