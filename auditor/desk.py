@@ -160,14 +160,19 @@ class Desk:
             signed = sign_extended(self.context, round_id)
             return self.context.link.submit_statement(signed.entry, signed.body)
 
-    def step(self) -> list[Event]:
-        """Do everything that can be done now."""
+    def step(self, tell: Callable[[Event], None] | None = None) -> list[Event]:
+        """Do everything that can be done now; `tell` hears of each new thing at once."""
         events: list[Event] = []
         with self.state.locked():
             for _ in range(MAX_PASSES):
-                found = list(self._pass())
-                events += [event for event in found if event not in events]
-                if not any(event.is_progress for event in found):
+                is_progress = False
+                for event in self._pass():
+                    is_progress |= event.is_progress
+                    if event not in events:
+                        events.append(event)
+                        if tell is not None:
+                            tell(event)
+                if not is_progress:
                     break
         return events
 

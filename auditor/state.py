@@ -27,6 +27,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
@@ -177,6 +178,14 @@ class State:
                 )
             )
         return present
+
+    def signed_at(self, kind: SlotKind, round_id: bytes) -> datetime | None:
+        """Say when a slot was written, by this machine's clock; None when it is free."""
+        try:
+            written_s = self._slot_path(kind, round_id).stat().st_mtime
+        except FileNotFoundError:
+            return None
+        return datetime.fromtimestamp(written_s, UTC)
 
     def _slot_path(self, kind: SlotKind, round_id: bytes) -> Path:
         return self.directory / "slots" / f"{round_id.hex()}.{kind.value}"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Protocol
 
 from auditor.client import GrpcLink, connect
 from auditor.config import AuditorConfig, AuditorFolder, read_config
@@ -28,6 +29,13 @@ from protos.errors import ProtocolError
 LOGGER = logging.getLogger("fedscreen." + __name__)
 MAX_PAUSE_S = 10.0
 RENEWAL_EVERY_S = 12 * 3600.0
+
+
+class Works(Protocol):
+    """Whatever can be stepped; `auditor.desk.Desk` is one."""
+
+    def step(self) -> list[Event]:
+        """Do everything that can be done now."""
 
 
 def utc_now() -> datetime:
@@ -81,7 +89,7 @@ def upkeep_of(folder: AuditorFolder, link: GrpcLink) -> Callable[[], Event | Non
 
 
 def watch(
-    desk: Desk,
+    desk: Works,
     poll_s: float,
     stop: threading.Event,
     on_event: Callable[[Event], None] | None = None,
