@@ -24,25 +24,22 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from auditor import cli_policy, cli_rounds
+from auditor import cli_policy, cli_rounds, cli_verify
 from auditor import watch as watching
 from auditor.bundle_write import write_bundle
 from auditor.cli_context import DIR, FILE, JSON, YES, open_desk, refusing, say, show
 from auditor.cli_site import SITE_COMMANDS
-from auditor.cli_text import event_line, roster_lines, status_lines, verdict_lines
+from auditor.cli_text import event_line, roster_lines, status_lines
 from auditor.client import GrpcLink, connect
 from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
 from auditor.desk import Event
-from auditor.enrol import create_auditor, load_card, load_policy, make_request, roll_keys
+from auditor.enrol import create_auditor, load_card, make_request, roll_keys
 from auditor.enrol import join as join_federation
 from auditor.errors import ConfigError, KeyFileError
 from auditor.keys import certificate_days, load_tls
 from auditor.mirror import Mirror
-from auditor.policy import AuditorPolicy
 from auditor.renewal import renew_if_due
 from auditor.status import describe
-from auditor.verify.outcome import Verdict
-from auditor.verify.run import verify_bundle
 from plan.errors import phrase
 from plan.words import PARTIES, word
 
@@ -266,36 +263,9 @@ def bundle(directory: Path, out: Path, is_public: bool, as_json: bool) -> None:
     say(as_json, values, _("%(bundle)s: %(files)s files, kind %(kind)s") % values)
 
 
-@auditor.command(
-    name="verify",
-    help=_("Check a BUNDLE offline: 0 all checks passed, 1 one failed, 2 incomplete or no policy."),
-)
-@click.argument("folder", metavar="BUNDLE", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--policy", "policy_file", type=FILE, help=_("Whose keys and bounds count."))
-@click.option("--head", "head_file", type=FILE, help=_("A checkpoint kept from earlier, to be extended."))
-@JSON
-def verify(folder: Path, policy_file: Path | None, head_file: Path | None, as_json: bool) -> None:
-    """Print numbered checks."""
-    with refusing(as_json):
-        policy: AuditorPolicy | None = load_policy(policy_file) if policy_file else None
-        verdict = verify_bundle(folder, policy, head_file.read_bytes() if head_file else None)
-    say(as_json, _verdict_values(verdict), *verdict_lines(verdict))
-    raise SystemExit(verdict.exit_code)
-
-
-def _verdict_values(verdict: Verdict) -> dict[str, object]:
-    return {
-        "verify": verdict.summary,
-        "exit_code": verdict.exit_code,
-        "checks": [
-            {"number": row.number, "name": row.name, "outcome": row.outcome.value, "detail": row.detail}
-            for row in verdict.checks
-        ],
-    }
-
-
 for command in SITE_COMMANDS:
     auditor.add_command(command)
 
 
 auditor.add_command(cli_policy.policy)
+auditor.add_command(cli_verify.verify)

@@ -177,6 +177,8 @@ CHECKS: Final[Mapping[str, str]] = {
     "rho": _("cost"),
     "account": _("account"),
     "results": _("results"),
+    "canonical": _("one form"),
+    "replays": _("replays"),
 }
 """Checks of a bundle."""
 

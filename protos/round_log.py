@@ -437,7 +437,9 @@ def check_release(round_log: RoundLog, release: Release, body: bytes) -> None:
         raise _refuse("replica-mismatch", "the openings named disagree about a subset's sum")
     if release.replicas != fewest_replicas(round_log, openers):
         raise _refuse("wrong-replicas", "the fewest replicas of any subset are stated wrongly")
-    if release.reports_in != round_log.close.statement.reports or release.rho != terms.rho:
+    closed = round_log.close_body()
+    counts = (len(closed.set), len(closed.excluded)) if closed else (0, 0)
+    if (release.reports_in, release.reports_out) != counts or release.rho != terms.rho:
         raise _refuse("wrong-release", "reports or rho differ from the close and the plan")
     _check_tables(terms, release.status, round_log.close.statement.tier, body)
 

@@ -379,7 +379,7 @@ class TinyFederation:
             "status": "ok",
             "replicas": fewest_replicas(round_log, openers),
             "reports_in": close.statement.reports if close else 0,
-            "reports_out": 0,
+            "reports_out": len(contents.excluded) if (contents := round_log.close_body()) else 0,
             "rho": terms.rho,
             "agreements": tuple((name, row.digest) for name, row in sorted(round_log.agreements.items())),
             "openings": tuple((name, round_log.openings[name].digest) for name in openers),

@@ -95,9 +95,9 @@ def read_manifest(files: BundleFiles) -> Manifest:
 
 def check_manifest(files: BundleFiles) -> Phrase:
     """Compare every file with the MANIFEST."""
-    manifest = read_manifest(files)
     if files.strange:
         raise CheckFailed(phrase("%(strange)s: neither a plain file nor a folder", strange=files.strange[0]))
+    manifest = read_manifest(files)
     unlisted = sorted(files.paths - set(manifest.files) - {NAME})
     if unlisted:
         raise CheckFailed(

@@ -27,6 +27,7 @@ from protos.followed import followed
 from protos.ledger import Ledger
 from protos.statements import (
     MAX_BODY_BYTES,
+    BodyRef,
     Roster,
     Statement,
     body_of,
@@ -149,13 +150,27 @@ def _followed(log: BundleLog, policy: AuditorPolicy) -> LogPolicy:
 
 def _body_of(log: BundleLog, entry: bytes) -> bytes:
     ref = body_of(parse_statement(parse_note(entry).text))
-    return b"" if ref is None else log.files.read(f"{LOG}/blob/{ref.sha256.hex()}")
+    return b"" if ref is None else log.files.read(body_path(ref))
+
+
+def body_path(ref: BodyRef, place: str = f"{LOG}/") -> str:
+    """Return where a body lies in a bundle, or in a log folder (`place` is empty)."""
+    return f"{place}blob/{ref.sha256.hex()}"
 
 
 def _read_entries(log: BundleLog) -> list[bytes]:
     if log.checkpoint is None:
         raise CheckSkipped(phrase("the checkpoint cannot be read"))
-    size = log.checkpoint.size
+    return read_entries(log.files, log.checkpoint.size)
+
+
+def read_entries(files: BundleFiles, size: int, place: str = f"{LOG}/") -> list[bytes]:
+    """Read the entries of a tree size out of their tiles.
+
+    Raises:
+        CheckSkipped: a tile is missing.
+        CheckFailed, DecodeError: the size is out of range, or a tile is no tile.
+    """
     if not 0 < size <= MAX_ENTRIES:
         raise CheckFailed(
             phrase("tree size %(size)s, expected 1 to %(max_entries)s", size=size, max_entries=MAX_ENTRIES)
@@ -163,8 +178,8 @@ def _read_entries(log: BundleLog) -> list[bytes]:
     entries: list[bytes] = []
     for first in range(0, size, TILE_WIDTH):
         width = min(TILE_WIDTH, size - first)
-        path = f"{LOG}/{entries_path(first // TILE_WIDTH, width)}"
-        entries += parse_entries(log.files.read(path), width)
+        path = place + entries_path(first // TILE_WIDTH, width)
+        entries += parse_entries(files.read(path), width)
     return entries
 
 
@@ -199,7 +214,7 @@ def check_bodies(log: BundleLog) -> Phrase:
         statement = parse_statement(parse_note(entry).text)
         ref, body = body_of(statement), b""
         if ref is not None:
-            path = f"{LOG}/blob/{ref.sha256.hex()}"
+            path = body_path(ref)
             body = log.files.read(path)
             if len(body) > MAX_BODY_BYTES or body_ref(body) != ref:
                 raise CheckFailed(
@@ -267,17 +282,23 @@ def genesis_card(log: BundleLog) -> FederationCard:
     Raises:
         CheckFailed: the first entry is no roster.
     """
-    roster = log.statements[0]
+    return card_of(log.entries[0], log.bodies[0])
+
+
+def card_of(entry: bytes, contents: bytes) -> FederationCard:
+    """Make the federation card that a genesis roster amounts to; see `genesis_card`."""
+    text = parse_note(entry).text
+    roster = parse_statement(text)
     if not isinstance(roster, Roster):
         raise CheckFailed(phrase("the first entry is no roster"))
-    body = parse_roster_body(log.bodies[0], roster.federation)
+    body = parse_roster_body(contents, roster.federation)
     return FederationCard(
         federation=roster.federation,
         kind=roster.kind,
         log=body.log,
         coordinator=body.coordinator,
         ca=body.ca,
-        genesis=digest(parse_note(log.entries[0]).text),
+        genesis=digest(text),
         quorum=roster.quorum,
         auditors=tuple(CardAuditor(row.id, row.statement, row.cosigner) for row in body.auditors),
         tuples=body.tuples,

@@ -6,12 +6,13 @@
 | 1 | at least one check failed |
 | 2 | nothing failed, but something was skipped, missing, or no policy was given |
 
-A check that did not look at anything is SKIPPED, never PASS.
+A check that did not look at anything is SKIPPED, never PASS. The numbers are fixed (`NUMBERS`): documents,
+tests and the second verifier name checks by them, and a new check gets a new number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,6 +22,15 @@ from plan.errors import Phrase, PhrasedError, PlanError, phrase_of
 from privacy.errors import PrivacyError
 from protos.errors import ProtocolError
 from results.errors import ResultsError
+
+NAMES = (
+    *("manifest", "policy", "checkpoint", "tree", "bodies", "genesis", "entries", "rosters"),
+    *("plans", "approvals", "reports", "receipts", "candidates", "checked", "close", "votes", "openings"),
+    *("changes", "vectors", "sums", "arithmetic", "noise", "rho", "account", "results"),
+    *("canonical", "replays", "head"),
+)
+NUMBERS = {name: number for number, name in enumerate(NAMES, start=1)}
+"""Check → its number, which never moves (docs/verification.md)."""
 
 EXIT_PASS = 0
 EXIT_FAIL = 1
@@ -62,10 +72,11 @@ _FAILURES = (CheckFailed, AuditorError, CryptoError, PlanError, PrivacyError, Pr
 
 
 class Verdict:
-    """Collects checks in order."""
+    """Collects checks, in the order in which they run."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Mapping[str, int] = NUMBERS) -> None:
         self.checks: list[Check] = []
+        self._numbers = numbers
 
     def run(self, name: str, check: Callable[[], Phrase]) -> bool:
         """Run one check; it returns what it looked at, or raises. Returns whether it passed."""
@@ -75,8 +86,15 @@ class Verdict:
             outcome, found = Outcome.SKIPPED, err.phrase
         except _FAILURES as err:
             outcome, found = Outcome.FAIL, phrase_of(err if str(err) else type(err).__name__)
-        self.checks.append(Check(len(self.checks) + 1, name, outcome, found))
+        self.checks.append(Check(self._numbers.get(name, 0), name, outcome, found))
         return outcome is Outcome.PASS
+
+    def as_values(self) -> list[dict[str, object]]:
+        """Every check as a program reads it, ascending by number."""
+        return [
+            {"number": row.number, "name": row.name, "outcome": row.outcome.value, "detail": row.detail}
+            for row in sorted(self.checks, key=lambda row: row.number)
+        ]
 
     @property
     def exit_code(self) -> int:

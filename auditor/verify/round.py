@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from auditor.approve import verify_policy
 from auditor.errors import RefusalError
 from auditor.plan_view import small_groups, verify_figures, view_plan
 from auditor.verify.log import BundleLog
@@ -42,6 +43,8 @@ from protos.statements import (
     Report,
     Statement,
 )
+
+_COST = "max-rho"
 
 
 def _rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
@@ -85,29 +88,23 @@ def check_plans(log: BundleLog) -> Phrase:
     rounds = _rounds(log, Plan)
     for row in rounds:
         plan = row.terms
-        verify_figures(plan, view_plan(plan, row.plan.body))
+        view = view_plan(plan, row.plan.body)
+        verify_figures(plan, view)
         if log.policy is None:
             continue
-        tuple_ = (len(plan.auditors), plan.threshold, plan.collude, plan.quorum)
-        if tuple_ not in log.policy.tuples:
-            raise CheckFailed(
-                phrase(
-                    "%(row)s: (n,t,f,q) = %(tuple)s is not one that the policy allows",
-                    row=name_of(row),
-                    tuple=tuple_,
-                )
-            )
-        if plan.min_reports < log.policy.min_reports or plan.min_group < log.policy.min_group:
-            raise CheckFailed(
-                phrase("%(row)s: min_reports or min_group is below the policy's", row=name_of(row))
-            )
+        try:
+            verify_policy(log.policy, plan, view)
+        except RefusalError as err:
+            if err.code != _COST:  # check "rho" says so
+                raise CheckFailed(phrase("%(row)s: %(reason)s", row=name_of(row), reason=err)) from err
     return _count(len(rounds), phrase("%(number)s plans", number=len(rounds)))
 
 
 def check_approvals(log: BundleLog) -> Phrase:
-    """Check that every auditor approved, once, before the first report."""
-    number = 0
-    for row in _rounds(log, Approval):
+    """Check that every auditor approved, once, before the first report, with a key used nowhere else."""
+    number, rounds = 0, _rounds(log, Approval)
+    _check_fresh(rounds)
+    for row in rounds:
         number += len(row.approvals)
         if not row.reports:
             continue
@@ -118,6 +115,24 @@ def check_approvals(log: BundleLog) -> Phrase:
                 phrase("%(row)s: reports came before all its auditors had approved", row=name_of(row))
             )
     return _count(number, phrase("%(number)s approvals", number=number))
+
+
+def _check_fresh(rounds: Iterable[RoundLog]) -> None:
+    """Round key, nonce and committed draw are made for one approval: a second use would outlive the round."""
+    seen: set[bytes] = set()
+    for row in rounds:
+        for auditor, logged in row.approvals.items():
+            said = logged.statement
+            values = {said.round_key, said.nonce, said.draw}
+            if len(values) < 3 or values & seen:
+                raise CheckFailed(
+                    phrase(
+                        "%(row)s: the approval of %(auditor)s uses a key, nonce or draw again",
+                        row=name_of(row),
+                        auditor=auditor,
+                    )
+                )
+            seen |= values
 
 
 def check_reports(log: BundleLog) -> Phrase:
@@ -285,9 +300,31 @@ def check_openings(log: BundleLog) -> Phrase:
             raise CheckFailed(phrase("%(row)s: the openings do not cover every subset", row=name_of(row)))
         if row.release is None or row.release.statement.replicas != fewest_replicas(row, named):
             raise CheckFailed(phrase("%(row)s: the fewest replicas are stated wrongly", row=name_of(row)))
+        _check_set_aside(row, named, digests)
         fewest.append(row.release.statement.replicas)
     what = _count(number, phrase("%(number)s openings", number=number))
     return phrase("%(what)s, fewest replicas %(least)s", what=what, least=min(fewest)) if fewest else what
+
+
+def _check_set_aside(
+    row: RoundLog, named: Mapping[str, Logged[Opening]], digests: Mapping[int, bytes]
+) -> None:
+    """With e openings that contradict the release at least t + e carry it: else nobody knows who lied."""
+    against = [
+        auditor
+        for auditor, logged in row.openings.items()
+        if auditor not in named and any(digests[subset] != found for subset, found in logged.statement.sums)
+    ]
+    if len(named) < row.terms.threshold + len(against):
+        raise CheckFailed(
+            phrase(
+                "%(row)s: %(auditors)s contradict the sums, and %(num_named)s openings do not decide who "
+                "is right",
+                row=name_of(row),
+                auditors=", ".join(against),
+                num_named=len(named),
+            )
+        )
 
 
 def _named_openings(row: RoundLog) -> dict[str, Logged[Opening]]:

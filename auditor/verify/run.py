@@ -8,7 +8,11 @@ one skips. Nothing is fetched, nothing is written.
 | manifest | `auditor.verify.bundle_files` |
 | policy, checkpoint, tree, bodies, genesis, entries, rosters | `auditor.verify.log` |
 | plans … openings, vectors, sums, arithmetic | `auditor.verify.round` |
+| changes | `auditor.verify.changes` |
 | noise, rho, account, results | `auditor.verify.privacy` |
+| canonical, replays | `auditor.verify.canonical`, `auditor.verify.replays` |
+
+Their numbers: `auditor.verify.outcome.NUMBERS`, docs/verification.md.
 """
 
 from __future__ import annotations
@@ -21,9 +25,11 @@ from auditor.policy import AuditorPolicy
 from auditor.verify import log as log_checks
 from auditor.verify import privacy as privacy_checks
 from auditor.verify.bundle_files import BundleFiles, check_manifest, read_manifest
+from auditor.verify.canonical import check_canonical
 from auditor.verify.changes import check_changes
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckSkipped, Verdict
+from auditor.verify.replays import check_replays
 from auditor.verify.round import ROUND_CHECKS, SUM_CHECKS
 from plan.errors import Phrase
 from protos.bundle import Manifest
@@ -46,6 +52,11 @@ PRIVACY_CHECKS: tuple[tuple[str, LogCheck], ...] = (
     ("results", privacy_checks.check_results),
 )
 
+WHOLE_CHECKS: tuple[tuple[str, LogCheck], ...] = (
+    ("canonical", check_canonical),
+    ("replays", check_replays),
+)
+
 
 def verify_bundle(folder: Path, policy: AuditorPolicy | None, head: bytes | None = None) -> Verdict:
     """Verify a bundle.
@@ -65,15 +76,15 @@ def verify_files(files: BundleFiles, policy: AuditorPolicy | None, head: bytes |
     verdict.run("manifest", partial(check_manifest, files))
     for name, check in LOG_CHECKS:
         verdict.run(name, partial(check, log))
-    if head is not None:
-        verdict.run("head", partial(log_checks.check_head, log, head))
     for name, check in (*ROUND_CHECKS, ("changes", check_changes)):
         verdict.run(name, partial(check, log))
     manifest = _manifest(files)
     for name, sum_check in SUM_CHECKS:
         verdict.run(name, partial(sum_check, log, manifest))
-    for name, check in PRIVACY_CHECKS:
+    for name, check in (*PRIVACY_CHECKS, *WHOLE_CHECKS):
         verdict.run(name, partial(check, log))
+    if head is not None:
+        verdict.run("head", partial(log_checks.check_head, log, head))
     return verdict
 
 
