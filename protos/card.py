@@ -6,11 +6,11 @@ and repeats the keys that stand in it, so that a node can check the log's first 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from crypto.errors import CryptoError
+from crypto.fingerprint import fingerprint as fingerprint_of
 from crypto.note import KeyType, VerifierKey, parse_vkey
 from protos.bodies import key_name
 from protos.errors import CardError
@@ -141,6 +141,5 @@ def _read_tuple(row: list[str]) -> tuple[int, int, int, int]:
 
 
 def fingerprint(text: str) -> str:
-    """Compute the line that people compare: the first 16 bytes of SHA-256, as 8 groups of 4 hex digits."""
-    word = hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
-    return "-".join(word[start : start + 4] for start in range(0, 32, 4))
+    """Compute the line that people compare (`crypto.fingerprint`: also as words)."""
+    return fingerprint_of(text.encode("utf-8"))
