@@ -22,95 +22,24 @@ from gettext import gettext as _
 from pathlib import Path
 
 import click
-from pydantic import ValidationError
 
-from auditor import cli_policy, cli_rounds, cli_verify
+from auditor import cli_enrol, cli_policy, cli_rounds, cli_verify
 from auditor import watch as watching
 from auditor.bundle_write import write_bundle
-from auditor.cli_context import DIR, FILE, JSON, YES, open_desk, refusing, say, show
+from auditor.cli_context import DIR, JSON, YES, open_desk, say, show
 from auditor.cli_site import SITE_COMMANDS
 from auditor.cli_text import event_line, roster_lines, status_lines
-from auditor.client import GrpcLink, connect
-from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
+from auditor.client import GrpcLink
+from auditor.config import AuditorFolder, read_config
 from auditor.desk import Event
-from auditor.enrol import create_auditor, load_card, make_request, roll_keys
-from auditor.enrol import join as join_federation
-from auditor.errors import ConfigError, KeyFileError
-from auditor.keys import certificate_days, load_tls
-from auditor.mirror import Mirror
-from auditor.renewal import renew_if_due
+from auditor.errors import KeyFileError
+from auditor.keys import certificate_days
 from auditor.status import describe
-from plan.errors import phrase
-from plan.words import PARTIES, word
-
-REQUEST_NAME = "request.json"
-ROLL_NAME = "roll.json"
 
 
 @click.group(name="auditor", help=_("An auditor: approve, watch, verify."))
 def auditor() -> None:
     """Hold the commands of this room."""
-
-
-@auditor.command(name="init", help=_("Make an auditor's folder, keys, and request to the coordinator."))
-@DIR
-@click.option("--federation", required=True, help=_("Short name of the federation (a-z 0-9 . _ -)."))
-@click.option("--id", "auditor_id", required=True, help=_("This auditor's id (a-z 0-9 . _ -)."))
-@click.option("--operator", required=True, help=_("The institution that runs this auditor."))
-@click.option("--outside", is_flag=True, help=_("An auditor outside the county's own line."))
-@click.option("--poll", "poll_s", type=float, help=_("Seconds between two steps of 'watch'."))
-@JSON
-def init(
-    directory: Path,
-    federation: str,
-    auditor_id: str,
-    operator: str,
-    outside: bool,
-    poll_s: float | None,
-    as_json: bool,
-) -> None:
-    """Make keys and request; refuse a folder that has an auditor already."""
-    folder = AuditorFolder(directory)
-    with refusing(as_json):
-        values: dict[str, object] = {} if poll_s is None else {"poll_s": poll_s}
-        values |= {"federation": federation, "id": auditor_id, "operator": operator, "is_outside": outside}
-        config = _config(values)
-        create_auditor(folder, config)
-        path = directory / REQUEST_NAME
-        path.write_bytes(make_request(folder))
-    say(
-        as_json,
-        {"directory": str(directory), "id": auditor_id, "request": str(path)},
-        _("made: %(folder)s") % {"folder": directory},
-        _("next: give %(file)s to the coordinator, then 'join' with its grant") % {"file": path},
-    )
-
-
-def _config(values: dict[str, object]) -> AuditorConfig:
-    """Make a configuration out of options."""
-    try:
-        return AuditorConfig.model_validate(values)
-    except ValidationError as err:
-        raise ConfigError(phrase("options: %(reason)s", reason=first_problem(err))) from err
-
-
-@auditor.command(name="join", help=_("Take the coordinator's grant; compare the card's fingerprint."))
-@click.option("--grant", "grant_file", required=True, type=FILE, help=_("The grant file."))
-@click.option("--fingerprint", "told", required=True, help=_("The federation card's fingerprint."))
-@DIR
-@JSON
-def join(directory: Path, grant_file: Path, told: str, as_json: bool) -> None:
-    """Pin the card; write certificate, address and the default policy."""
-    folder = AuditorFolder(directory)
-    with refusing(as_json):
-        card = join_federation(folder, grant_file.read_bytes(), told)
-    say(
-        as_json,
-        {"federation": card.federation, "card": str(folder.card), "policy": str(folder.policy)},
-        _("joined %(federation)s (%(kind)s)")
-        % {"federation": card.federation, "kind": word(PARTIES, card.kind, _)},
-        _("your policy: %(file)s; tighten it before you approve anything") % {"file": folder.policy},
-    )
 
 
 @auditor.command(name="sign-roster", help=_("Show what a waiting roster adds and removes, and sign it."))
@@ -136,43 +65,6 @@ def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -
         _("signed; now in the log") if row["is_logged"] else _("signed; waiting for others") for row in signed
     ]
     say(as_json, {"rosters": signed}, *lines)
-
-
-@auditor.group(name="keys", help=_("This auditor's keys."))
-def keys() -> None:
-    """Hold the commands about keys."""
-
-
-@keys.command(name="roll", help=_("Go over to the next pair of keys; write the file for the coordinator."))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=_("File to write."))
-@DIR
-@JSON
-def roll(directory: Path, out: Path | None, as_json: bool) -> None:
-    """Make the next keys unless a pair waits already; the old key says that they follow it."""
-    folder = AuditorFolder(directory)
-    path = out or directory / ROLL_NAME
-    with refusing(as_json):
-        mirror = Mirror(folder.mirror, load_card(folder))
-        path.write_bytes(roll_keys(folder, mirror.ledger))
-    say(
-        as_json,
-        {"file": str(path)},
-        _("give %(file)s to the coordinator ('coordinator approve --propose'), then sign the roster")
-        % {"file": path},
-        _("open rounds go on under the old keys: keep the whole keys folder"),
-    )
-
-
-@keys.command(name="renew", help=_("Get a new TLS certificate over the connection that it secures."))
-@DIR
-@JSON
-def renew(directory: Path, as_json: bool) -> None:
-    """Renew now; `watch` does it by itself from two thirds of the certificate's life on."""
-    folder = AuditorFolder(directory)
-    with refusing(as_json), connect(read_config(folder), load_tls(folder)) as link:
-        days = renew_if_due(folder, link, watching.utc_now(), anyway=True)
-    values: dict[str, object] = {"certificate_days": days}
-    say(as_json, values, _("renewed; holds for %(certificate_days)s days") % values)
 
 
 @auditor.command(name="approve", help=_("Check waiting plans against the policy, show, approve them."))
@@ -269,3 +161,5 @@ for command in SITE_COMMANDS:
 
 auditor.add_command(cli_policy.policy)
 auditor.add_command(cli_verify.verify)
+for _enrolling in (cli_enrol.init, cli_enrol.join, cli_enrol.keys):
+    auditor.add_command(_enrolling)

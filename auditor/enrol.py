@@ -22,6 +22,8 @@ from auditor.keys import (
     load_keys,
 )
 from auditor.policy import AuditorPolicy, default_policy, parse_auditor_policy
+from crypto.errors import CryptoError
+from crypto.fingerprint import read_fingerprint
 from plan.errors import phrase
 from protos.card import FederationCard, fingerprint, parse_card
 from protos.enrolment import Grant, Request, encode_roll, parse_grant, sign_request
@@ -98,7 +100,7 @@ def join(folder: AuditorFolder, grant_data: bytes, expected_fingerprint: str) ->
     Args:
         folder: the auditor's directory.
         grant_data: the grant file.
-        expected_fingerprint: of the federation card, as told by another way than the file.
+        expected_fingerprint: of the federation card, as told by another way than the file: digits or words.
 
     Raises:
         ConfigError: another party's grant, no card in it, another fingerprint, another card than before.
@@ -142,7 +144,7 @@ def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str
                 "approves again"
             )
         )
-    found, told = fingerprint(grant.card_text), expected_fingerprint.strip().lower()
+    found, told = fingerprint(grant.card_text), _read_told(expected_fingerprint)
     if found != told:
         raise ConfigError(
             phrase(
@@ -152,6 +154,13 @@ def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str
                 told=told,
             )
         )
+
+
+def _read_told(text: str) -> str:
+    try:
+        return read_fingerprint(text)
+    except CryptoError as err:
+        raise ConfigError(phrase("--fingerprint: %(reason)s", reason=err)) from err
 
 
 def _verify_card(card: FederationCard, config: AuditorConfig, keys: AuditorKeys) -> None:
