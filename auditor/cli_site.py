@@ -5,5 +5,7 @@ from __future__ import annotations
 import click
 
 from auditor.cli_challenge import challenge
+from auditor.cli_install import install
+from auditor.cli_visit import site
 
-SITE_COMMANDS: tuple[click.Command, ...] = (challenge,)
+SITE_COMMANDS: tuple[click.Command, ...] = (challenge, site, install)

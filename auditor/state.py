@@ -49,12 +49,13 @@ _LOCK_RETRY_S = 0.02
 
 
 class SlotKind(Enum):
-    """The signatures that exist at most once per round."""
+    """The signatures that exist at most once per round; a replay once per round, school and visit."""
 
     APPROVAL = "approval"
     CHECKED = "checked"
     DECISION = "decision"  # agreement or abandon: one of the two
     OPENING = "opening"
+    REPLAYED = "replayed"  # its slot is named by `auditor.site_record`
 
 
 class SecretKind(Enum):

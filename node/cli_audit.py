@@ -1,4 +1,4 @@
-"""`fedscreen node audit`: replay, rehearse, selftest; what an auditor does on a school's machine.
+"""`fedscreen node audit`: replay, rehearse, selftest, and all of them as a kit asks: an auditor at a school.
 
 `replay` is about this node and its real reports. `rehearse` and `selftest` make a node of their own in a new
 folder: they take no `--dir` and no passphrase, and can so be pointed at nobody's records.
@@ -19,7 +19,7 @@ from node.cli_context import NEW_FILE, ROUND, Context, command, fail, find_round
 from node.confine import LEVELS
 from node.errors import EXIT_REFUSED, NodeError
 from node.errors import _ as N_  # translated where it is shown
-from plan.words import word
+from plan.words import REPLAY_CHECKS, word
 
 PASS = "PASS"  # noqa: S105  (an outcome)
 SKIPPED = ("SKIP", "SKIPPED")
@@ -49,6 +49,13 @@ CHECKS: Mapping[str, str] = {
     "replay": N_("the replay passes"),
 }
 """Checks of `selftest` and `rehearse`."""
+
+TRIALS: Mapping[str, str] = {
+    "replay": N_("replay of the report"),
+    "rehearse": N_("rehearsal with made-up pupils"),
+    "selftest": N_("self-test with planted pupils"),
+}
+"""What a visit is made of."""
 
 FLOOR = click.option(
     "--confinement-floor",
@@ -115,6 +122,41 @@ def rehearse(file: Path, out: Path | None, floor: str, as_json: bool) -> None:
         return values
 
     _conclude(run, rehearse_lines, as_json=as_json)
+
+
+@command(audit, "visit", _("Do what the auditor's KIT asks, and write one file of what came out."))
+@click.argument("kit", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=NEW_FILE, required=True, help=_("The result, for the auditor to take back."))
+@FLOOR
+def visit(context: Context, kit: Path, out: Path, floor: str) -> None:
+    """Check the challenge, run the trials, write the result; 1 unless every trial passed."""
+    from node.audit_scratch import now
+    from node.audit_visit import outcome_of
+    from node.audit_visit import visit as run_visit
+    from protos.site_visit import encode_result, result_values
+
+    def tell(name: str) -> None:
+        click.echo(word(TRIALS, name, _) + " …", err=True)
+
+    with context.vault() as vault:
+        result = run_visit(kit, vault, floor, now, tell)
+    write_file(out, encode_result(result))
+    values = {**result_values(result), "outcome": outcome_of(result), "file": str(out)}
+    context.say(values, visit_lines(values))
+    if values["outcome"] != PASS:
+        raise SystemExit(EXIT_REFUSED)
+
+
+def visit_lines(values: Mapping[str, Any]) -> Iterator[str]:
+    """Show a visit: each trial, the checks that did not pass, and what to do with the file."""
+    for name, trial in values["trials"].items():
+        shown = {**trial, "name": word(TRIALS, name, _), "confinement": trial["confinement"] or trial["code"]}
+        yield _("%(outcome)-8s %(name)s  (%(confinement)s)") % shown
+        words = REPLAY_CHECKS if name == "replay" else CHECKS
+        for check in trial["checks"]:
+            if check["result"] != PASS:
+                yield f"  {check['number']:2d}  {check['result']:7s} {word(words, check['name'], _)}"
+    yield _("%(outcome)s: give %(file)s to the auditor") % values
 
 
 def _conclude(

@@ -2,6 +2,9 @@
 
     python tools/build_wheel.py --out dist
 
+Beside it stands release.json, the digests of every file in it, for `fedscreen auditor install verify`
+(`release_digests.py`); its SHA-256 is printed, to be told by another way.
+
 The tree is taken from git, not from the folder: nothing that lies about gets in. Times inside the wheel are
 the commit's (SOURCE_DATE_EPOCH); names, order and modes are hatchling's. The bytes are the same for the same
 commit, hatchling (pinned in requirements-dev.lock) and zlib.
@@ -20,7 +23,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from release_digests import write_release
+
 ROOT = Path(__file__).resolve().parent.parent
+RELEASE = "release.json"
 
 
 def git(*words: str) -> bytes:
@@ -67,6 +73,7 @@ def main() -> int:
     wheel = build(commit, options.out)
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     print(f"{digest}  {wheel.name}")
+    print(f"{write_release(wheel, (), options.out / RELEASE, commit)}  {RELEASE}")
     if not options.twice:
         return 0
     with tempfile.TemporaryDirectory() as place:

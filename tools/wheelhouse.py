@@ -9,6 +9,7 @@ For Linux on x86-64 and arm64 and Python 3.11 to 3.14; `--python` and `--machine
     /opt/fedscreen/bin/pip install --no-index --find-links . --require-hashes -r requirements-node.lock
     /opt/fedscreen/bin/pip install --no-index --find-links . --no-deps fedscreen
 
+release.json has the digest of every file that is then installed, for `fedscreen auditor install verify`.
 SHA256SUMS names every file; its own digest is printed, to be compared by another way than the stick.
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lock_wheels import Target, fetch, linux, pins
+from release_digests import locked, write_release
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = "requirements-node.lock"
@@ -66,11 +68,14 @@ def main() -> int:
     missing = fill(lock, targets, options.out)
     shutil.copy(options.wheel, options.out)
     shutil.copy(ROOT / LOCK, options.out)
+    libraries = locked(options.out.glob("*.whl"), lock)
+    release = write_release(options.wheel, libraries, options.out / "release.json")
     digest = write_sums(options.out)
     num_packages = len({found.name for target in targets for found, _hashes in pins(lock, target)})
     num_files = len(list(options.out.glob("*.whl")))
     print(f"{num_files} wheels of {num_packages} packages and fedscreen in {options.out}")
     print(f"SHA256SUMS: {digest}")
+    print(f"release.json: {release}")
     for line in missing:
         print(line)
     return 1 if missing else 0

@@ -27,6 +27,7 @@ blobs. What happens in `run` mode is in `node.vault.run_desk`.
 | ``outbox_export`` | again | the reports that the cosigned log does not hold yet; a blob each |
 | ``receipt_import`` | | which report the file ``receipt`` proves |
 | ``recompute`` | round, attempt | the numbered checks of a replay |
+| ``visit`` | | whom the file ``challenge`` asks for which report, and whether the log draws it |
 | ``roles`` | | who holds which role; public keys |
 | ``role_salt`` | role, name | the salt for the holder's passphrase; a new one for a new holder |
 | ``role_add`` | role, name, salt, key, actor | a new holder, or a holder's new passphrase |

@@ -1,4 +1,4 @@
-"""Commands of inspectors: ``recompute``, ``check_store``.
+"""Commands of inspectors: ``recompute``, ``visit``, ``check_store``.
 
 Each is a `Handler`: the open vault, the fields, the files by name. Fields and answers: `node.vault.desk`.
 """
@@ -14,6 +14,7 @@ from node.vault.enrol import (
 from node.vault.fields import Answer, Fields, Files, Handler
 from node.vault.open_vault import OpenVault
 from node.vault.replay import replay_report
+from node.vault.visit import check_visit
 
 
 def _recompute(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
@@ -31,6 +32,11 @@ def _recompute(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
     }, {}
 
 
+def _visit(desk: OpenVault, fields: Fields, files: Files) -> Answer:
+    fields.allow()
+    return check_visit(desk.enrolled(), files.get("challenge", b"")), {}
+
+
 def _check_store(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
     fields.allow()
     identity = load_identity(desk.store)
@@ -40,5 +46,6 @@ def _check_store(desk: OpenVault, fields: Fields, _files: Files) -> Answer:
 
 COMMANDS: Final[Mapping[str, Handler]] = {
     "recompute": _recompute,
+    "visit": _visit,
     "check_store": _check_store,
 }
