@@ -267,7 +267,7 @@ class Installation:
             elif not (top.endswith(".dist-info") and name in BY_PIP):
                 self.findings["added"].add(path)
         self.findings["added"].looked_at = len(self._found)
-        for top in strangers:
+        for top in strangers if self.release.libraries else ():
             self.findings["libraries"].add(top)
 
     def _check_top(self, path: str) -> None:

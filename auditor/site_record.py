@@ -250,7 +250,7 @@ def _verify_only_copy(context: Context, challenge: SiteChallenge, statement: Rep
             raise AbstainError(
                 phrase(
                     "the log has a replay of %(node)s by this auditor that this folder does not know: "
-                    "another copy has signed it. Nothing is signed here; record the visit on the folder that signed",
+                    "another copy has signed it. Nothing is signed here; record the visit there",
                     node=statement.node,
                 )
             )

@@ -4,9 +4,9 @@
         --out dist/release.json
 
 `build_wheel.py` writes it for the project's own wheel, `wheelhouse.py` with the libraries' wheels beside.
-Only wheels with a hash of requirements-node.lock are taken. The file is not signed: its SHA-256 is printed, and
-whoever hands out releases tells it by another way than the file, as with SHA256SUMS. The same wheels give the
-same bytes.
+Only wheels with a hash of requirements-node.lock are taken. The file is not signed: its SHA-256 is printed,
+and whoever hands out releases tells it by another way than the file, as with SHA256SUMS. The same wheels give
+the same bytes.
 """
 
 from __future__ import annotations
