@@ -35,7 +35,7 @@ from coordinator import (
     cli_store,
 )
 from coordinator.advice import ABANDON_REASONS
-from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say
+from coordinator.cli_context import DIR, FILE, JSON, ROUND, find_round, open_desk, refusing, say, spoken
 from coordinator.config import Config, parse_config
 from coordinator.desk import utc_now
 from coordinator.errors import ConfigError, FsckError
@@ -99,7 +99,8 @@ def card(directory: Path, out: Path | None, as_json: bool) -> None:
     if out is not None:
         out.write_text(text, "utf-8")
     line = _("fingerprint: %(fingerprint)s") % {"fingerprint": fingerprint(text)}
-    say(as_json, {"card": text, "fingerprint": fingerprint(text)}, *(() if out else (text,)), line)
+    shown = (*(() if out else (text,)), line, *spoken(fingerprint(text)))
+    say(as_json, {"card": text, "fingerprint": fingerprint(text)}, *shown)
 
 
 @coordinator.command(name="revoke", help=_("Take a node or an auditor out, from now on, for all to read."))

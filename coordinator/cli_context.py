@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gettext import gettext as _
@@ -14,6 +15,7 @@ from coordinator.advice import REFUSALS, refusal_advice
 from coordinator.desk import Desk
 from coordinator.errors import CoordinatorError, UnknownRoundError
 from crypto.errors import CryptoError
+from crypto.fingerprint import fingerprint_words
 from plan.errors import PlanError, phrase, told
 from protos.errors import ProtocolError
 
@@ -69,6 +71,13 @@ def say(as_json: bool, values: dict[str, object], *lines: str) -> None:
         return
     for line in lines:
         click.echo(line)
+
+
+def spoken(line: str) -> Iterator[str]:
+    """Give a fingerprint's words in the reader's language, to be read out by telephone, eight on a line."""
+    words = fingerprint_words(line, "zh" if os.environ.get("LANGUAGE", "").startswith("zh") else "en")
+    for start in range(0, len(words), 8):
+        yield "    " + "  ".join(words[start : start + 8])
 
 
 def find_round(desk: Desk, prefix: str | None) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from coordinator.cli_context import DIR, FILE, JSON, open_desk, say
+from coordinator.cli_context import DIR, FILE, JSON, open_desk, say, spoken
 from coordinator.desk import Desk
 from coordinator.errors import RosterUnchangedError
 from plan.code_words import attribute_words
@@ -74,6 +74,7 @@ def _show_lines(seen: list[dict[str, Any]]) -> Iterator[str]:
                 attribute_words(name, value, _) for name, value in row["attributes"].items()
             )
         yield _("  the code of its request, to compare by telephone: %(code)s") % row
+        yield from spoken(row["code"])
     yield _("nothing was changed; once the codes are compared, approve: the same without --show")
 
 
@@ -102,6 +103,7 @@ def _approve_lines(written: list[dict[str, Any]], drafted: dict[str, object]) ->
         yield _("%(role)s %(id)s, %(operator)s: %(grant)s") % shown
         yield from _side_lines(row)
         yield _("  the code of its request, to compare by telephone: %(code)s") % row
+        yield from spoken(row["code"])
     if "roster" in drafted:
         short = {"digest": str(drafted["roster"])[:16]}
         yield _("waiting for the auditors' signatures: roster %(digest)s") % short

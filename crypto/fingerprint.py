@@ -22,7 +22,7 @@ NUM_BYTES = 16
 _LISTS = {"zh": CHINESE, "en": ENGLISH}
 _GAPS = re.compile(r"[\s,，、。.;；:：·_-]+")
 _HEX = re.compile(r"[0-9a-f]{32}\Z")
-_CHINESE = re.compile(r"[\u4e00-\u9fff]+\Z")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def fingerprint(data: bytes) -> str:
@@ -67,9 +67,13 @@ def read_fingerprint(told: str) -> str:
     joined = "".join(parts)
     if _HEX.match(joined):
         return _line(bytes.fromhex(joined))
-    if _CHINESE.match(joined):
-        return _line(_read([joined[place : place + 2] for place in range(0, len(joined), 2)], CHINESE))
+    if _CHINESE.match(joined):  # written with gaps between the words or without
+        return _line(_read([piece for part in parts for piece in _pairs(part)], CHINESE))
     return _line(_read(parts, ENGLISH))
+
+
+def _pairs(part: str) -> list[str]:
+    return [part[place : place + 2] for place in range(0, len(part), 2)]
 
 
 def _read(parts: list[str], known: tuple[str, ...]) -> bytes:

@@ -18,6 +18,7 @@ from auditor.config import AuditorConfig, AuditorFolder, encode_config, parse_co
 from auditor.enrol import create_auditor, join, load_card, load_policy, make_request
 from auditor.errors import AuditorError, ConfigError, KeyFileError
 from auditor.keys import load_keys, load_tls
+from crypto.fingerprint import fingerprint_words
 from protos.card import CardAuditor, FederationCard, encode_card, fingerprint
 from protos.enrolment import Grant, Request, encode_grant, parse_request
 
@@ -137,6 +138,21 @@ def test_another_fingerprint_is_refused_and_nothing_is_pinned(
         join(folder, encode_grant(grant), "0000-" * 7 + "0000")
     assert not folder.card.exists()
     assert not (folder.keys / "tls.crt").exists()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_joining_by_words(party: tuple[AuditorFolder, Request], authority: Authority, language: str) -> None:
+    folder, request = party
+    card = card_for(request, authority)
+    words = list(fingerprint_words(fingerprint(encode_card(card)), language))
+    grant = encode_grant(grant_for(request, card, authority))
+    wrong = [*words[:-1], words[0] if words[-1] != words[0] else words[1]]
+    for told, message in ((wrong, "do not join"), (words[:-1], "found 15"), ([*words[:-1], "x"], "word 16")):
+        with pytest.raises(ConfigError, match=message):
+            join(folder, grant, " ".join(told))
+        assert not folder.card.exists()
+    join(folder, grant, " ".join(words))
+    assert load_card(folder) == card
 
 
 def _other_key(grant: Grant, authority: Authority, tmp_path: Path) -> Grant:
