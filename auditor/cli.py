@@ -23,7 +23,7 @@ from pathlib import Path
 
 import click
 
-from auditor import cli_enrol, cli_policy, cli_rounds, cli_verify
+from auditor import cli_enrol, cli_page, cli_policy, cli_rounds, cli_verify
 from auditor import watch as watching
 from auditor.bundle_write import write_bundle
 from auditor.cli_context import DIR, JSON, YES, open_desk, say, show
@@ -163,3 +163,4 @@ auditor.add_command(cli_policy.policy)
 auditor.add_command(cli_verify.verify)
 for _enrolling in (cli_enrol.init, cli_enrol.join, cli_enrol.keys):
     auditor.add_command(_enrolling)
+auditor.add_command(cli_page.page)

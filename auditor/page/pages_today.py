@@ -1,0 +1,91 @@
+"""What is to be done now, how things stand, and the fingerprints that people compare."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from auditor.desk import Desk
+from auditor.errors import AuditorError, KeyFileError
+from auditor.extend import waiting_extensions
+from auditor.keys import certificate_days
+from auditor.page.keeper import reason
+from auditor.page.pages_rounds import is_for_sitting, num_waiting_plans
+from auditor.page.visit import KEEPER, Page, Redirect, Reply, Visit
+from auditor.status import describe
+from crypto.errors import CryptoError
+from crypto.note import parse_note, verified_by
+from plan.errors import phrase
+from protos.card import encode_card, fingerprint
+
+WARN_DAYS = 21
+
+
+def today(visit: Visit) -> Reply:
+    """Show what this auditor has to do now; an inspector begins at the verification."""
+    if visit.role != KEEPER:
+        return Redirect("/verify")
+    with visit.desk() as desk:
+        reach, problem = visit.keeper.reach, None
+        try:
+            reach = visit.keeper.look(desk)
+        except AuditorError as err:
+            problem = reason(err)
+        ledger = desk.context.ledger
+        rounds = list(ledger.rounds.values())
+        values = {
+            "reach": reach,
+            "problem": problem,
+            "rosters": reach.rosters,
+            "num_plans": num_waiting_plans(desk),
+            "extensions": [ledger.rounds[round_id] for round_id in waiting_extensions(desk.context)],
+            "sitting": [row for row in rounds if is_for_sitting(desk.context.id, row)],
+            "status": describe(desk),
+            "cosigners": cosigners(desk),
+            "quorum": ledger.roster.statement.quorum if ledger.size else 0,
+            "days": _days(visit),
+            "warn_days": WARN_DAYS,
+        }
+    return Page("today.html", values)
+
+
+def look(visit: Visit) -> Reply:
+    """Ask the county now."""
+    with visit.desk() as desk:
+        reach = visit.keeper.look(desk, anyway=True)
+    if reach.problem is None:
+        visit.say("good", phrase("The county has answered; the log is up to date."))
+    return Redirect("/")
+
+
+def keys(visit: Visit) -> Reply:
+    """Show what is compared by telephone."""
+    with visit.desk() as desk:
+        ledger = desk.context.ledger
+        values = {
+            "card": fingerprint(encode_card(desk.card)),
+            "federation": desk.card.federation,
+            "size": ledger.size,
+            "root": ledger.root().hex() if ledger.size else "",
+            "auditors": ledger.roster.body.auditors if ledger.size else (),
+            "own": desk.context.id,
+        }
+    return Page("keys.html", values)
+
+
+def cosigners(desk: Desk) -> tuple[str, ...]:
+    """Name the auditors that have cosigned the newest checkpoint with a quorum."""
+    if not desk.mirror.cosigned:
+        return ()
+    ledger = desk.context.ledger
+    names = {row.cosigner: row.id for row in ledger.roster.body.auditors}
+    try:
+        found = verified_by(parse_note(desk.mirror.cosigned), ledger.cosigners_at(desk.mirror.cosigned_size))
+    except CryptoError:
+        return ()
+    return tuple(names.get(key, key.name) for key in found)
+
+
+def _days(visit: Visit) -> int | None:
+    with suppress(KeyFileError):  # before 'join' there is none
+        return certificate_days(visit.folder, visit.office.now())
+    return None
