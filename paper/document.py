@@ -98,10 +98,11 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A sentence or several; `note` is smaller, `item` stands in a list, `warning` has a frame."""
+    """A sentence or several; `note` is smaller, `item` stands in a list, `warning` has a frame, `code` is one
+    line for a machine."""
 
     text: str
-    kind: Literal["body", "note", "item", "warning"] = "body"
+    kind: Literal["body", "note", "item", "warning", "code"] = "body"
 
 
 Block: TypeAlias = Table | Drawing | Paragraph

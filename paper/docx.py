@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from docx.document import Document as Word
 
 BODY_FONT, HEAD_FONT, LATIN = "SimSun", "SimHei", "Times New Roman"
-BODY_POINTS, SMALL_POINTS, TABLE_POINTS = 11, 9, 9
+MONO: Final = "Courier New"
+BODY_POINTS, SMALL_POINTS, TABLE_POINTS, CODE_POINTS = 11, 9, 9, 8
 PICTURE_MM: Final = 165
 _INK, _RED, _SOFT = "1D2733", "A02B2B", "52616F"
 
@@ -157,6 +158,8 @@ class _Writer:
             self._table(block)
         elif isinstance(block, Drawing):
             self._drawing(block)
+        elif block.kind == "code":
+            self._code(block.text)
         elif block.kind == "item":
             self._word.add_paragraph(clean(block.text), style="List Bullet")
         elif block.kind == "body":
@@ -241,6 +244,16 @@ class _Writer:
             paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
         paragraph.paragraph_format.keep_with_next = keeps
         self._run(paragraph, text, colour=colour, bold=bold, points=points, font=font)
+
+    def _code(self, line: str) -> None:
+        from docx.shared import Mm, Pt
+
+        paragraph = self._word.add_paragraph()
+        paragraph.paragraph_format.left_indent = Mm(6)
+        paragraph.paragraph_format.space_after = Pt(1)
+        paragraph.paragraph_format.line_spacing = 1.1
+        self._run(paragraph, line, points=CODE_POINTS)
+        paragraph.runs[0].font.name = MONO
 
     def _fill(
         self,

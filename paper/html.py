@@ -63,6 +63,11 @@ body{background:#fff;font-size:1rem}.sheet{border:0;margin:0;padding:0;max-width
 table.data tr{break-inside:avoid}table.data thead{display:table-header-group}figure{overflow:visible}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """.replace("\n", "")
+_CODE_STYLE: Final = (
+    'p.code{font:.78rem/1.45 "DejaVu Sans Mono","Noto Sans Mono",Consolas,Menlo,monospace;'
+    "overflow-wrap:anywhere;margin:.1rem 0 .1rem 1.6em;background:var(--head);padding:0 .4rem}"
+    'p.code:empty::before{content:"\\00a0"}'
+)
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -76,13 +81,19 @@ def encode_html(document: Document) -> bytes:
         f'<!doctype html>\n<html lang="{escape(head.language)}"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{_text(head.title)}</title><style>{_STYLE}</style></head>\n<body>"
+        f"<title>{_text(head.title)}</title><style>{_style(document)}</style></head>\n<body>"
         f'<div class="running" aria-hidden="true">{running}</div><main class="sheet">'
         f'<table class="frame" role="presentation"><tbody><tr><td>{_top(head)}{body}{_sign(head)}'
         f'<div class="annexes">{annexes}</div>{_footers(head)}</td></tr></tbody>'
         '<tfoot><tr><td><div class="space"></div></td></tr></tfoot></table></main></body></html>\n'
     )
     return page.encode("utf-8")
+
+
+def _style(document: Document) -> str:
+    blocks = (block for part in document.parts for block in part.blocks)
+    has_code = any(isinstance(block, Paragraph) and block.kind == "code" for block in blocks)
+    return _STYLE + _CODE_STYLE if has_code else _STYLE
 
 
 def _top(head: Head) -> str:

@@ -30,6 +30,8 @@ CHINESE_FONTS: Final = (
     *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimSun", "Source Han Serif SC", "Noto Serif CJK SC"),
 )
 LATIN_FONT: Final = "Libertinus Serif"  # comes with typst
+WORD_CHARS: Final = 64
+_BREAK: Final = "\u200b"  # a place where a line may end, without a hyphen
 MIN_WIDTH, MAX_WIDTH, MAX_TEXT_WIDTH = 7, 40, 90
 PNG_DPI: Final = 200
 
@@ -75,6 +77,9 @@ _TEMPLATE: Final = """
     align(center, image(bytes(b.svg), format: "svg", width: 100%, alt: b.alt)))
 } else if b.kind == "note" { par(text(size: 8.5pt, fill: soft, b.text)) } else if b.kind == "warning" {
   block(stroke: 0.8pt + red, inset: 2.5mm, width: 100%, text(fill: red, weight: "bold", b.text))
+} else if b.kind == "code" {
+  block(fill: rgb("#eef2f6"), inset: (x: 1.5mm, y: 0.8mm), width: 100%, above: 1mm, below: 1mm,
+    text(font: "DejaVu Sans Mono", size: 7.6pt, b.text))
 } else if b.kind == "item" { list(indent: 4mm, b.text) } else {
   par(first-line-indent: (amount: doc.indent * 1em, all: true), b.text)
 }
@@ -196,10 +201,19 @@ def _values(document: Document, fonts: list[str]) -> dict[str, Any]:
 
 def _block(block: Block, withheld: str) -> dict[str, Any]:
     if isinstance(block, Paragraph):
-        return {"kind": block.kind, "text": clean(block.text)}
+        text = clean(block.text)
+        return {"kind": block.kind, "text": _breakable(text) if block.kind == "code" else text}
     if isinstance(block, Drawing):
         return {"kind": "drawing", "svg": svg_of(block, withheld), "alt": clean(block.title)}
     return _table(block, withheld)
+
+
+def _breakable(line: str) -> str:
+    """Let a long word of a line for a machine go on in the next: typst breaks words at blanks only."""
+    return " ".join(
+        _BREAK.join(word[at : at + WORD_CHARS] for at in range(0, len(word), WORD_CHARS)) if word else ""
+        for word in line.split(" ")
+    )
 
 
 def _table(table: Table, withheld: str) -> dict[str, Any]:

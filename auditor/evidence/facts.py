@@ -106,13 +106,14 @@ class Custody:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a table of a plan counts: dimensions as codes and as Chinese titles, filters, a summed number."""
+    """What a table of a plan counts: dimensions and filters as codes and in Chinese, a summed number."""
 
     id: str
     title: str
     dims: tuple[str, ...]
     dim_titles: tuple[str, ...]
     where: tuple[str, ...]
+    where_zh: tuple[str, ...]
     sum: str
     cells: int
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from auditor.evidence import facts
 from auditor.evidence.moments import decimal, rational, shown_epsilon, touches, written
 from auditor.plan_view import view_plan
-from plan.dimensions import NUMBERS
+from plan.dimensions import DIMENSIONS, NUMBERS
 from plan.layout import TableLayout
 from plan.published import Published
 from protos.fields import ZERO_DIGEST
@@ -99,9 +101,17 @@ def _table(table: TableLayout) -> facts.Table:
         table.dims,
         table.dim_titles,
         tuple(f"{name}={','.join(codes)}" for name, codes in table.where),
+        tuple(_filter_words(name, codes) for name, codes in table.where),
         NUMBERS.get(table.sum, table.sum),
         table.cells,
     )
+
+
+def _filter_words(name: str, codes: Sequence[str]) -> str:
+    known = DIMENSIONS.get(name)
+    if known is None:
+        return f"{name}：{'、'.join(codes)}"
+    return f"{known.title}：{'、'.join(known.codes.get(code, code) for code in codes)}"
 
 
 def _duty(row: RoundLog, auditor: str) -> facts.Duty:
