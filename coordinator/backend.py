@@ -28,6 +28,9 @@ class Backend(Protocol):
     def reading(self) -> AbstractContextManager[Connection]:
         """Give one consistent view."""
 
+    def looking(self) -> AbstractContextManager[Connection]:
+        """Give a connection for one statement of `coordinator.prepared` that sees all commits so far."""
+
     def change_mark(self, connection: Connection) -> int:
         """Give a number that is another one once the transaction has changed a row."""
 

@@ -86,6 +86,12 @@ class PostgresBackend:
             yield connection
 
     @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """Give a reader's connection: the server's rules for one hold for a lone statement too."""
+        with self.reading() as connection:
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Run one write transaction under the lock."""
         with self._transaction(self.engine, f"SELECT pg_advisory_xact_lock({WRITE_LOCK})") as connection:

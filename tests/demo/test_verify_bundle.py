@@ -32,7 +32,7 @@ from protos.ledger import RoundState
 
 pytestmark = pytest.mark.process
 
-EVERY = 6  # of files spoilt one after the other that are verified whole; `tests/bundle_zoo` spoils every kind of file
+EVERY = 6  # of files spoilt one by one that are verified whole; `tests/bundle_zoo` spoils every kind
 NEEDS_POLICY = {"policy", "checkpoint", "genesis", "rosters", "receipts", "rho", "account"}
 
 

@@ -4,8 +4,8 @@ Every command of `fedscreen node` is run for a person (in both languages) and as
 when it is refused, on a node whose pupils are canaries; what it prints on both streams, logs, and writes is
 searched in every spelling. The commands are taken from click's own tree, so a new one without a case fails.
 
-Elsewhere: frames, messages and the county's files (test_no_raw_data_leaves.py); refused imports of every kind
-(test_secrets_stay_out_of_messages.py); what a vault that crashes may say (tests/node/test_session.py).
+Elsewhere: frames, messages and the county's files (test_p01_no_raw_row_leaves.py); refused imports of every
+kind (test_p09_nothing_in_messages.py); what a vault that crashes may say (tests/node/test_session.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Every step of the lock-down goes wrong once: exit code 70, and the database key was never on the pipe.
+"""P10: if the wall does not stand, nothing starts.
+
+Every step of the lock-down goes wrong once: exit code 70, and the database key was never on the pipe.
 
 The side is started by the product's own `start_side`, which would write the key; the test holds a second
 reading end of that very pipe. What a kernel refuses is one half of the faults; the other half is what a

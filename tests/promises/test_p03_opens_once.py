@@ -1,4 +1,9 @@
-"""Two sets: a second close, two closes shown to two auditors, a second vote, a second answer, and crashes."""
+"""P3: a round opens at most once, and S is a function of the log.
+
+Tried: a second close, two closes shown to two auditors, a second vote, a second answer, an opening before a
+quorum has agreed, and crashes between signing and sending. Sets that somebody chose:
+`tests/county/test_attacks_candidates.py`.
+"""
 
 from __future__ import annotations
 
