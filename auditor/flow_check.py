@@ -14,8 +14,8 @@ A manifest of the network (TOML) says whose addresses are whose and what is decl
     s01 = ["10.1.0.7"]
 
 Flows are CSV with a header: of `nfdump -o csv` (read up to its line `Summary`), or any with the columns
-time, src, dst, bytes. Times are ISO 8601 or seconds since 1970. A line that cannot be read is refused, not left
-out. What comes in, and what other machines sent, is counted as `other` and not judged.
+time, src, dst, bytes. Times are ISO 8601 or seconds since 1970. A line that cannot be read is refused, not
+left out. What comes in, and what other machines sent, is counted as `other` and not judged.
 
 What a school may send in a round, in bytes as a router counts them (IP, TCP, TLS, HTTP/2, gRPC), follows from
 measurements of the real egress (`tests/leaks/egress_bytes.py`), rounded up:
