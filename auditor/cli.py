@@ -14,27 +14,16 @@ standard output, in English; `watch` prints one object an event.
 
 from __future__ import annotations
 
-import logging
-import signal
-import threading
-from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
 import click
 
-from auditor import cli_enrol, cli_page, cli_policy, cli_rounds, cli_verify
-from auditor import watch as watching
+from auditor import cli_enrol, cli_offline, cli_page, cli_policy, cli_rounds, cli_verify, cli_watch
 from auditor.bundle_write import write_bundle
 from auditor.cli_context import DIR, JSON, YES, open_desk, say, show
 from auditor.cli_site import SITE_COMMANDS
-from auditor.cli_text import event_line, roster_lines, status_lines
-from auditor.client import GrpcLink
-from auditor.config import AuditorFolder, read_config
-from auditor.desk import Event
-from auditor.errors import KeyFileError
-from auditor.keys import certificate_days
-from auditor.status import describe
+from auditor.cli_text import roster_lines
 
 
 @click.group(name="auditor", help=_("An auditor: approve, watch, verify."))
@@ -98,48 +87,6 @@ def extend(directory: Path, rounds: tuple[str, ...], yes: bool, as_json: bool) -
     say(as_json, {"granted": granted}, *(lines or [_("no later deadline is asked for")]))
 
 
-@auditor.command(name="watch", help=_("Witness, check, agree and answer, until Ctrl-C or SIGTERM."))
-@click.option("--once", is_flag=True, help=_("Do what can be done now, then stop."))
-@DIR
-@JSON
-def watch(directory: Path, once: bool, as_json: bool) -> None:
-    """Work until stopped; prints one line when ready and one an event."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_ignored: stop.set())
-
-    def tell(event: Event) -> None:
-        round_hex = event.round_id.hex() if event.round_id else ""
-        values: dict[str, object] = {"event": event.kind, "round": round_hex, "detail": event.detail}
-        say(as_json, values, event_line(event))
-
-    with open_desk(directory, as_json) as desk:
-        if once:
-            for event in desk.step():
-                tell(event)
-            return
-        say(as_json, {"event": "ready", "auditor": desk.context.id}, _("watching"))
-        folder, link = AuditorFolder(directory), desk.context.link
-        upkeep = watching.upkeep_of(folder, link) if isinstance(link, GrpcLink) else lambda: None
-        watching.watch(desk, read_config(folder).poll_s, stop, tell, upkeep)
-
-
-@auditor.command(name="status", help=_("Show the log's size, every round, and what this auditor has signed."))
-@click.option("--offline", is_flag=True, help=_("Ask nobody; show this auditor's copy as it is."))
-@DIR
-@JSON
-def status(directory: Path, offline: bool, as_json: bool) -> None:
-    """Show this auditor's view."""
-    with open_desk(directory, as_json) as desk:
-        if not offline:
-            desk.sync()
-        values = describe(desk)
-        with suppress(KeyFileError):  # before 'join' there is none
-            values["certificate_days"] = certificate_days(AuditorFolder(directory), watching.utc_now())
-    say(as_json, values, *status_lines(values))
-
-
 @auditor.command(name="bundle", help=_("Write everything that 'verify' needs into the new folder OUT."))
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--public", "is_public", is_flag=True, help=_("Leave masked vectors and mask sums out."))
@@ -163,4 +110,7 @@ auditor.add_command(cli_policy.policy)
 auditor.add_command(cli_verify.verify)
 for _enrolling in (cli_enrol.init, cli_enrol.join, cli_enrol.keys):
     auditor.add_command(_enrolling)
+for _sitting in (cli_watch.watch, cli_watch.status, cli_watch.resend):
+    auditor.add_command(_sitting)
 auditor.add_command(cli_page.page)
+auditor.add_command(cli_offline.offline)

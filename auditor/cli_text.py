@@ -85,14 +85,34 @@ def plan_lines(review: PlanReview) -> Iterator[str]:
         yield line % {"id": table.id, "title": table.title, "dims": dims, "cells": table.cells}
 
 
+def _key_line(code: str) -> str:
+    return {
+        "in-force": _("your keys stand in the roster in force"),
+        "waiting": _("your newest keys wait for the roster that names them; the older ones still count"),
+        "not-rostered": _("your keys stand in no roster yet"),
+        "left": _("this auditor has left the roster"),
+        "revoked": _("this auditor's keys are REVOKED: it signs nothing that counts; telephone the county"),
+    }[code]
+
+
 def status_lines(values: dict[str, object]) -> Iterator[str]:
-    """Show the log's size and every round."""
-    yield _("log: %(log_size)s entries, %(cosigned_size)s under a cosigned checkpoint") % values
-    days = values.get("certificate_days")
-    if isinstance(days, int) and days < WARN_DAYS:
-        yield _("the certificate holds for %(days)s days only; 'auditor keys renew'") % {"days": days}
+    """Show keys, certificate, the log's size and every round."""
     rounds = values["rounds"]
-    for row in rounds if isinstance(rounds, list) else []:
+    rows = rounds if isinstance(rounds, list) else []
+    if "keys" in values:
+        held = sum(row["has_key"] for row in rows)
+        line = _("%(keys)s; round keys held now: %(held)s")
+        yield line % {"keys": _key_line(str(values["keys"])), "held": held}
+    days = values.get("certificate_days")
+    if isinstance(days, int):
+        line = (
+            _("the certificate holds for %(days)s days only; 'auditor keys renew'")
+            if days < WARN_DAYS
+            else _("the certificate holds for %(days)s days")
+        )
+        yield line % {"days": days}
+    yield _("log: %(log_size)s entries, %(cosigned_size)s under a cosigned checkpoint") % values
+    for row in rows:
         signed = ", ".join(word(STATEMENTS, name, _) for name in row["signed"])
         shown = {**row, "short": row["round"][:16], "signed": signed or _("nothing")}
         shown["state"] = word(ROUND_STATES, row["state"], _)
@@ -100,9 +120,9 @@ def status_lines(values: dict[str, object]) -> Iterator[str]:
 
 
 def event_line(event: Event) -> str:
-    """Tell one thing that a step did or could not do."""
+    """Tell one thing that a step did or could not do, or what a round waits for."""
     values = {
-        "what": word(EVENTS, event.kind, _),
+        "what": _("next") if event.kind == "next" else word(EVENTS, event.kind, _),
         "round": event.round_id.hex()[:16] if event.round_id else "",
         "detail": event.phrase.text(_),
     }

@@ -112,6 +112,21 @@ def test_sign_roster_shows_and_asks(county: FakeCounty, commands: Commands) -> N
     assert json.loads(again.output)["rosters"][0]["is_logged"] is False
 
 
+def test_status_says_that_a_roster_waits_or_must_not_be_signed(
+    county: FakeCounty, commands: Commands
+) -> None:
+    body = county.ledger.roster.body
+    county.propose(replace(body, nodes=body.nodes[1:]))
+    waiting = commands("status")
+    assert "first sitting now" in waiting.output
+    assert "$ fedscreen auditor sign-roster" in waiting.output
+    commands("sign-roster", "--yes")
+    assert json.loads(commands("status", "--json").output)["due"] == []
+    county.proposals.clear()
+    county.propose(body, serial=9)
+    assert "must not be signed; tell the county by telephone" in commands("status").output
+
+
 def _signatures(county: FakeCounty) -> int:
     return len(county.proposals[0].signatures)
 
@@ -163,12 +178,19 @@ def test_a_whole_round_by_commands(
     county: FakeCounty, commands: Commands, others: dict[str, Desk], tmp_path: Path
 ) -> None:
     round_id = county.publish_plan()
+    assert commands("status", "--check").exit_code == 1
     assert commands("approve", "--yes").exit_code == 0
     for desk in others.values():
         desk.approve(round_id)
     county.collect(round_id)
+    assert "nothing to do now" in commands("status", "--check").output
     county.fix_candidates(round_id)
-    assert "check: round" in commands("watch", "--once").output
+    due = commands("status", "--check")
+    assert (due.exit_code, "second sitting now" in due.output) == (1, True)
+    assert "$ fedscreen auditor watch" in due.output
+    watched = commands("watch", "--once").output
+    assert "check: round" in watched
+    assert "checked; waits for the others' checks" in watched
     run_all(list(others.values()), 1)
     county.close(round_id)
     for _ in range(3):
@@ -177,12 +199,19 @@ def test_a_whole_round_by_commands(
         ]
         run_all(list(others.values()), 1)
     assert events[-1]["event"] in ("opening", "cosigned")
+    assert {event["event"] for event in events}.isdisjoint({"next"})
+    again = json.loads(commands("resend", round_id.hex()[:8], "--json").output)
+    assert again == {
+        "sent": [{"round": round_id.hex(), "index": county.round(round_id).openings["a1"].index}]
+    }
     county.release_real(round_id)
     run_all(list(others.values()), 2)
     status = json.loads(commands("status", "--json").output)
     assert status["rounds"][0]["signed"] == ["approval", "checked", "agreement", "opening"]
     assert status["rounds"][0]["has_key"] is False
     assert "released" in commands("status", "--offline").output
+    assert "rounds that are over: 1" in commands("status").output
+    assert "no answer of this auditor waits" in commands("resend").output
     out = tmp_path / "bundle"
     written = commands("bundle", str(out), "--json")
     assert json.loads(written.output)["kind"] == "auditor"

@@ -1,0 +1,143 @@
+"""What a key keeper has to do now: every state of a round, the right sitting, the right command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes_auditors import FakeCounty, replace_method, run_all
+
+from auditor.desk import Desk
+from auditor.duties import COMMANDS, Duty, duty_of, round_duties, sitting_now
+from auditor.errors import AbstainError, RefusalError
+from auditor.resend import answered_rounds, resend_opening
+from auditor.status import describe, key_state
+
+
+def _duty(desk: Desk, round_id: bytes) -> Duty:
+    desk.sync()
+    return duty_of(desk.context, desk.context.ledger.rounds[round_id])
+
+
+def _seen(desk: Desk, round_id: bytes) -> tuple[str, int, bool]:
+    duty = _duty(desk, round_id)
+    return duty.code, duty.sitting, duty.is_due
+
+
+def test_a_rounds_duties_from_plan_to_release(county: FakeCounty, desks: dict[str, Desk]) -> None:
+    desk, others = desks["a1"], [desks[name] for name in ("a2", "a3", "a4")]
+    round_id = county.publish_plan()
+    assert _seen(desk, round_id) == ("approve", 1, True)
+    desk.approve(round_id)
+    assert _seen(desk, round_id) == ("approvals", 0, False)
+    assert "a2, a3, a4" in str(_duty(desk, round_id).words)
+    for other in others:
+        other.approve(round_id)
+    assert _seen(desk, round_id) == ("reports", 0, False)
+    county.collect(round_id)
+    assert "6 schools have reported" in str(_duty(desk, round_id).words)
+    county.fix_candidates(round_id)
+    assert _seen(desk, round_id) == ("watch", 2, True)
+    desk.step()
+    assert _seen(desk, round_id) == ("checks", 2, False)
+    run_all(others, 1)
+    county.close(round_id)
+    assert _seen(desk, round_id) == ("watch", 2, True)
+    desk.step()
+    assert _seen(desk, round_id) == ("agreements", 2, False)
+    run_all(others, 1)
+    assert _seen(desk, round_id) == ("watch", 2, True)
+    run_all([desk, *others], 1)
+    desk.step()
+    assert _seen(desk, round_id) == ("release", 0, False)
+    run_all(others, 1)
+    county.release_real(round_id)
+    assert _seen(desk, round_id) == ("over", 0, False)
+
+
+def test_what_the_county_has_not_asked_is_not_due(county: FakeCounty, desks: dict[str, Desk]) -> None:
+    round_id = county.publish_plan()
+    county.clock = county.round(round_id).closes
+    assert _seen(desks["a1"], round_id) == ("over", 0, False)
+
+
+def test_after_the_deadline_the_county_closes(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    county.clock = county.round(round_id).closes
+    assert _seen(desks["a1"], round_id) == ("candidates", 2, False)
+    county.clock += timedelta(days=61)
+    assert _seen(desks["a1"], round_id) == ("watch", 2, True)
+    desks["a1"].step()
+    assert _seen(desks["a1"], round_id) == ("over", 0, False)
+
+
+def test_a_copy_of_the_state_abstains_and_says_so(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes, tmp_path: Path
+) -> None:
+    other = county.desk("a1", tmp_path / "restored")
+    other.sync()
+    duty = _duty(other, round_id)
+    assert (duty.code, duty.is_due) == ("abstain", False)
+    assert "telephone" in str(duty.words)
+
+
+def test_first_things_first(county: FakeCounty, desks: dict[str, Desk], closed_round: bytes) -> None:
+    desk = desks["a1"]
+    desk.sync()
+    assert sitting_now(round_duties(desk.context)) == 2
+    assert sitting_now(()) == 0
+    assert {duty.code for duty in round_duties(desk.context) if duty.is_due} <= set(COMMANDS)
+
+
+def test_status_tells_keys_and_duties(county: FakeCounty, desks: dict[str, Desk], round_id: bytes) -> None:
+    desk = desks["a1"]
+    desk.sync()
+    values = describe(desk)
+    assert (values["keys"], values["sitting"], values["due"]) == ("in-force", 0, [])
+    second = county.publish_plan()
+    desk.sync()
+    (due,) = describe(desk)["due"]  # type: ignore[misc]
+    assert due["round"] == second.hex()  # type: ignore[index]
+    desk.mirror.ledger.revoked_auditors["a1"] = 1
+    assert key_state(desk) == "revoked"
+
+
+def test_a_lost_answer_is_sent_again_byte_for_byte(
+    county: FakeCounty, desks: dict[str, Desk], opened_round: bytes
+) -> None:
+    desk = desks["a1"]
+    desk.sync()
+    before = {key: value for key, value in county.sums.items() if key[1] == "a1"}
+    assert len(before) == 3
+    for key in before:
+        del county.sums[key]
+    assert answered_rounds(desk.context) == [opened_round]
+    index = resend_opening(desk.context, opened_round)
+    assert index == county.round(opened_round).openings["a1"].index
+    assert {key: value for key, value in county.sums.items() if key[1] == "a1"} == before
+
+
+def test_nothing_is_sent_where_nothing_was_answered(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    desk = desks["a1"]
+    desk.sync()
+    replace_method(desk.context.link, "submit_opening", lambda *_: 1 / 0)
+    assert answered_rounds(desk.context) == []
+    for wanted in (round_id, bytes(32)):
+        with pytest.raises(RefusalError, match="no stored answer"):
+            resend_opening(desk.context, wanted)
+
+
+def test_another_answer_in_the_log_is_not_added_to(
+    county: FakeCounty, desks: dict[str, Desk], opened_round: bytes
+) -> None:
+    desk = desks["a1"]
+    desk.sync()
+    row = desk.context.ledger.rounds[opened_round]
+    row.openings["a1"] = replace(row.openings["a1"], digest=bytes(32))
+    with pytest.raises(AbstainError, match="another opening"):
+        resend_opening(desk.context, opened_round)
