@@ -19,7 +19,16 @@ from pathlib import Path
 
 import click
 
-from auditor import cli_enrol, cli_offline, cli_page, cli_policy, cli_rounds, cli_verify, cli_watch
+from auditor import (
+    cli_enrol,
+    cli_evidence,
+    cli_offline,
+    cli_page,
+    cli_policy,
+    cli_rounds,
+    cli_verify,
+    cli_watch,
+)
 from auditor.bundle_write import write_bundle
 from auditor.cli_context import DIR, JSON, YES, open_desk, say, show
 from auditor.cli_site import SITE_COMMANDS
@@ -114,3 +123,4 @@ for _sitting in (cli_watch.watch, cli_watch.status, cli_watch.resend):
     auditor.add_command(_sitting)
 auditor.add_command(cli_page.page)
 auditor.add_command(cli_offline.offline)
+auditor.add_command(cli_evidence.report)

@@ -7,7 +7,8 @@ allows. For one round the order is
 
 and each of them is signed into its once-only slot before it is sent. What is in a slot but not in
 the log is sent again, byte for byte. A round that this state did not approve (a restored copy, a
-lost instance id) is left alone for ever; so is one whose slots are damaged.
+lost instance id) is left alone for ever; so is one whose slots are damaged, and one for which the log has
+something of this auditor that its slots have not (`auditor.abstain`).
 
 An error in one round never stops the others: it comes back as an event.
 """
@@ -20,14 +21,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from auditor.abstain import has_served, verify_own_statements
 from auditor.agree import CANCELLED, EXPIRED, NEVER_OPENS, sign_abandon, sign_decision
 from auditor.answer_masks import destroy_keys, sign_opening, stored_answer
-from auditor.approve import sign_approval, verify_own_approval
+from auditor.approve import sign_approval
 from auditor.check_reports import sign_checked
 from auditor.config import AuditorConfig
 from auditor.context import Context
 from auditor.durable import Durable, ignore_durable
-from auditor.errors import AuditorError, NotReadyError, RefusalError
+from auditor.errors import AuditorError, NotReadyError, RefusalError, StateError
 from auditor.extend import is_asked_to_extend, sign_extended
 from auditor.keys import AuditorKeys
 from auditor.link import CoordinatorLink
@@ -160,11 +162,14 @@ class Desk:
             signed = sign_extended(self.context, round_id)
             return self.context.link.submit_statement(signed.entry, signed.body)
 
-    def step(self, tell: Callable[[Event], None] | None = None) -> list[Event]:
-        """Do everything that can be done now; `tell` hears of each new thing at once."""
+    def step(self, tell: Callable[[Event], None] | None = None, *, passes: int = MAX_PASSES) -> list[Event]:
+        """Do everything that can be done now; `tell` hears of each new thing at once.
+
+        One pass is enough where the log cannot grow meanwhile: with a file instead of a connection.
+        """
         events: list[Event] = []
         with self.state.locked():
-            for _ in range(MAX_PASSES):
+            for _ in range(passes):
                 is_progress = False
                 for event in self._pass():
                     is_progress |= event.is_progress
@@ -212,7 +217,12 @@ class Desk:
             else:
                 yield from self._destroy(round_id, phrase("the county has ended the round"))
             return
-        verify_own_approval(context, round_log)
+        try:
+            verify_own_statements(context, round_log)
+        except StateError:
+            if has_served(context.id, round_log) or self._is_expired(round_log):
+                yield from self._destroy(round_id, phrase("the round needs them no more"))
+            raise
         if round_log.release is not None:
             yield from self._destroy(round_id, phrase("the round is released"))
             yield from self._deliver(round_log)

@@ -28,6 +28,7 @@ from coordinator import (
     cli_invite,
     cli_keys,
     cli_members,
+    cli_offline,
     cli_progress,
     cli_reports,
     cli_rosters,
@@ -364,3 +365,4 @@ for _group in (cli_keys.keys, cli_members.member):
 for _single in (cli_store.store, cli_store.backup, cli_store.restore):
     coordinator.add_command(_single)
 coordinator.add_command(cli_doctor.doctor)
+coordinator.add_command(cli_offline.offline)

@@ -46,6 +46,18 @@ class LogFileError(ProtocolError):
         self.code = code
 
 
+class TripFileError(ProtocolError):
+    """A file that should go between an auditor and its coordinator is none, or not whole.
+
+    Attributes:
+        code: ``not-a-trip-file``, ``cut-off``, ``damaged``, ``too-large``, ``no-file`` or ``not-a-file``.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
 class ManifestError(ProtocolError):
     """A bundle's MANIFEST is not in its one canonical form."""
 
