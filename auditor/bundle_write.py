@@ -45,43 +45,61 @@ def write_bundle(context: Context, folder: Path, *, is_public: bool = False) -> 
         BundleError: the folder exists, nothing is cosigned yet, or the coordinator's vectors or
             sums are not the logged ones.
     """
+    _check_ready(context.mirror, folder)
+    rounds = _rounds_under_checkpoint(context.mirror)
+    has_vectors = not is_public and all(context.id in row.openings for row in rounds)
+    files = _files(context, rounds, has_vectors=has_vectors)
+    return _write(folder, files, "auditor" if has_vectors else "public")
+
+
+def write_public_bundle(mirror: Mirror, folder: Path) -> Manifest:
+    """Write a public bundle of an auditor's own copy of the log; nobody is asked. As `write_bundle`."""
+    _check_ready(mirror, folder)
+    return _write(folder, _public_files(mirror, _rounds_under_checkpoint(mirror)), "public")
+
+
+def _check_ready(mirror: Mirror, folder: Path) -> None:
     if folder.exists():
         raise BundleError(phrase("%(folder)s: exists already; choose a new folder", folder=folder))
-    if not context.mirror.cosigned:
+    if not mirror.cosigned:
         raise BundleError(phrase("no checkpoint with a quorum of cosignatures yet; try again later"))
-    rounds = _rounds_under_checkpoint(context)
-    has_vectors = not is_public and all(context.id in row.openings for row in rounds)
+
+
+def _write(folder: Path, files: Iterator[File], kind: str) -> Manifest:
     staging = folder.with_name(f".{folder.name}.partial")
     if staging.exists():
         raise BundleError(phrase("%(staging)s: left by an interrupted run; remove it first", staging=staging))
     entries: dict[str, FileEntry] = {}
-    for path, data in _files(context, rounds, has_vectors=has_vectors):
+    for path, data in files:
         target = staging / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         entries[path] = file_entry(data)
-    manifest = Manifest("auditor" if has_vectors else "public", entries)
+    manifest = Manifest(kind, entries)
     (staging / NAME).write_bytes(encode_manifest(manifest))
     staging.rename(folder)
     return manifest
 
 
-def _rounds_under_checkpoint(context: Context) -> list[RoundLog]:
+def _rounds_under_checkpoint(mirror: Mirror) -> list[RoundLog]:
     """Return the rounds whose release lies under the cosigned checkpoint."""
-    size = context.mirror.cosigned_size
-    rounds = released(context.ledger.rounds.values())
-    return [row for row in rounds if row.release is not None and row.release.index < size]
+    rounds = released(mirror.ledger.rounds.values())
+    return [row for row in rounds if row.release is not None and row.release.index < mirror.cosigned_size]
 
 
 def _files(context: Context, rounds: list[RoundLog], *, has_vectors: bool) -> Iterator[File]:
-    yield from log_files(context.mirror)
+    yield from _public_files(context.mirror, rounds)
+    for row in rounds if has_vectors else ():
+        yield from _vectors(context, row)
+        yield from _sums(context, row)
+
+
+def _public_files(mirror: Mirror, rounds: list[RoundLog]) -> Iterator[File]:
+    yield from log_files(mirror)
     for row in rounds:
-        yield from _receipts(context.mirror, row)
+        yield from _receipts(mirror, row)
         for path, data in result_files(row).items():
             yield f"results/{row.round_id.hex()}/{path}", data
-        if has_vectors:
-            yield from _vectors(context, row)
-            yield from _sums(context, row)
 
 
 def log_files(mirror: Mirror) -> Iterator[File]:

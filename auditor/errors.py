@@ -85,5 +85,9 @@ class LinkError(AuditorError):
         self.is_temporary = is_temporary
 
 
+class EvidenceError(AuditorError):
+    """An evidence pack cannot be made of this log, or a package that one of its forms needs is missing."""
+
+
 class BundleError(AuditorError):
     """A bundle cannot be written: something that belongs into it is not there."""

@@ -100,7 +100,7 @@ def commands(facts: Facts, voice: Voice) -> Iterator[Block]:
     steps: list[tuple[Both, str]] = [
         (
             Both("核对本材料的文件未被改动：", "Compare the files of this pack with its list:"),
-            "sha256sum --check SHA256SUMS",
+            "sha256sum --check MANIFEST",
         ),
         (
             Both("核对包的文件清单就是附一所列的那一份：", "See that the bundle is the one of annex 1:"),

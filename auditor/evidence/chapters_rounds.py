@@ -17,6 +17,7 @@ from auditor.evidence.wording import (
     RELATIONS,
     STANDINGS,
     STATES,
+    TRIALS,
     WAVES,
     Both,
     Voice,
@@ -341,20 +342,34 @@ def replays(facts: Facts, voice: Voice) -> Iterator[Block]:
         voice,
         Both("现场核查记录（守密方的文件）", "Visits (the auditor's own files)"),
         (
-            (Both("文件", "file"), TEXT),
+            (ROUND, NUMBER),
             (Both("学校", "school"), TEXT),
+            (Both("守密方", "auditor"), TEXT),
             (Both("时间", "time"), TEXT),
-            (Both("结果", "outcome"), TEXT),
-            (Both("摘要", "digest"), TEXT),
+            (Both("做了什么", "what was tried"), TEXT),
+            (Both("结论", "outcome"), TEXT),
+            (Both("签名", "signed"), TEXT),
+            (Both("已入日志", "logged"), TEXT),
+            (Both("文件摘要", "digest of the file"), TEXT),
         ),
         (
             (
-                row.file,
+                row.round,
                 row.node,
-                minute(row.date) if row.date else "—",
+                row.auditor,
+                minute(row.ended) if row.ended else "—",
+                voice.listed([_trial(item, voice) for item in row.trials]),
                 voice.word(OUTCOMES, row.outcome),
+                voice.yes(row.is_signed),
+                voice.yes(row.is_logged),
                 short(row.sha256),
             )
             for row in facts.visits
         ),
     )
+
+
+def _trial(text: str, voice: Voice) -> str:
+    name, _, outcome = text.partition(" ")
+    gap = voice.speech.choose("：", ": ")
+    return f"{voice.word(TRIALS, name)}{gap}{voice.word(OUTCOMES, outcome)}"

@@ -254,14 +254,28 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A file of an on-site visit, by its name and digest, with what it says of itself."""
+    """The record of an on-site visit.
+
+    Attributes:
+        sha256: of the file.
+        ended: when the school's node finished.
+        trials: what was tried and how it came out, such as `replay PASS`.
+        program: `same` or `another` than the release's.
+        is_signed: whether the key of the auditor that it names has signed it.
+        is_logged: whether its statement stands in the log.
+    """
 
     file: str
     sha256: str
-    round: str
+    auditor: str
+    round: int
     node: str
-    date: str
+    ended: str
     outcome: str
+    trials: tuple[str, ...]
+    program: str
+    is_signed: int
+    is_logged: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,14 @@ FINDINGS: Final[Mapping[str, Both]] = {
         "第 %(number)s 轮 %(place)s 的现场重算未通过（%(detail)s）",
         "the replay of round %(number)s at %(place)s FAILED (%(detail)s)",
     ),
-    "visit-failed": Both("对 %(place)s 的现场核查：%(detail)s", "the on-site visit to %(place)s: %(detail)s"),
+    "visit-failed": Both(
+        "第 %(number)s 轮对 %(place)s 的现场核查：%(detail)s",
+        "the on-site visit of round %(number)s to %(place)s: %(detail)s",
+    ),
+    "visit-unsigned": Both(
+        "第 %(number)s 轮对 %(place)s 的现场核查记录没有 %(detail)s 的有效签名",
+        "the record of the visit of round %(number)s to %(place)s has no good signature of %(detail)s",
+    ),
     "revoked-node": Both(
         "学校 %(place)s 被除名：%(detail)s（日志第 %(number)s 条）",
         "school %(place)s was taken out: %(detail)s (log entry %(number)s)",

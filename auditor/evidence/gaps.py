@@ -44,7 +44,16 @@ def failures_of(facts: Facts) -> tuple[Finding, ...]:
             for row in facts.replays
             if row.outcome != "PASS" and row.is_of_year
         ),
-        *(Finding("visit-failed", row.node, row.outcome) for row in facts.visits if row.outcome != "PASS"),
+        *(
+            Finding("visit-failed", row.node, row.outcome, row.round)
+            for row in facts.visits
+            if row.outcome != "PASS"
+        ),
+        *(
+            Finding("visit-unsigned", row.node, row.auditor, row.round)
+            for row in facts.visits
+            if not row.is_signed
+        ),
         *(
             Finding(f"revoked-{row.subject}", row.id, row.reason, row.index)
             for row in facts.revocations

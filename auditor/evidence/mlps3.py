@@ -90,7 +90,7 @@ def _span(facts: Facts, voice: Voice) -> dict[str, object]:
 
 
 def span_days(facts: Facts) -> int:
-    """Give the whole days between the first cosignatures at both ends of the year; 0 if one end is unknown."""
+    """Give the whole days between the cosignatures at both ends of the year; 0 if one end is unknown."""
     if not facts.start.cosignatures or not facts.end.cosignatures:
         return 0
     first, last = (

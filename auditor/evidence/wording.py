@@ -134,6 +134,11 @@ OUTCOMES: Final[Mapping[str, Both]] = {
     "INCOMPLETE": Both("不完整", "incomplete"),
     "REFUSED": Both("被拒绝", "refused"),
 }
+TRIALS: Final[Mapping[str, Both]] = {
+    "replay": Both("重算", "replay"),
+    "rehearse": Both("演练", "rehearsal"),
+    "selftest": Both("自检", "self-test"),
+}
 KEY_CHANGES: Final[Mapping[str, Both]] = {
     "coordinator": Both("县级声明密钥更换", "new key of the coordinator"),
     "log": Both("日志密钥更换", "new key of the log"),
@@ -190,3 +195,16 @@ WITHIN: Final[Mapping[str, Both]] = {
     "backups_days": Both("由各方自行删除", "everybody deletes their own"),
 }
 DIM_WORDS: Final[Mapping[str, str]] = {"left_behind": "left-behind", "found_by": "found by"}
+SOURCES: Final = (
+    "《未成年人网络保护条例》第三十七条 (Article 37)",
+    "国家网信部门 2025 年 12 月 29 日通知，每年 1 月底前报上一年度",
+    "《个人信息保护法》第二十八条 (Article 28)",
+    "教思政厅函〔2021〕10号",
+)
+"""What is cited of laws: only sources that docs/zh/README.md lists as read."""
+
+ALGORITHMS: Final = (
+    *("Ed25519", "X25519", "ML-KEM-768", "AES", "SHA-256"),
+    *("SM2: not used", "SM3: not used", "SM4: not used"),
+)
+"""What a pack says of algorithms."""
