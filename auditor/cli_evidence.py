@@ -18,6 +18,7 @@ from auditor.evidence.gaps import failures_of, open_points_of
 from auditor.evidence.gather import Source
 from auditor.evidence.sources import BUNDLE_FOLDER, Inputs, read_bundle, read_folder
 from auditor.evidence.writing import FORMATS, LANGUAGES, Request, make_pack, with_inputs, write_pack
+from paper.errors import PaperError
 from plan.errors import phrase
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -96,6 +97,8 @@ def _write(
         files = with_inputs(files, inputs)
         write_pack(staging, files)
         staging.rename(out)
+    except PaperError as err:
+        raise EvidenceError(err.phrase) from err
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return {
