@@ -22,6 +22,7 @@ from fractions import Fraction
 
 from auditor.context import Context
 from auditor.errors import AbstainError, RefusalError
+from auditor.plan_changes import Earlier, compare_with_last
 from auditor.plan_view import asks_the_same, small_roster_groups, verify_figures, view_plan
 from auditor.policy import AuditorPolicy
 from auditor.signing import SignedEntry, sign_entry, store_entry, stored_entry
@@ -47,12 +48,14 @@ class PlanReview:
         view: the plan, recomputed.
         rho_year: what the school year would have cost with this round.
         is_approved: whether this auditor has approved it already.
+        earlier: the last plan of the same id and what this one changes of it; None where there is none.
     """
 
     round_log: RoundLog
     view: Published
     rho_year: Fraction
     is_approved: bool
+    earlier: Earlier | None = None
 
 
 def review_plan(context: Context, round_id: bytes) -> PlanReview:
@@ -100,7 +103,8 @@ def review_plan(context: Context, round_id: bytes) -> PlanReview:
             ),
         )
     is_approved = stored_entry(context.state, SlotKind.APPROVAL, round_id) is not None
-    return PlanReview(round_log, view, rho_year, is_approved)
+    earlier = compare_with_last(context, round_log, view.document)
+    return PlanReview(round_log, view, rho_year, is_approved, earlier)
 
 
 def verify_policy(policy: AuditorPolicy, plan: Plan, view: Published) -> None:

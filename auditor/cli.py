@@ -30,7 +30,7 @@ from auditor import (
     cli_watch,
 )
 from auditor.bundle_write import write_bundle
-from auditor.cli_context import DIR, JSON, YES, open_desk, say, show
+from auditor.cli_context import DIR, EXIT_REFUSED, JSON, YES, open_desk, say, show
 from auditor.cli_site import SITE_COMMANDS
 from auditor.cli_text import roster_lines
 
@@ -76,10 +76,17 @@ def approve(directory: Path, rounds: tuple[str, ...], is_year: bool, yes: bool, 
     with open_desk(directory, as_json) as desk:
         desk.sync()
         found = cli_rounds.waiting_rounds(desk, rounds)
-        run = cli_rounds.approve_years if is_year else cli_rounds.approve_each
-        approved = run(desk, found, is_quiet=as_json, yes=yes)
+        refused: list[dict[str, object]] = []
+        if is_year:
+            approved = cli_rounds.approve_years(desk, found, is_quiet=as_json, yes=yes)
+        else:
+            approved = cli_rounds.approve_each(desk, found, is_quiet=as_json, yes=yes, refused=refused)
     lines = [_("approved: round %(round)s") % {"round": str(row["round"])[:16]} for row in approved]
-    say(as_json, {"approved": approved}, *(lines or [_("no plan waits for this auditor")]))
+    values: dict[str, object] = {"approved": approved}
+    if refused:  # the first one's code and message stand where those of any refusal stand
+        say(as_json, {**values, "refused": refused, **refused[0]}, *lines)
+        raise SystemExit(EXIT_REFUSED)
+    say(as_json, values, *(lines or [_("no plan waits for this auditor")]))
 
 
 @auditor.command(name="extend", help=_("Grant the later deadline that the county asks for."))

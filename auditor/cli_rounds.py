@@ -9,7 +9,7 @@ import click
 
 from auditor.approve import review_plan
 from auditor.approve_year import YearReview, review_year
-from auditor.cli_text import plan_lines
+from auditor.cli_text import change_lines, plan_lines
 from auditor.desk import Desk
 from auditor.errors import RefusalError
 from auditor.extend import ExtensionReview, review_extension, waiting_extensions
@@ -54,16 +54,39 @@ def find_round(desk: Desk, prefix: str) -> bytes:
     return fits[0]
 
 
-def approve_each(desk: Desk, round_ids: list[bytes], *, is_quiet: bool, yes: bool) -> list[dict[str, object]]:
-    """Show, ask and approve plan by plan."""
+def approve_each(
+    desk: Desk, round_ids: list[bytes], *, is_quiet: bool, yes: bool, refused: list[dict[str, object]]
+) -> list[dict[str, object]]:
+    """Show, ask and approve plan by plan; one that must not be approved keeps none of the others waiting.
+
+    Args:
+        desk: the auditor.
+        round_ids: the rounds.
+        is_quiet: whether nothing is shown.
+        yes: whether nothing is asked.
+        refused: gets what was refused, and why.
+    """
     approved: list[dict[str, object]] = []
     for round_id in round_ids:
-        review = review_plan(desk.context, round_id)
+        try:
+            review = review_plan(desk.context, round_id)
+        except RefusalError as err:
+            refused.append({"round": round_id.hex(), "error": err.code, "message": str(err)})
+            _show(is_quiet, refusal_lines(desk, round_id, err))
+            continue
         _show(is_quiet, plan_lines(review))
         if not yes and not review.is_approved:
             click.confirm(_("Approve this plan?"), abort=True, err=True)
         approved.append({"round": round_id.hex(), "index": desk.approve(round_id)})
     return approved
+
+
+def refusal_lines(desk: Desk, round_id: bytes, err: RefusalError) -> Lines:
+    """Say that a plan must not be approved, why, and what to do."""
+    row = desk.context.ledger.rounds[round_id]
+    values = {"serial": row.terms.serial, "round": round_id.hex()[:16], "reason": err.phrase.text(_)}
+    yield _("refused: plan %(serial)s (%(round)s): %(reason)s") % values
+    yield _("  nothing was signed for it. Telephone the county; do not loosen the policy for one plan.")
 
 
 def approve_years(
@@ -92,7 +115,7 @@ def _show(is_quiet: bool, lines: Lines) -> None:
 def year_lines(review: YearReview) -> Lines:
     """Show a school year's plans, each against last year's, and their cost together."""
     for plan in review.plans:
-        yield from plan_lines(plan)
+        yield from plan_lines(plan, has_changes=False)
         changes = review.changes[plan.round_log.round_id]
         if changes is None:
             yield _("  no plan of this id in an earlier school year")
@@ -102,9 +125,7 @@ def year_lines(review: YearReview) -> Lines:
             if changes
             else _("  says the same as in the last school year")
         )
-        for change in changes:
-            mark = "!" if change.is_privacy else " "
-            yield f"  {mark} {change.words.text(_)}"
+        yield from change_lines(changes)
     values = {
         "year": review.school_year,
         "number": len(review.plans),

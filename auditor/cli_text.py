@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from gettext import gettext as _
 
 from auditor.approve import PlanReview
 from auditor.desk import Event
-from auditor.sign_roster import Change, RosterReview
+from auditor.plan_changes import Earlier
+from auditor.sign_roster import Change as RosterChange
+from auditor.sign_roster import RosterReview
 from auditor.verify.outcome import Verdict
+from plan.code_words import code_phrase
+from plan.comparison import Change
+from plan.document import CRITICAL
 from plan.words import CHECKS, EVENTS, ROUND_STATES, STATEMENTS, word
 
 WARN_DAYS = 21
@@ -42,20 +47,26 @@ def roster_lines(review: RosterReview) -> Iterator[str]:
             yield _("  (n,t,f,q) %(what)s: %(rows)s") % {"what": text, "rows": shown}
 
 
-def _change_lines(what: str, change: Change) -> Iterator[str]:
+def _change_lines(what: str, change: RosterChange) -> Iterator[str]:
     for sign, ids in (("+", change.added), ("-", change.removed), ("~", change.changed)):
         if ids:
             values = {"sign": sign, "number": len(ids), "what": what, "ids": ", ".join(ids)}
             yield _("  %(sign)s %(number)s %(what)s: %(ids)s") % values
 
 
-def plan_lines(review: PlanReview) -> Iterator[str]:
-    """Show what a plan asks for and what it costs."""
+def plan_lines(review: PlanReview, *, has_changes: bool = True) -> Iterator[str]:
+    """Show what a plan asks for, of whom, what it costs, and what it changes of the last one of its id."""
     plan, document = review.round_log.terms, review.view.document
     values = {
         "serial": plan.serial,
         "title": document.title,
         "purpose": document.purpose,
+        "recipients": ", ".join(document.recipients),
+        "legal_basis": document.legal_basis,
+        "consent": code_phrase(document.consent).text(_),
+        "critical": code_phrase(CRITICAL[document.has_critical_items]).text(_),
+        "class": code_phrase(document.release_class).text(_),
+        "relation": code_phrase(document.neighbouring).text(_),
         "opens": plan.opens.date(),
         "closes": plan.closes.date(),
         "auditors": ", ".join(plan.auditors),
@@ -64,6 +75,8 @@ def plan_lines(review: PlanReview) -> Iterator[str]:
         "quorum": plan.quorum,
         "min_reports": plan.min_reports,
         "min_group": plan.min_group,
+        "silent": plan.colluding_schools,
+        "nodes": len(review.round_log.roster.nodes),
         "rho": f"{float(review.view.rho):.4g}",
         "year": document.school_year,
         "rho_year": f"{float(review.rho_year):.4g}",
@@ -72,10 +85,14 @@ def plan_lines(review: PlanReview) -> Iterator[str]:
     for line in (
         _("plan %(serial)s: %(title)s"),
         _("  purpose: %(purpose)s"),
+        _("  recipients: %(recipients)s; legal basis: %(legal_basis)s; release class: %(class)s"),
+        _("  consent: %(consent)s; self-harm items: %(critical)s"),
         _("  window: %(opens)s to %(closes)s"),
         _("  auditors: %(auditors)s; %(threshold)s open, %(collude)s may collude, quorum %(quorum)s"),
         _("  at least %(min_reports)s schools, at least %(min_group)s in every group"),
+        _("  the roster has %(nodes)s schools; %(silent)s are assumed to add no noise"),
         _("  costs rho %(rho)s; the school year %(year)s then stands at %(rho_year)s"),
+        _("  the guarantee holds for: %(relation)s"),
         _("  %(cells)s cells:"),
     ):
         yield line % values
@@ -83,6 +100,26 @@ def plan_lines(review: PlanReview) -> Iterator[str]:
         line = _("    %(id)s %(title)s: %(dims)s, %(cells)s cells")
         dims = " × ".join(table.dim_titles)
         yield line % {"id": table.id, "title": table.title, "dims": dims, "cells": table.cells}
+    if has_changes:
+        yield from _earlier_lines(review.earlier)
+
+
+def _earlier_lines(earlier: Earlier | None) -> Iterator[str]:
+    if earlier is None:
+        yield _("  no plan of this id was approved before: read all of it")
+        return
+    values = {"serial": earlier.serial, "year": earlier.school_year}
+    if not earlier.changes:
+        yield _("  says the same as plan %(serial)s (%(year)s)") % values
+        return
+    yield _("  against plan %(serial)s (%(year)s), the last of this id:") % values
+    yield from change_lines(earlier.changes)
+
+
+def change_lines(changes: Iterable[Change]) -> Iterator[str]:
+    """Show what a plan changes; a mark stands where it touches protection, or what is asked about whom."""
+    for change in changes:
+        yield f"  {'!' if change.is_privacy else ' '} {change.words.text(_)}"
 
 
 def _key_line(code: str) -> str:

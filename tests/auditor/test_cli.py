@@ -149,6 +149,43 @@ def test_approve_shows_asks_and_approves_once(county: FakeCounty, commands: Comm
     assert json.loads(again.output)["approved"][0]["round"] == round_id.hex()
 
 
+def test_a_plan_is_shown_in_plain_words_and_against_the_last_of_its_id(
+    county: FakeCounty, commands: Commands
+) -> None:
+    county.publish_plan()
+    first = commands("approve", answer="n\n")
+    assert (
+        "recipients: 县教育局; legal basis: 教思政厅函〔2021〕10号; release class: internal" in first.output
+    )
+    assert "the guarantee holds for: replace-one" in first.output
+    assert "no plan of this id was approved before" in first.output
+    commands("approve", "--yes")
+    now = replace(small_plan(), rho=small_plan().rho / 2, purpose="另一目的")
+    changed = commands("approve", county.publish_plan(now).hex()[:8], answer="n\n").output
+    assert "against plan 1 (2026-2027), the last of this id:" in changed
+    assert "! cost ρ: 1/5 → 1/10" in changed
+    assert "! purpose: 测试 → 另一目的" in changed
+    same = commands("approve", county.publish_plan().hex()[:8], answer="n\n").output
+    assert "says the same as plan 1 (2026-2027)" in same
+
+
+def test_a_refused_plan_keeps_no_other_waiting(county: FakeCounty, commands: Commands) -> None:
+    policy = AuditorFolder(commands.root).policy
+    policy.write_text(policy.read_text() + "forbid-table A3\n")
+    bad = county.publish_plan()
+    good = county.publish_plan(other_plan("second", "boarding"))
+    shown = commands("approve", answer="y\n")
+    assert shown.exit_code == 1
+    assert "refused: plan 1" in shown.output
+    assert "A3, which the policy forbids" in shown.output
+    assert "do not loosen the policy" in shown.output
+    assert "a1" not in county.round(bad).approvals
+    assert "a1" in county.round(good).approvals
+    again = json.loads(commands("approve", "--yes", "--json").output)
+    assert (again["approved"], again["error"]) == ([], "forbid-table")
+    assert [row["round"] for row in again["refused"]] == [bad.hex()]
+
+
 @pytest.mark.parametrize("prefix", ["ab", "zzzz", "0000"])
 def test_approve_needs_one_round(county: FakeCounty, commands: Commands, prefix: str) -> None:
     county.publish_plan()
