@@ -42,14 +42,14 @@ def _no_channel(*_arguments: object, **_options: object) -> object:
 def no_sockets() -> Iterator[None]:
     """Let every socket of Python and every gRPC channel fail that is made in here."""
     global _guarded  # noqa: PLW0603 - an audit hook cannot be taken away, only switched off
-    kept = grpc.secure_channel, grpc.insecure_channel
-    _guarded = True
-    grpc.secure_channel = grpc.insecure_channel = _no_channel
-    try:
-        yield
-    finally:
-        _guarded = False
-        grpc.secure_channel, grpc.insecure_channel = kept
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("secure_channel", "insecure_channel"):
+            patch.setattr(grpc, name, _no_channel)
+        _guarded = True
+        try:
+            yield
+        finally:
+            _guarded = False
 
 
 class Sticks:
