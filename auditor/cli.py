@@ -33,6 +33,7 @@ from auditor.bundle_write import write_bundle
 from auditor.cli_context import DIR, EXIT_REFUSED, JSON, YES, open_desk, say, show
 from auditor.cli_site import SITE_COMMANDS
 from auditor.cli_text import roster_lines
+from auditor.sign_roster import RosterReview
 
 
 @click.group(name="auditor", help=_("An auditor: approve, watch, verify."))
@@ -56,13 +57,20 @@ def sign_roster(directory: Path, digest: str | None, yes: bool, as_json: bool) -
         for review in waiting:
             show(as_json, roster_lines(review))
             if not yes and not review.is_signed:
-                click.confirm(_("Sign this roster?"), abort=True, err=True)
+                click.confirm(_roster_question(review), abort=True, err=True)
             is_logged = desk.sign_roster(review.digest)
-            signed.append({"roster": review.digest.hex(), "is_logged": is_logged})
+            codes = [row.code for row in review.warnings]
+            signed.append({"roster": review.digest.hex(), "is_logged": is_logged, "warnings": codes})
     lines = [
         _("signed; now in the log") if row["is_logged"] else _("signed; waiting for others") for row in signed
     ]
     say(as_json, {"rosters": signed}, *lines)
+
+
+def _roster_question(review: RosterReview) -> str:
+    if review.warnings:
+        return _("Sign this roster? Have you asked about everything marked with '!'?")
+    return _("Sign this roster?")
 
 
 @auditor.command(name="approve", help=_("Check waiting plans against the policy, show, approve them."))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from gettext import gettext as _
 
 from auditor.approve import PlanReview
 from auditor.desk import Event
 from auditor.plan_changes import Earlier
+from auditor.roster_warnings import node_changes
 from auditor.sign_roster import Change as RosterChange
 from auditor.sign_roster import RosterReview
 from auditor.verify.outcome import Verdict
@@ -20,7 +21,7 @@ WARN_DAYS = 21
 
 
 def roster_lines(review: RosterReview) -> Iterator[str]:
-    """Show what a roster adds, removes and changes."""
+    """Show what a roster adds, removes and changes, and what to ask about before signing."""
     values = {
         "serial": review.serial,
         "digest": review.digest.hex()[:16],
@@ -30,14 +31,21 @@ def roster_lines(review: RosterReview) -> Iterator[str]:
     }
     yield _("roster %(serial)s (%(digest)s)") % values
     yield _("  %(nodes)s schools of %(operators)s operators, quorum %(quorum)s") % values
-    yield from _change_lines(_("schools"), review.nodes)
-    yield from _change_lines(_("auditors"), review.auditors)
+    yield from _change_lines(_("schools"), review.nodes, _names(review))
+    yield from _school_lines(review)
+    yield from _change_lines(_("auditors"), review.auditors, _operators(review))
     if review.rolled:
         yield _("  new keys, as their old ones say: %(ids)s") % {"ids": ", ".join(review.rolled)}
     if review.own_keys:
         yield _("  the coordinator's own new keys: %(names)s") % {"names": ", ".join(review.own_keys)}
     for successor, gone in review.mergers:
         yield _("  %(id)s takes over %(ids)s") % {"id": successor, "ids": ", ".join(gone)}
+    yield from _rule_lines(review)
+    for row in review.warnings:
+        yield f"  ! {row.words.text(_)}"
+
+
+def _rule_lines(review: RosterReview) -> Iterator[str]:
     before, after = review.quorum
     if before and before != after:
         yield _("  quorum was %(before)s, becomes %(after)s") % {"before": before, "after": after}
@@ -47,11 +55,32 @@ def roster_lines(review: RosterReview) -> Iterator[str]:
             yield _("  (n,t,f,q) %(what)s: %(rows)s") % {"what": text, "rows": shown}
 
 
-def _change_lines(what: str, change: RosterChange) -> Iterator[str]:
+def _change_lines(what: str, change: RosterChange, names: Mapping[str, str]) -> Iterator[str]:
     for sign, ids in (("+", change.added), ("-", change.removed), ("~", change.changed)):
         if ids:
-            values = {"sign": sign, "number": len(ids), "what": what, "ids": ", ".join(ids)}
+            shown = ", ".join(f"{key} {names[key]}" if names.get(key) else key for key in ids)
+            values = {"sign": sign, "number": len(ids), "what": what, "ids": shown}
             yield _("  %(sign)s %(number)s %(what)s: %(ids)s") % values
+
+
+def _names(review: RosterReview) -> Mapping[str, str]:
+    """Names of the schools, of both rosters."""
+    bodies = (review.old, review.body) if review.old else (review.body,)
+    return {row.id: dict(row.attributes).get("name", "") for body in bodies for row in body.nodes}
+
+
+def _operators(review: RosterReview) -> Mapping[str, str]:
+    bodies = (review.old, review.body) if review.old else (review.body,)
+    return {row.id: f"({row.operator})" for body in bodies for row in body.auditors}
+
+
+def _school_lines(review: RosterReview) -> Iterator[str]:
+    """Say of each school that stays what changes."""
+    for name in review.nodes.changed if review.old else ():
+        old, new = (body.node(name) for body in (review.old, review.body) if body)
+        if old is not None and new is not None:
+            changes = "; ".join(words.text(_) for words in node_changes(old, new))
+            yield f"      {name}: {changes}"
 
 
 def plan_lines(review: PlanReview, *, has_changes: bool = True) -> Iterator[str]:

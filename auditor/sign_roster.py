@@ -21,6 +21,7 @@ from auditor.context import Context
 from auditor.errors import RefusalError
 from auditor.keys import AuditorKeys
 from auditor.link import Proposal
+from auditor.roster_warnings import RosterWarning, roster_warnings
 from crypto.errors import CryptoError
 from crypto.note import SigningKey, VerifierKey, parse_signature_line, verify_signature
 from plan.errors import phrase
@@ -53,6 +54,8 @@ class RosterReview:
         rolled: nodes and auditors whose keys are followed, by their own word.
         mergers: (node, nodes that it succeeds).
         own_keys: which of the coordinator's keys change: log, coordinator, ca.
+        old: the roster in force; None at genesis.
+        warnings: what to ask about before signing.
     """
 
     digest: bytes
@@ -70,6 +73,8 @@ class RosterReview:
     rolled: tuple[str, ...] = ()
     mergers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     own_keys: tuple[str, ...] = ()
+    old: RosterBody | None = None
+    warnings: tuple[RosterWarning, ...] = ()
 
 
 def review_roster(
@@ -99,13 +104,14 @@ def review_roster(
     _verify_rules(ledger, roster, body, digest(proposal.text))
     signers = _verify_signatures(proposal, body, current)
     old = current.body if current else None
+    quorum = current.statement.quorum if current else 0, roster.quorum
     return RosterReview(
         digest=digest(proposal.text),
         serial=roster.serial,
         kind=roster.kind,
         nodes=_compare(old.nodes if old else (), body.nodes),
         auditors=_compare(old.auditors if old else (), body.auditors),
-        quorum=(current.statement.quorum if current else 0, roster.quorum),
+        quorum=quorum,
         tuples_added=tuple(row for row in body.tuples if old is None or row not in old.tuples),
         tuples_removed=tuple(row for row in old.tuples if row not in body.tuples) if old else (),
         num_nodes=len(body.nodes),
@@ -118,6 +124,8 @@ def review_roster(
         ),
         mergers=tuple((row.id, row.succeeds) for row in body.nodes if row.succeeds),
         own_keys=_own_keys(old, body),
+        old=old,
+        warnings=roster_warnings(old, body, quorum, auditor_id),
     )
 
 
