@@ -165,23 +165,37 @@ class Desk:
     def step(self, tell: Callable[[Event], None] | None = None, *, passes: int = MAX_PASSES) -> list[Event]:
         """Do everything that can be done now; `tell` hears of each new thing at once.
 
-        One pass is enough where the log cannot grow meanwhile: with a file instead of a connection.
+        One pass is enough where the log cannot grow meanwhile: with a file instead of a connection. Keys
+        whose time is over are destroyed in any case: a coordinator that does not answer, or shows a fork,
+        does not keep them alive.
         """
         events: list[Event] = []
+
+        def take(event: Event) -> None:
+            if event not in events:
+                events.append(event)
+                if tell is not None:
+                    tell(event)
+
         with self.state.locked():
-            for _ in range(passes):
-                is_progress = False
-                for event in self._pass():
-                    is_progress |= event.is_progress
-                    if event not in events:
-                        events.append(event)
-                        if tell is not None:
-                            tell(event)
-                if not is_progress:
-                    break
+            try:
+                self._run_passes(take, passes)
+            except Exception:
+                self._expire(take)
+                raise
+            self._expire(take)
         return events
 
     # --- one pass -----------------------------------------------------------
+
+    def _run_passes(self, take: Callable[[Event], None], passes: int) -> None:
+        for _ in range(passes):
+            is_progress = False
+            for event in self._pass():
+                is_progress |= event.is_progress
+                take(event)
+            if not is_progress:
+                return
 
     def _pass(self) -> Iterator[Event]:
         self.mirror.sync(self.context.link)
@@ -301,6 +315,14 @@ class Desk:
         yield from self._destroy(round_log.round_id, phrase("given up: %(reason)s", reason=reason))
         yield from self._resend(round_log, SlotKind.DECISION)
         yield from self._deliver(round_log)
+
+    def _expire(self, take: Callable[[Event], None]) -> None:
+        """Destroy the keys of rounds that are out of time by this auditor's own copy of the log."""
+        reason = phrase("given up: %(reason)s", reason=EXPIRED)
+        for round_log in self.context.ledger.rounds.values():
+            if self._is_expired(round_log):
+                for event in self._destroy(round_log.round_id, reason):
+                    take(event)
 
     def _destroy(self, round_id: bytes, reason: Phrase) -> Iterator[Event]:
         if destroy_keys(self.state, round_id):

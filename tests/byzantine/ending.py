@@ -76,7 +76,7 @@ def _passes(world: World, log: CountyLog, *, helpful: bool, most: int = MAX_PASS
                     world.adversary.cooperate(name, log, row)
         for auditor in world.honest:
             for row in list(log.ledger.rounds.values())[:2]:
-                if auditor.id not in row.approvals and number == 0:
+                if number == 0 and auditor.id not in row.approvals and row.round_id not in auditor.asked_before:
                     auditor.approve(row.round_id)
             auditor.work()
         for school in world.schools if number < 4 else ():

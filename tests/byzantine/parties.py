@@ -46,6 +46,7 @@ class Auditor:
         box_lie: how the boxes that it asks for are spoilt.
         is_witness_honest: whether what it cosigned last was never taken from it.
         has_lost: whether its state was lost, so that it abstains from earlier rounds.
+        asked_before: rounds that it had answered when its state was lost.
     """
 
     def __init__(self, world: World, name: str, *, on_disk: bool) -> None:
@@ -59,7 +60,9 @@ class Auditor:
         self.is_cosigned_hidden = False
         self.is_witness_honest = True
         self.has_lost = False
+        self.asked_before: set[bytes] = set()
         self.desk: Desk | None = None
+        self.num_deaths = 0
         self.backup: dict[str, bytes] = {}
         if self.disk is not None:
             self.disk.root.__truediv__(name).mkdir()
@@ -109,6 +112,7 @@ class Auditor:
 
     def died(self) -> None:
         """Keep what a crash leaves, and start again."""
+        self.num_deaths += 1
         self.desk = None
         if self.disk is not None and self.world.rng.random() < 0.6:
             self.disk.cut_power(self.world.rng)
@@ -132,7 +136,12 @@ class Auditor:
         """Do what `watch` does, and see that the keys of finished rounds are gone."""
         self.world.step("tick", self.id)
         events: list[Any] = []
-        if not self.guarded(lambda desk: events.extend(desk.step())) or self.desk is None:
+        killed = self.num_deaths
+        is_good = self.guarded(lambda desk: events.extend(desk.step()))
+        if self.desk is None or self.num_deaths != killed:
+            return
+        self._see_that_keys_expire()
+        if not is_good:
             return
         failed = {event.round_id for event in events if event.kind in ("error", "refused")}
         for round_log in self.desk.context.ledger.rounds.values():
@@ -147,6 +156,15 @@ class Auditor:
             )
             if is_mine and why and round_log.round_id not in failed:
                 self.world.oracle.no_secrets(self, round_log.round_id, why)
+
+    def _see_that_keys_expire(self) -> None:
+        """Keys go when their time is over, whatever the coordinator shows or withholds."""
+        assert self.desk is not None
+        for row in self.desk.context.ledger.rounds.values():
+            mine = row.approvals.get(self.id)
+            is_mine = mine is not None and mine.statement.instance == self.instance()
+            if is_mine and self.world.now > row.closes + self.desk.context.keep_keys:
+                self.world.oracle.no_secrets(self, row.round_id, "their time is over")
 
     def approve(self, round_id: bytes) -> None:
         """Let a person approve a round."""

@@ -185,7 +185,7 @@ class World:
         waiting = [
             round_id
             for round_id, row in auditor.log.ledger.rounds.items()
-            if auditor.id not in row.approvals
+            if auditor.id not in row.approvals and round_id not in auditor.asked_before
         ]
         if waiting and self.rng.random() < 0.7:
             auditor.approve(self.rng.choice(waiting))
@@ -238,6 +238,7 @@ class World:
         self.step("fault", f"{auditor.id} gets an old copy of the log, and of what it cosigned")
         self.num_false_witnesses += auditor.is_witness_honest
         auditor.is_witness_honest = False
+        self.oracle.cosigned.pop(auditor.id, None)
         auditor.desk = None
         auditor.remove("mirror")
         path = auditor.root / "state" / "witness"
@@ -252,10 +253,9 @@ class World:
         self.num_false_witnesses += auditor.is_witness_honest
         auditor.is_witness_honest = False
         auditor.has_lost = True
-        for key in [key for key in self.oracle.answers if key[0] == auditor.id and key[2] == "approval"]:
-            if not any(self._stands_in_a_log(log, key[1], auditor.id) for log in self.logs):
-                del self.oracle.answers[key]  # approved, and never logged: the round may be approved anew
-                self.oracle.secrets.pop(key[:2], None)
+        self.oracle.cosigned.pop(auditor.id, None)
+        answered = {round_id for name, round_id, _ in self.oracle.answers if name == auditor.id}
+        auditor.asked_before |= answered  # the person remembers, and approves none of them again
         auditor.desk = None
         auditor.remove("state")
         auditor.remove("mirror")
@@ -264,11 +264,6 @@ class World:
             if self.rng.random() < 0.5:
                 auditor.restore(f"/{auditor.id}/state/slots")
         auditor.start()
-
-    @staticmethod
-    def _stands_in_a_log(log: CountyLog, round_id: bytes, auditor_id: str) -> bool:
-        row = log.ledger.rounds.get(round_id)
-        return row is not None and auditor_id in row.approvals
 
 
 def _shape(rng: random.Random) -> Shape:
