@@ -99,7 +99,7 @@ class StickAuditor:
 
     def trip(self, approve: bytes | None = None, data: bytes | None = None) -> list[Event]:
         """Make a trip: the county's newest file (or `data`) out, the answer back and taken."""
-        self.stick.mkdir(exist_ok=True)
+        self.stick.mkdir(parents=True, exist_ok=True)
         trip = self.open(trip_data(self.county, self.name) if data is None else data)
         if approve is not None:
             trip.desk.approve(approve)
