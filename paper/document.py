@@ -45,10 +45,15 @@ ColumnKind: TypeAlias = Literal["name", "text", "figure", "number"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; a workbook gives a `figure` two, the second for the margin."""
+    """A column of a table; a workbook gives a `figure` two, the second for the margin.
+
+    Attributes:
+        share: of the page's width beside the other columns; 0 for one that follows from the cells.
+    """
 
     name: str
     kind: ColumnKind = "figure"
+    share: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,8 @@ class Table:
     """One table.
 
     Attributes:
-        shaded: the rows of these tables are shaded by the size of their numbers (a heat table).
+        is_shaded: the rows of these tables are shaded by the size of their numbers (a heat table).
+        is_whole: its rows stand on one page; for tables of a few rows.
     """
 
     title: str
@@ -64,6 +70,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     is_shaded: bool = False
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,8 @@ class _Writer:
                 words = cell_text(value, self._head.withheld)
                 self._fill(cells[at], words, align="left" if is_left else "right")
         self._set_widths(grid, table)
+        if table.is_whole:
+            _keep_together(grid)
         if table.note:
             self._line(table.note, colour=_SOFT, points=SMALL_POINTS)
 
@@ -307,6 +309,13 @@ def _repeat_header(row: Any) -> None:
     from docx.oxml import OxmlElement
 
     row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+
+
+def _keep_together(grid: Any) -> None:
+    """Keep the rows of a table on one page."""
+    for row in grid.rows[:-1]:
+        for cell in row.cells:
+            cell.paragraphs[0].paragraph_format.keep_with_next = True
 
 
 def _page_number(paragraph: Any) -> None:

@@ -68,6 +68,7 @@ _CODE_STYLE: Final = (
     "overflow-wrap:anywhere;margin:.1rem 0 .1rem 1.6em;background:var(--head);padding:0 .4rem}"
     'p.code:empty::before{content:"\\00a0"}'
 )
+_WHOLE: Final = ' style="break-inside:avoid"'
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -126,10 +127,21 @@ def _table(table: Table, head: Head) -> str:
     columns = "".join(f'<th scope="col">{_text(column.name)}</th>' for column in table.columns)
     rows = "".join(f"<tr>{_row(table, row, head)}</tr>" for row in table.rows)
     note = f'<p class="note">{_text(table.note)}</p>' if table.note else ""
+    whole = _WHOLE if table.is_whole else ""
     return (
-        f'<figure class="table">{caption}<table class="data"><thead><tr>{columns}</tr></thead>'
+        f'<figure class="table"{whole}>{caption}<table class="data">{_widths(table)}'
+        f"<thead><tr>{columns}</tr></thead>"
         f"<tbody>{rows}</tbody></table>{note}</figure>"
     )
+
+
+def _widths(table: Table) -> str:
+    """Write the columns' widths where the table has shares of its own."""
+    total = sum(column.share for column in table.columns)
+    if not all(column.share for column in table.columns):
+        return ""
+    cols = "".join(f'<col style="width:{100 * column.share / total:.1f}%">' for column in table.columns)
+    return f"<colgroup>{cols}</colgroup>"
 
 
 def _row(table: Table, row: tuple[Cell, ...], head: Head) -> str:

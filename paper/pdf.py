@@ -56,7 +56,7 @@ _TEMPLATE: Final = """
       str(counter(page).get().first()) + " / " + str(counter(page).final().first()))
   },
 )
-#let show-table(t) = block(width: 100%, above: 4mm, below: 4mm, {
+#let show-table(t) = block(width: 100%, above: 4mm, below: 4mm, breakable: not t.whole, {
   if t.title != "" { block(below: 2mm, sticky: true, text(size: 9.5pt, weight: "bold", t.title)) }
   set text(size: 8.5pt)
   set par(leading: 0.55em, first-line-indent: 0pt)
@@ -228,6 +228,7 @@ def _table(table: Table, withheld: str) -> dict[str, Any]:
             column_share(column, [row[place] for row in rows]) for place, column in enumerate(table.columns)
         ],
         "note": clean(table.note),
+        "whole": table.is_whole,
     }
 
 
@@ -242,7 +243,9 @@ def _is_number(cell: Cell) -> bool:
 
 
 def column_share(column: Column, cells: list[str]) -> int:
-    """Give a column's share of the page by its longest printed cell; headers may wrap."""
+    """Give a column's share of the page: its own, or by its longest printed cell; headers may wrap."""
+    if column.share:
+        return column.share
     longest = max(map(display_width, cells), default=0)
     most = MAX_TEXT_WIDTH if column.kind == "text" else MAX_WIDTH
     return min(max(longest + 2, display_width(clean(column.name)) // 2 + 2, MIN_WIDTH), most)

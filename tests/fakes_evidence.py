@@ -76,8 +76,8 @@ class County(FakeCounty):
     """A fake county whose schools say where their records lie."""
 
     def all_roster_nodes(self) -> tuple[RosterNode, ...]:
-        """Give each node a form: two a, two b, one c, one none."""
-        forms = ("a", "a", "b", "b", "c", "")
+        """Give each node a form: two a, one b, one c, one none, and the one that is revoked b."""
+        forms = ("a", "a", "b", "c", "", "b")
         return tuple(
             replace(node, attributes=(("county", "530101"), *((("deployment", form),) if form else ())))
             for node, form in zip(super().all_roster_nodes(), forms, strict=True)

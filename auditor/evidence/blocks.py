@@ -11,6 +11,7 @@ from auditor.evidence.wording import LAWYER, Both, Voice
 from paper.document import Cell, Column, Paragraph, Table
 
 SHORT: Final = 16
+WHOLE_ROWS: Final = 10
 NONE: Final = Both("无。", "None.")
 
 
@@ -44,19 +45,24 @@ def table(
     title: Both | str,
     columns: Sequence[tuple[Both, str]],
     rows: Iterable[tuple[Cell, ...]],
+    shares: Sequence[int] = (),
 ) -> Table | Paragraph:
     """Write a table of texts and exact numbers; where it has no row, say so.
 
     Args:
         columns: heading and kind: `text`, or `number` for whole numbers.
+        shares: of the page's width, a column each; none for shares that follow from the cells.
     """
     found = tuple(rows)
     name = title if isinstance(title, str) else voice.say(title)
     if not found:
         gap = voice.speech.choose("：", ": ")
         return Paragraph(f"{name}{gap}{voice.say(NONE)}" if name else voice.say(NONE))
-    heads = tuple(Column(voice.say(words), "text" if kind == "text" else "number") for words, kind in columns)
-    return Table(name, heads, found)
+    heads = tuple(
+        Column(voice.say(words), "text" if kind == "text" else "number", share)
+        for (words, kind), share in zip(columns, shares or [0] * len(columns), strict=True)
+    )
+    return Table(name, heads, found, is_whole=len(found) <= WHOLE_ROWS)
 
 
 def short(digest: str) -> str:

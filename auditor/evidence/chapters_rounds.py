@@ -273,11 +273,12 @@ def _release_row(row: Round, voice: Voice) -> tuple[int | str, ...]:
 def _end_of(row: Round, voice: Voice) -> str:
     why = voice.listed([voice.word(REASONS, item) for item in row.reason.split(" ") if item])
     words = voice.say(
-        Both("第 %(serial)s 轮：%(end)s；原因：%(why)s", "Round %(serial)s: %(end)s; why: %(why)s"),
+        Both("第 %(serial)s 轮：%(end)s", "Round %(serial)s: %(end)s"),
         serial=row.serial,
         end=voice.word(ENDS, row.ended),
-        why=why,
     )
+    if row.reason:
+        words += voice.say(Both("；原因：%(why)s", "; why: %(why)s"), why=why)
     if row.successor:
         words += voice.say(
             Both("；代替它的是第 %(next)s 轮", "; replaced by round %(next)s"), next=row.successor

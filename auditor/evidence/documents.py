@@ -36,7 +36,7 @@ FOOTERS: Final = (
 )
 SIGN: Final = (
     Both("制作人", "Made by"),
-    Both("守密方或督查方负责人", "For the auditor or inspector"),
+    Both("守密方/督查方", "Auditor or inspector"),
     Both("律师审核", "Checked by a lawyer"),
     Both("单位（盖章）与日期", "Institution (seal), date"),
 )

@@ -169,7 +169,7 @@ class Round:
     Attributes:
         state: as `protos.round_log.RoundState`.
         ended: why it ended without numbers: `cancelled`, `reissued`, `abandoned`, `corrupt`, or empty.
-        rho, rho_decimal, epsilon: what the plan may cost a pupil; epsilon at delta = 10^-6, rounded up.
+        rho, rho_decimal, epsilon: what the plan may cost a pupil; epsilon at delta = 10^-6.
         away: auditors of the plan that did nothing from the candidates on, where there were some.
     """
 

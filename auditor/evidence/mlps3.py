@@ -25,6 +25,7 @@ TITLE: Final = Both(
     "Audit records of a level 3 system (等级保护): evidence by control, %(year)s",
 )
 RETENTION_DAYS: Final = 180
+SHARES: Final = (26, 17, 57)  # alike in every family
 COVERED, PARTLY, OUTSIDE = "covered", "partly", "outside"
 STATUS: Final[Mapping[str, Both]] = {
     COVERED: Both("有证据", "evidence below"),
@@ -434,6 +435,7 @@ def _family(family: Family) -> annual.Chapter:
                 )
                 for row in family.items
             ),
+            SHARES,
         )
 
     return chapter

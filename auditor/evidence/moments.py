@@ -36,9 +36,8 @@ def decimal(rho: Fraction) -> str:
 
 
 def shown_epsilon(rho: Fraction) -> str:
-    """Write epsilon at delta = 10^-6 with two digits, rounded up."""
-    hundredths = math.ceil(epsilon(rho, DELTA) * 100 - 1e-9)
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
+    """Write epsilon at delta = 10^-6 with three digits, as every command and docs/privacy.md do."""
+    return f"{epsilon(rho, DELTA):.3f}"
 
 
 def rational(rho: Fraction) -> str:
