@@ -41,7 +41,11 @@ def site() -> None:
 @click.option("--round", "round_prefix", required=True, help=_("The round."))
 @click.option("--school", "nodes", multiple=True, help=_("A school to visit; default: all that are drawn."))
 @click.option("--number", type=click.IntRange(0), help=_("Size of the draw, as in 'challenge select'."))
-@click.option("--material", type=click.Path(exists=True, file_okay=False, path_type=Path), help=_("Files."))
+@click.option(
+    "--material",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help=_("Folder of made-up files for the rehearsal."),
+)
 @click.option("--release", type=FILE, help=_("The release's file of digests, for 'install verify'."))
 @click.option("--only", type=click.Choice(TRIALS), multiple=True, help=_("Ask for this trial only."))
 @click.option("--visit", type=click.IntRange(1, MAX_VISIT), default=1, help=_("2 or more to repeat."))
