@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from auditor.approve import verify_own_approval
+from auditor.abstain import verify_own_statements
 from auditor.context import Context
 from auditor.errors import AbstainError, StateError
 from auditor.extend import is_asked_to_extend
@@ -141,7 +141,7 @@ def _first(context: Context, row: RoundLog) -> Duty | None:
         if row.closes <= context.now():
             return _duty(row, "over", phrase("its window ended before you approved"))
         return _duty(row, "approve", phrase("its plan waits for your approval"), FIRST_SITTING, is_due=True)
-    verify_own_approval(context, row)
+    verify_own_statements(context, row)
     if not row.is_approved:
         missing = ", ".join(name for name in row.terms.auditors if name not in row.approvals)
         return _duty(row, "approvals", phrase("waits for the approval of %(names)s", names=missing))
