@@ -60,6 +60,7 @@ def read_bundle(bundle: Path, inputs: Inputs, name: str = "bundle") -> Source:
     Raises:
         EvidenceError: its log is not one that follows the rules.
     """
+    stated = parse_stated(inputs.stated.read_bytes()) if inputs.stated else {}
     policy = load_policy(inputs.policy) if inputs.policy else None
     log = _read_log(bundle, policy)
     ledger = log.whole_ledger()
@@ -74,7 +75,7 @@ def read_bundle(bundle: Path, inputs: Inputs, name: str = "bundle") -> Source:
         cap=policy.max_rho_year if policy else None,
         verification=_verification(bundle, inputs.policy, verdict),
         visits=tuple(_visits(inputs.site, ledger)) if inputs.site else (),
-        stated=parse_stated(inputs.stated.read_bytes()) if inputs.stated else {},
+        stated=stated,
     )
 
 
