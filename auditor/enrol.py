@@ -160,7 +160,12 @@ def _read_told(text: str) -> str:
     try:
         return read_fingerprint(text)
     except CryptoError as err:
-        raise ConfigError(phrase("--fingerprint: %(reason)s", reason=err)) from err
+        message = phrase(
+            "--fingerprint: expected sixteen words, or eight groups of four digits; have it read out again "
+            "(%(reason)s)",
+            reason=err,
+        )
+        raise ConfigError(message) from err
 
 
 def _verify_card(card: FederationCard, config: AuditorConfig, keys: AuditorKeys) -> None:

@@ -35,7 +35,7 @@ from crypto.errors import CryptoError
 from crypto.note import VerifierKey
 from crypto.policy import NO_QUORUM, LogPolicy, parse_policy
 from crypto.replication import validate_parameters
-from plan.errors import phrase
+from plan.errors import Phrase, phrase
 from privacy.sensitivity import Neighbouring
 from protos.card import FederationCard
 from protos.policy_words import OPTIONAL, SINGLE, WORDS
@@ -109,17 +109,22 @@ def parse_auditor_policy(text: str) -> AuditorPolicy:
     rows = _rows(trust.extra)
     return AuditorPolicy(
         trust=replace(trust, extra=()),
-        genesis=bytes.fromhex(_word(rows["genesis"][0], "genesis", _HEX, "64 lower-case hex digits")),
+        genesis=bytes.fromhex(_word(rows["genesis"][0], "genesis", _HEX, phrase("64 lower-case hex digits"))),
         max_rho=_rho(rows["max-rho"][0], "max-rho"),
         max_rho_year=_rho(rows["max-rho-year"][0], "max-rho-year"),
-        min_reports=int(_word(rows["min-reports"][0], "min-reports", _NUMBER, "a number")),
-        min_group=int(_word(rows["min-group"][0], "min-group", _NUMBER, "a number")),
+        min_reports=int(_word(rows["min-reports"][0], "min-reports", _NUMBER, phrase("a number"))),
+        min_group=int(_word(rows["min-group"][0], "min-group", _NUMBER, phrase("a number"))),
         tuples=tuple(_tuple(values) for values in rows["tuple"]),
-        forbidden_fields=_each(rows, "forbid-field", _FIELD, "the name of a dimension"),
-        forbidden_tables=_each(rows, "forbid-table", _FIELD, "the id of a table"),
+        forbidden_fields=_each(rows, "forbid-field", _FIELD, phrase("the name of a dimension")),
+        forbidden_tables=_each(rows, "forbid-table", _FIELD, phrase("the id of a table")),
         forbidden_relations=_relations(rows),
         min_colluding_schools=int(
-            _word((*rows["min-colluding-schools"], ["1"])[0], "min-colluding-schools", _NUMBER, "a number")
+            _word(
+                (*rows["min-colluding-schools"], ["1"])[0],
+                "min-colluding-schools",
+                _NUMBER,
+                phrase("a number"),
+            )
         ),
     )
 
@@ -144,19 +149,19 @@ def _rows(extra: tuple[tuple[str, ...], ...]) -> dict[str, list[list[str]]]:
 
 
 def _each(
-    rows: dict[str, list[list[str]]], key: str, pattern: re.Pattern[str], expected: str
+    rows: dict[str, list[list[str]]], key: str, pattern: re.Pattern[str], expected: Phrase
 ) -> tuple[str, ...]:
     return tuple(_word(values, key, pattern, expected) for values in rows[key])
 
 
 def _relations(rows: dict[str, list[list[str]]]) -> tuple[str, ...]:
-    found = _each(rows, "forbid-relation", _RELATION, "replace-one or add-remove")
+    found = _each(rows, "forbid-relation", _RELATION, phrase("replace-one or add-remove"))
     if len(set(found)) == len(Neighbouring):
         raise PolicyError(phrase("forbid-relation: forbids both relations, so no plan could be approved"))
     return found
 
 
-def _word(values: list[str], key: str, pattern: re.Pattern[str], expected: str) -> str:
+def _word(values: list[str], key: str, pattern: re.Pattern[str], expected: Phrase) -> str:
     if len(values) != 1 or not pattern.match(values[0]):
         raise PolicyError(phrase("%(key)s: expected %(expected)s", key=key, expected=expected))
     return values[0]
