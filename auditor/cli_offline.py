@@ -19,21 +19,25 @@ import click
 from auditor import watch as watching
 from auditor.approve import review_plan
 from auditor.approve_year import YearReview, review_year
-from auditor.cli_context import DIR, EXIT_REFUSED, JSON, YES, refusing, say, show
+from auditor.cli_context import DIR, EXIT_REFUSED, FILE, JSON, YES, refusing, say, show
 from auditor.cli_rounds import extension_lines, waiting_rounds, year_lines
 from auditor.cli_text import event_line, plan_lines, roster_lines, status_lines
+from auditor.cli_visit import review_lines
 from auditor.config import AuditorFolder, read_config
+from auditor.context import Context
 from auditor.desk import Desk
 from auditor.errors import AuditorError
 from auditor.extend import review_extension, waiting_extensions
 from auditor.file_link import empty_link
 from auditor.next_trip import NextTrip, next_trips
 from auditor.sign_roster import review_roster
+from auditor.site_record import Recorded, VisitReview, record, review_result
 from auditor.state import SlotKind
 from auditor.status import describe
 from auditor.trip import Trip, open_trip
 from plan.errors import told
 from protos.errors import ProtocolError
+from protos.site_visit import MAX_BYTES
 from protos.statements import digest
 from protos.trip_records import KIND_NAMES
 
@@ -98,12 +102,28 @@ class _Sitting:
             years = partial(review_year, desk.context, waiting)
             self.each("year", "", years, _all_lines, lambda: [desk.approve(row) for row in waiting])
 
+    def visits(self, root: Path, results: tuple[Path, ...]) -> None:
+        """Go through the results of visits to schools, as `auditor site record` does."""
+        context = self.trip.desk.context
+        for path in results:
+            look = partial(_look_at_visit, context, root, path)
+            self.each("replayed", path.name, look, review_lines, partial(_record_visit, context, root, path))
+
     def deadlines(self) -> None:
         """Go through the later deadlines that the county asks for."""
         desk = self.trip.desk
         for row in waiting_extensions(desk.context):
             look = partial(review_extension, desk.context, row)
             self.each("extended", row.hex(), look, extension_lines, partial(desk.extend, row))
+
+
+def _look_at_visit(context: Context, root: Path, path: Path) -> VisitReview:
+    with path.open("rb") as file:
+        return review_result(context, root, file.read(MAX_BYTES + 1))
+
+
+def _record_visit(context: Context, root: Path, path: Path) -> Recorded:
+    return record(context, root, _look_at_visit(context, root, path))
 
 
 def _is_approved(desk: Desk, round_id: bytes) -> bool:
@@ -122,10 +142,21 @@ def _all_lines(reviews: tuple[YearReview, ...]) -> Iterator[str]:
 @STICK
 @click.option("--year", "is_year", is_flag=True, help=_("All plans of a school year together, asked once."))
 @click.option("--bundle", "wants_bundle", is_flag=True, help=_("Ask for what a full bundle needs."))
+@click.option("--resend", "is_again", is_flag=True, help=_("Send stored mask sums again."))
+@click.option("--visit", "visits", multiple=True, type=FILE, help=_("Record this result of a visit too."))
 @YES
 @DIR
 @JSON
-def trip(directory: Path, stick: Path, is_year: bool, wants_bundle: bool, yes: bool, as_json: bool) -> None:
+def trip(
+    directory: Path,
+    stick: Path,
+    is_year: bool,
+    wants_bundle: bool,
+    is_again: bool,
+    visits: tuple[Path, ...],
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Make one trip."""
     with refusing(as_json), open_trip(AuditorFolder(directory), stick) as found:
         show(as_json, told_lines(found))
@@ -133,6 +164,9 @@ def trip(directory: Path, stick: Path, is_year: bool, wants_bundle: bool, yes: b
         sitting.rosters()
         sitting.plans(is_year=is_year)
         sitting.deadlines()
+        sitting.visits(directory, visits)
+        if is_again:
+            found.send_answers_again()
         if wants_bundle:
             found.ask_for_vectors()
         events = found.finish()

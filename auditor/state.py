@@ -188,6 +188,11 @@ class State:
             return None
         return datetime.fromtimestamp(written_s, UTC)
 
+    def slots_of(self, kind: SlotKind) -> tuple[bytes, ...]:
+        """List for what a kind of slot is filled, ascending: round ids, or what names the slot."""
+        found = (self.directory / "slots").glob(f"{'[0-9a-f]' * 64}.{kind.value}")
+        return tuple(sorted(bytes.fromhex(path.name.partition(".")[0]) for path in found))
+
     def _slot_path(self, kind: SlotKind, round_id: bytes) -> Path:
         return self.directory / "slots" / f"{round_id.hex()}.{kind.value}"
 

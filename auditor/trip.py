@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,9 @@ from auditor.desk import Desk, Event
 from auditor.durable import Durable, ignore_durable, replace_durably
 from auditor.errors import AuditorError, MirrorError, RefusalError, StateError
 from auditor.file_link import FileLink
+from auditor.resend import answered_rounds, resend_opening
+from auditor.signing import stored_entry
+from auditor.state import SlotKind
 from crypto.checkpoint import parse_checkpoint
 from crypto.errors import CryptoError
 from crypto.note import parse_note
@@ -103,6 +106,7 @@ class Trip:
         Raises:
             MirrorError: the log must not be followed any further; no answer is written.
         """
+        self._send_visits()
         try:
             events = self.desk.step(passes=1)
         except MirrorError:
@@ -112,6 +116,23 @@ class Trip:
             events = [Event("error", None, words, False)]
         self._write_answer()
         return events
+
+    def send_answers_again(self) -> None:
+        """Put stored openings and sums into the answer once more, where the county has lost them."""
+        context = self.desk.context
+        with self.desk.state.locked():
+            for round_id in answered_rounds(context):
+                resend_opening(context, round_id)
+
+    def _send_visits(self) -> None:
+        """Put into the answer what was signed about visits to schools and does not stand in the log yet."""
+        state, ledger = self.desk.state, self.desk.context.ledger
+        with state.locked():
+            for slot in state.slots_of(SlotKind.REPLAYED):
+                with suppress(StateError):  # a damaged slot sends nothing, and stops nothing else
+                    signed = stored_entry(state, SlotKind.REPLAYED, slot)
+                    if signed is not None and signed.digest not in ledger.entries_digest:
+                        self.link.submit_statement(signed.entry, signed.body)
 
     def _write_answer(self) -> None:
         context, stream = self.desk.context, io.BytesIO()
