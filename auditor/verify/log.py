@@ -18,7 +18,7 @@ from crypto.errors import VerificationError
 from crypto.merkle import leaf_hash, tree_root
 from crypto.note import parse_note, verified_by
 from crypto.policy import LogPolicy, verify_checkpoint
-from crypto.tiles import TILE_WIDTH, changed_tiles, entries_path, parse_entries
+from crypto.tiles import TILE_WIDTH, changed_tiles, entries_path, parse_entries, tile_path
 from plan.errors import Phrase, phrase, phrase_of
 from protos.bodies import parse_roster_body
 from protos.card import CardAuditor, FederationCard
@@ -171,10 +171,7 @@ def read_entries(files: BundleFiles, size: int, place: str = f"{LOG}/") -> list[
         CheckSkipped: a tile is missing.
         CheckFailed, DecodeError: the size is out of range, or a tile is no tile.
     """
-    if not 0 < size <= MAX_ENTRIES:
-        raise CheckFailed(
-            phrase("tree size %(size)s, expected 1 to %(max_entries)s", size=size, max_entries=MAX_ENTRIES)
-        )
+    _check_size(size)
     entries: list[bytes] = []
     for first in range(0, size, TILE_WIDTH):
         width = min(TILE_WIDTH, size - first)
@@ -185,10 +182,11 @@ def read_entries(files: BundleFiles, size: int, place: str = f"{LOG}/") -> list[
 
 def check_tree(log: BundleLog) -> Phrase:
     """Rebuild tree and tiles from the entries and compare root and every tile."""
-    entries = _read_entries(log)
     if log.checkpoint is None:
         raise CheckSkipped(phrase("the checkpoint cannot be read"))
     size = log.checkpoint.size
+    _check_tiles(log.files, size)
+    entries = _read_entries(log)
     leaves = [leaf_hash(entry) for entry in entries]
     if tree_root(leaves) != log.checkpoint.root:
         raise CheckFailed(phrase("the %(size)s entries have another root than the checkpoint", size=size))
@@ -197,21 +195,43 @@ def check_tree(log: BundleLog) -> Phrase:
     for path, data in tiles.items():
         if log.files.read(path) != data:
             raise CheckFailed(phrase("%(path)s: not the tile that the entries have", path=path))
-    extra = [path for path in log.files.under(f"{LOG}/tile") if path not in tiles]
+    return phrase("%(size)s entries, %(num_tiles)s tiles", size=size, num_tiles=len(tiles))
+
+
+def _check_size(size: int) -> None:
+    if not 0 < size <= MAX_ENTRIES:
+        raise CheckFailed(
+            phrase("tree size %(size)s, expected 1 to %(max_entries)s", size=size, max_entries=MAX_ENTRIES)
+        )
+
+
+def _check_tiles(files: BundleFiles, size: int) -> None:
+    """Refuse a tile that a tree of this size has not; what is missing shows when it is read."""
+    _check_size(size)
+    known, level, count = set[str](), 0, size
+    while count:
+        for first in range(0, count, TILE_WIDTH):
+            index, width = first // TILE_WIDTH, min(TILE_WIDTH, count - first)
+            known.add(f"{LOG}/{tile_path(level, index, width)}")
+            if level == 0:
+                known.add(f"{LOG}/{entries_path(index, width)}")
+        level, count = level + 1, count // TILE_WIDTH
+    extra = [path for path in files.under(f"{LOG}/tile") if path not in known]
     if extra:
         raise CheckFailed(phrase("%(extra)s: no tile of this tree", extra=extra[0]))
-    return phrase("%(size)s entries, %(num_tiles)s tiles", size=size, num_tiles=len(tiles))
 
 
 def check_bodies(log: BundleLog) -> Phrase:
     """Read every entry's statement and compare its body with the digest and size named there."""
     if not log.entries:
         raise CheckSkipped(phrase("the entries cannot be read"))
-    statements: list[Statement] = []
+    statements = [parse_statement(parse_note(entry).text) for entry in log.entries]
+    named = {body_path(ref) for row in statements if (ref := body_of(row)) is not None}
+    extra = [path for path in log.files.under(f"{LOG}/blob") if path not in named]
+    if extra:
+        raise CheckFailed(phrase("%(extra)s: no entry names this body", extra=extra[0]))
     bodies: list[bytes] = []
-    named: set[str] = set()
-    for entry in log.entries:
-        statement = parse_statement(parse_note(entry).text)
+    for statement in statements:
         ref, body = body_of(statement), b""
         if ref is not None:
             path = body_path(ref)
@@ -224,13 +244,8 @@ def check_bodies(log: BundleLog) -> Phrase:
                         num_bodies=len(bodies),
                     )
                 )
-            named.add(path)
-        statements.append(statement)
         bodies.append(body)
     log.statements, log.bodies = statements, bodies
-    extra = [path for path in log.files.under(f"{LOG}/blob") if path not in named]
-    if extra:
-        raise CheckFailed(phrase("%(extra)s: no entry names this body", extra=extra[0]))
     return phrase("%(num_named)s bodies", num_named=len(named))
 
 

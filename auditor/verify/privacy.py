@@ -133,12 +133,12 @@ def check_results(log: BundleLog) -> Phrase:
     for row in released(_rounds(log)):
         files = result_files(row)
         expected |= {f"results/{row.round_id.hex()}/{path}": data for path, data in files.items()}
+    extra = [path for path in log.files.under("results") if path not in expected]
+    if extra:
+        raise CheckFailed(phrase("%(extra)s: belongs to no release", extra=extra[0]))
     if not expected:
         raise CheckSkipped(phrase("no round is released"))
     for path, data in expected.items():
         if log.files.read(path) != data:
             raise CheckFailed(phrase("%(path)s: not what follows from the release", path=path))
-    extra = [path for path in log.files.under("results") if path not in expected]
-    if extra:
-        raise CheckFailed(phrase("%(extra)s: belongs to no release", extra=extra[0]))
     return phrase("%(num_expected)s files", num_expected=len(expected))

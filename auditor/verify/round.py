@@ -359,6 +359,7 @@ def check_receipts(log: BundleLog) -> Phrase:
     for row in released(rounds):
         for name in _set_of(row):
             expected[receipt_path(row.round_id, name)] = row.reports[(name.node, name.attempt)].index
+    _only(log, "receipts", expected)
     for path, position in expected.items():
         proof = parse_proof(log.files.read(path))
         size = parse_checkpoint(parse_note(proof.checkpoint_note).text).size
@@ -379,29 +380,35 @@ def check_receipts(log: BundleLog) -> Phrase:
             raise CheckFailed(
                 phrase("%(path)s: its checkpoint is of another history than this log", path=path)
             )
-    _only(log, "receipts", expected)
     return _count(len(expected), phrase("%(number)s receipts", number=len(expected)))
 
 
 def check_vectors(log: BundleLog, manifest: Manifest | None) -> Phrase:
     """Check every masked vector of S: length, canonical elements, digest in the signed header."""
     _need_auditors_bundle(manifest)
-    expected: set[str] = set()
-    for row in released(_rounds(log, Report)):
-        for name, _ in _vectors(log, row):
-            expected.add(vector_path(row.round_id, name))
+    rounds = released(_rounds(log, Report))
+    expected = [vector_path(row.round_id, name) for row in rounds for name in _set_of(row)]
     _only(log, "reports", expected)
+    for row in rounds:
+        for _ in _vectors(log, row):
+            pass
     return _count(len(expected), phrase("%(number)s vectors", number=len(expected)))
 
 
 def check_sums(log: BundleLog, manifest: Manifest | None) -> Phrase:
     """Check every mask sum that the release uses: length, canonical elements, digest in the opening."""
     _need_auditors_bundle(manifest)
-    expected: set[str] = set()
-    for row in released(_rounds(log, Opening)):
-        for auditor, subset, _ in _sums(log, row):
-            expected.add(sum_path(row.round_id, auditor, subset))
+    rounds = released(_rounds(log, Opening))
+    expected = [
+        sum_path(row.round_id, auditor, subset)
+        for row in rounds
+        for auditor, logged in _named_openings(row).items()
+        for subset, _ in logged.statement.sums
+    ]
     _only(log, "sums", expected)
+    for row in rounds:
+        for _found in _sums(log, row):
+            pass
     return _count(len(expected), phrase("%(number)s mask sums", number=len(expected)))
 
 
