@@ -23,6 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -131,7 +132,13 @@ def standalone(path: Path) -> Verifier:
         words = [str(path), str(bundle), "--policy", str(policy), "--json"]
         words += ["--head", str(head)] if head else []
         out = io.StringIO()
-        with mock.patch.object(sys, "argv", words), contextlib.redirect_stdout(out):
+        with (
+            mock.patch.object(sys, "argv", words),
+            contextlib.redirect_stdout(out),
+            warnings.catch_warnings(
+                category=ResourceWarning, action="ignore"
+            ),  # it opens files as a script may
+        ):
             module.main()
         rows = json.loads(out.getvalue())["checks"]
         return {row["name"]: (row["number"], row["outcome"], row["detail"]) for row in rows}

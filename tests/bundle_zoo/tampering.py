@@ -3,8 +3,8 @@
 Two kinds. `files` changes the bundle's files and writes a new MANIFEST, as somebody can who holds no key.
 `history` rewrites the log: everything that follows is made anew and signed with the real keys, as a
 coordinator could with auditors that collude, so that no bad signature gives it away. The number is that of
-the first check that fails: most of what breaks a rule of the log stops at 7 (entries), and the check of that part
-says so too.
+the first check that fails: most of what breaks a rule of the log stops at 7 (entries), and the check of that
+part says so too.
 `INCOMPLETE` is for what is not there: nothing is proved, and nothing fails.
 """
 
