@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from byzantine.county_log import CountyLog
-from byzantine.judge import Judge
+from byzantine.judge import Judge, hold
 from fakes_federation import fake_bytes
 
 from coordinator.errors import CoordinatorError, StatementRefusedError
@@ -164,15 +164,20 @@ class Adversary:
     def check_release(self, log: CountyLog, row: RoundLog) -> None:
         """Have the oracle look at a release that an honest program made."""
         assert row.release is not None
-        if row.release.statement.status != "ok" or self.is_disturbed(row):
+        if self.is_disturbed(row):
             return
         judge = Judge()
         for entry, body in log.entries:
             judge.feed(entry, body)
         import json
 
+        sitting = judge.rounds[row.round_id]
+        if row.release.statement.status != "ok":
+            liars = {name for name, _, _ in sitting.chosen}.intersection(self.world.liar_schools)
+            hold(bool(liars), "release", "a round is corrupt although no school in S has lied")
+            return
         released = [value for table in json.loads(row.release.body)["tables"] for value in table["sums"]]
-        self.world.oracle.on_release(judge.rounds[row.round_id], released)
+        self.world.oracle.on_release(sitting, released)
 
     def is_disturbed(self, row: RoundLog) -> bool:
         """Say whether so many liars have answered that replicas cannot tell."""
@@ -185,13 +190,14 @@ class Adversary:
         """Make one lying move."""
         moves: dict[str, Sequence[Callable[[], str]]] = {
             "any": (self.fork, self.switch, self.shorten, self.early, self.forge, self.replay, self.boxes, self.hide),
-            "two sets": (self.fork, self.switch, self.early, self.early, self.boxes),
-            "early": (self.early, self.early, self.forge),
+            "two sets": (self.fork, self.switch, self.early, self.early, self.forget, self.forget),
+            "early": (self.early, self.early, self.forge, self.forget),
             "forge": (self.forge, self.forge, self.forge, self.early),
             "replay": (self.replay, self.replay, self.fork, self.switch),
         }
         chosen = moves["any" if self.rng.random() < 0.25 else self.strategy]
-        self.world.step("fault", f"coordinator: {self.rng.choice(chosen)()}")
+        made = self.forge() if self.rng.random() < 0.2 else self.rng.choice(chosen)()
+        self.world.step("fault", f"coordinator: {made}")
 
     def fork(self) -> str:
         """Begin another history, and show it to some auditors."""
@@ -226,6 +232,17 @@ class Adversary:
         log = self.some_log()
         self.show(party, log)
         return f"{party.id} is shown {log.name}"
+
+    def forget(self) -> str:
+        """Show an auditor another history, after it has lost its copy of the first and what it cosigned."""
+        others = [auditor for auditor in self.world.honest if auditor.log.entries]
+        if not others or len(self.world.logs) < 2:
+            return self.fork()
+        auditor = self.rng.choice(others)
+        self.world.forgets_what_it_cosigned(auditor)
+        log = self.rng.choice([log for log in self.world.logs if log is not auditor.log])
+        self.show(auditor, log)
+        return f"{auditor.id} forgets, and is shown {log.name}"
 
     def shorten(self) -> str:
         """Show an auditor only the beginning."""
@@ -385,7 +402,7 @@ class Adversary:
         return "the same question once more"
 
     def _cancel(self, log: CountyLog, row: RoundLog) -> str:
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.05:
             close = row.close.digest if row.close else ZERO
             self.offer(log, Cancel(row.terms.federation, row.round_id, close, ZERO, "other"))
         return "an end"
@@ -589,7 +606,10 @@ class Adversary:
         payload = encode_payload(ReportPayload(log.sign(header, key), vector, tuple(boxes.values())))
         self.world.oracle.learn(payload, header, digest(encode_statement(header)), seeds, found)
         try:
-            log.receiver.receive(name, payload)
+            if self.world.coordinator_lies and self.rng.random() < 0.3:  # past the checks of the door
+                log.offer_report(header, key, vector, boxes)
+            else:
+                log.receiver.receive(name, payload)
         except CoordinatorError as err:
             self.world.note(f"{name}: {type(err).__name__}")
 

@@ -53,7 +53,7 @@ def settle(world: World) -> None:
         is_over = row.release is not None or row.is_dead or _waits_for_its_time(log, row)
         hold(is_over, "liveness", f"{log.name}: {log.action(row)}")
     world.now = max([world.now, *(row.closes for row in log.ledger.rounds.values())]) + AFTER_ALL
-    _passes(world, log, helpful=False, most=4)
+    _passes(world, log, helpful=False, most=3)
     for row in due:
         hold(row.release is not None or row.is_dead, "liveness", f"{log.name}: {log.action(row)} after its time")
     for auditor in world.honest:
@@ -79,20 +79,20 @@ def _passes(world: World, log: CountyLog, *, helpful: bool, most: int = MAX_PASS
                 if number == 0 and auditor.id not in row.approvals and row.round_id not in auditor.asked_before:
                     auditor.approve(row.round_id)
             auditor.work()
-        for school in world.schools if number < 4 else ():
+        for school in world.schools if number < 3 else ():
             school.work()
             for row in log.ledger.rounds.values():
                 if row.is_approved and row.candidates is None and (school.id, 0) not in row.reports:
                     school.release(row.round_id)
         world.now += timedelta(seconds=61)
-        quiet = quiet + 1 if len(log.entries) == before and number > 4 else 0
+        quiet = quiet + 1 if len(log.entries) == before and number > 3 else 0
         if quiet >= 2:
             return
 
 
 def _coordinator(world: World, log: CountyLog, number: int) -> None:
     for row in list(log.ledger.rounds.values()):
-        if number >= 5:
+        if number >= 3:
             log.requested.add(row.round_id)  # an administrator does not wait for the last school
         had_release = row.release
         action = log.tick(row)

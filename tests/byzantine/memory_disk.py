@@ -200,7 +200,7 @@ class MemoryPath:
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Take the name away; the block keeps its bytes."""
-        if self.name in self._folder.names:
+        if self.exists():
             self._folder.put(self.name, None)
         elif not missing_ok:
             raise FileNotFoundError(str(self))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from byzantine.judge import Judge, Name, Sitting, hold
+from byzantine.template import LOW_CAP, LOW_CAP_SCHOOL
 
 from crypto import derivation
 from crypto.checkpoint import parse_checkpoint
@@ -26,6 +27,7 @@ from crypto.prio3_shares import USAGE_MEAS_SHARE, share_binder
 from crypto.replication import rank, subsets_with
 from crypto.xof import XofHmacSha256Aes128, format_dst
 from plan.published import read_published
+from privacy.discrete_gaussian import XOF_USAGE, Sampler
 from protos import entry as entries
 from protos.report_payload import note_of, parse_payload
 from protos.statements import Abandon, Agreement, Approval, Checked, Opening, Report
@@ -71,6 +73,12 @@ def mask_of(seed: bytes, round_id: bytes, place: int, cells: int) -> tuple[int, 
     return tuple(int(value) for value in stream.next_vec(cells))
 
 
+@lru_cache(maxsize=64)
+def sampler_of(s2: int) -> Sampler:
+    """Make a sampler once."""
+    return Sampler(s2)
+
+
 class Oracle:
     """Checks a world.
 
@@ -89,7 +97,7 @@ class Oracle:
         self.opened: dict[bytes, dict[bytes, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.abandons: dict[bytes, set[str]] = defaultdict(set)
         self.charged: dict[str, set[bytes]] = defaultdict(set)
-        self.vectors: dict[tuple[str, bytes, bytes], bytes] = {}
+        self.vectors: dict[tuple[str, bytes, int], bytes] = {}
         self.followers: dict[str, Follower] = defaultdict(Follower)
         self.cosigned: dict[str, list[bytes]] = {}
         self.one_history: list[bytes] = []
@@ -327,7 +335,8 @@ class Oracle:
         secret = derivation.round_secret(master, *parts, report.roster, report.approvals)
         secret = derivation.report_secret(secret, report.attempt, tag)
         seeds = derivation.seeds(secret, [subset for subset, _ in report.seeds])
-        known = self.vectors.setdefault((school.id, report.round, tag), report.vector)
+        slot = school.id, report.round, report.attempt
+        known = self.vectors.setdefault(slot, report.vector)
         hold(known == report.vector, "noise", f"{school.id} answers the same question with other noise")
         own = tuple(
             (subset, derivation.seed_commitment(report.round, school.id, report.attempt, subset, seed))
@@ -335,6 +344,23 @@ class Oracle:
         )
         hold(own == report.seeds, "derivation", f"{school.id} commits to other seeds")
         self.learn(payload, report, entry.digest, seeds, {})
+        self._noise_is_derived(school, report, entry.digest, secret)
+
+    def _noise_is_derived(self, school: School, report: Report, digest: bytes, secret: bytes) -> None:
+        """Take masks and the noise that must be there off a report: small multiples of the scale are left."""
+        row = school.desk.enrolled().mirror.ledger.rounds[report.round]
+        n, t = len(row.terms.auditors), row.terms.threshold
+        sent = self.reports[digest]
+        total = [int(value) for value in parse_vector(sent.vector, report.cells)]
+        for subset, seed in sent.seeds.items():
+            mask = mask_of(seed, report.round, 1 + rank(subset, n, t), report.cells)
+            total = [(a + b) % MODULUS for a, b in zip(total, mask, strict=True)]
+        line = row.terms.noise_lines[0]
+        stream = XofHmacSha256Aes128(derivation.noise_key(secret, 0), format_dst(XOF_USAGE, b""), b"")
+        noise = sampler_of(line.s2).sample(stream.next, report.cells)
+        left = [(value - int(drawn)) % MODULUS for value, drawn in zip(total, noise, strict=True)]
+        small = all(value % line.scale == 0 and value <= 100 * line.scale for value in left)
+        hold(small, "noise", f"{school.id}: the noise is not the one that follows from its table")
 
     def learn(
         self,
@@ -368,9 +394,10 @@ class Oracle:
             is_given_back = row is not None and len(row.abandons) >= row.quorum
             if round_log is not None and not is_given_back:
                 expected += read_published(round_log.terms, round_log.plan.body).rho
-        found = parts.account.read("2026-2027", Fraction(1, 2), mirror).spent
+        cap = LOW_CAP if school.id == LOW_CAP_SCHOOL else Fraction(1, 2)
+        found = parts.account.read("2026-2027", cap, mirror).spent
         hold(found == expected, "account", f"{school.id} has spent {expected}, its account says {found}")
-        hold(found <= Fraction(1, 2), "account-cap", f"{school.id} has spent {found}")
+        hold(found <= cap, "account-cap", f"{school.id} has spent {found}")
 
     def _trusted(self, school: School) -> None:
         size = school.desk.enrolled().mirror.trusted_size

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from functools import lru_cache
 
 from byzantine.memory_vault import MemoryVault
@@ -26,6 +27,8 @@ START = datetime(2026, 9, 10, 8, 0, tzinfo=UTC)
 CENSUS = date(2026, 9, 5)
 COUNTIES = (("530101", "甲"), ("530102", "乙"))
 FEDERATION = "county-1"
+LOW_CAP_SCHOOL, LOW_CAP = "s02", Fraction(3, 10)
+"""One school's account has room for one round only."""
 Tuple = tuple[int, int, int, int]
 DIMS = (("grade",), ("sex",), ("grade", "sex"))
 """What the plans of a seed count: 2, 3 and 6 cells."""
@@ -120,7 +123,10 @@ def _enrol(
         level="L3",
         software=bytes(32),
     )
-    fields = {"federation": FEDERATION, "node": name, "operator": operator, "attributes": {"county": county}}
+    fields: dict[str, object] = {"federation": FEDERATION, "node": name, "operator": operator}
+    fields["attributes"] = {"county": county}
+    if name == LOW_CAP_SCHOOL:
+        fields["floors"] = {"rho_year": str(LOW_CAP)}
     desk.handle({"command": "init", **fields}, {})
     desk.handle({"command": "accept", "card_text": federation.card_text}, {})
     import_pupils(store, number)
