@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
-from auditor.cli_context import FILE, JSON, refusing, say
+from auditor.challenge import find_round
+from auditor.cli_challenge import BUNDLE, POLICY, open_log
+from auditor.cli_context import DIR, FILE, JSON, refusing, say
 from auditor.errors import RefusalError
-from auditor.install_check import EXIT_CODES, ReleaseError, own_site_packages, verify
+from auditor.install_check import EXIT_CODES, ReleaseError, own_site_packages, parse_release, verify
 from plan.errors import phrase
 from plan.words import word
 
@@ -61,6 +63,50 @@ def verify_install(release: Path, site_packages: Path | None, as_json: bool) -> 
             raise RefusalError("release", phrase("%(reason)s", reason=err)) from err
     say(as_json, values, *install_lines(values, is_outside=site_packages is not None))
     raise SystemExit(EXIT_CODES[values["outcome"]])
+
+
+@install.command(
+    name="reports",
+    help=_("Which program each report of a ROUND names: 0 all of these releases, 1 one is of none of them."),
+)
+@click.argument("round_prefix", metavar="ROUND")
+@click.option("--release", "releases", required=True, multiple=True, type=FILE, help=_("May be repeated."))
+@BUNDLE
+@POLICY
+@DIR
+@JSON
+def reports(
+    directory: Path,
+    round_prefix: str,
+    releases: tuple[Path, ...],
+    bundle: Path | None,
+    policy_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare the program's digest in every header with those of releases; the log suffices for it."""
+    with refusing(as_json):
+        try:
+            known = {row.software: row.version for row in (parse_release(p.read_bytes()) for p in releases)}
+        except ReleaseError as err:
+            raise RefusalError("release", phrase("%(reason)s", reason=err)) from err
+        round_log = find_round(open_log(directory, bundle, policy_file), round_prefix)
+        rows = [
+            {
+                "node": logged.statement.node,
+                "attempt": logged.statement.attempt,
+                "software": logged.statement.software.hex(),
+                "version": known.get(logged.statement.software.hex(), ""),
+            }
+            for logged in round_log.reports.values()
+        ]
+    unknown = [row for row in rows if not row["version"]]
+    lines = [_("  UNKNOWN program: %(node)s, attempt %(attempt)d: %(software)s") % row for row in unknown]
+    lines.append(
+        _("%(number)d reports, %(unknown)d of a program that is none of these releases")
+        % {"number": len(rows), "unknown": len(unknown)}
+    )
+    say(as_json, {"outcome": "FAIL" if unknown else "PASS", "reports": rows}, *lines)
+    raise SystemExit(EXIT_CODES["FAIL" if unknown else "PASS"])
 
 
 def install_lines(values: Mapping[str, Any], *, is_outside: bool) -> Iterator[str]:

@@ -331,6 +331,13 @@ def test_an_afternoon_by_commands(
     assert county.ledger.replays[-1].statement.outcome == "FAIL"
     run("status")
     assert [row["is_logged"] for row in run("site", "list")["visits"]] == [1]
+    software = desk.context.ledger.rounds[opened_round].reports[(NODE, 0)].statement.software.hex()
+    release = tmp_path / "release.json"
+    for digest, code in ((software, 0), ("ab" * 32, 1)):
+        values = {"format": "fedscreen/release/v1", "version": "9", "commit": "", "software": digest}
+        release.write_text(json.dumps({**values, "files": {"a": "0" * 64}, "libraries": {}}))
+        named = run("install", "reports", prefix, "--release", str(release), code=code)["reports"]
+        assert {row["version"] for row in named} == ({"9"} if code == 0 else {""})
     told = CliRunner().invoke(auditor, ["site", "record", str(result), "--yes", "--dir", str(folder)])
     assert "another program made it" in told.output
     assert "Telephone today" in told.output

@@ -13,6 +13,7 @@
 | sending again | flow check | here |
 | attempts | counted in the log, at most four | here |
 | HPKE's encapsulation | NOT found | here: the replay passes |
+| a message in place of the program's digest | site record, install verify | here: the replay passes |
 | records edited before they are counted | NOT found by a replay | here: the replay passes |
 
 Capacities: docs/covert-channels.md.
@@ -257,6 +258,22 @@ def test_not_found_records_edited_before_they_are_counted(house: SchoolHouse) ->
     assert failing(house, round_id) == []
 
 
+def test_not_found_a_message_in_place_of_the_programs_digest(
+    house: SchoolHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay takes it from the header; whoever compares it with the release's file of digests sees it."""
+    honest, round_id = release.build_header, house.start_round()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            release,
+            "build_header",
+            lambda *arguments, **fields: honest(*arguments, **{**fields, "software": MESSAGE * 32}),
+        )
+        send(house, round_id)
+    assert house.federation.round(round_id).reports[(house.node, 0)].statement.software == MESSAGE * 32
+    assert failing(house, round_id) == []
+
+
 # ---------------------------------------------------------------- on the line
 
 MANIFEST = b"""
@@ -306,10 +323,10 @@ def test_the_line_of_an_honest_school_passes(line: tuple[SchoolHouse, bytes, Net
     assert row.unexplained_bits < row.room_bits
 
 
-def test_a_pupils_file_in_padding_or_retries_or_elsewhere_is_found(
+def test_padding_retries_and_other_destinations_are_found(
     line: tuple[SchoolHouse, bytes, Network, int],
 ) -> None:
-    """1,000 pupils' two questionnaires are 4,000 bytes; spread over a day's looks that is 170 bytes each."""
+    """What exceeds the room that the row tells; a smaller leak is the next test's."""
     assert day(line, pad=1_000).outcome == "FAIL"
     assert day(line, sent=12).outcome == "FAIL"
     elsewhere = day(line, dst="198.51.100.1", num_bytes=1)
