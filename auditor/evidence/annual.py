@@ -12,7 +12,7 @@ from auditor.evidence.blocks import body, items, legal, note, table
 from auditor.evidence.facts import Facts
 from auditor.evidence.finding_words import NOT_MET_WORDS, told
 from auditor.evidence.gaps import CUSTODY_TOPICS, NOT_MET, RETENTION_TOPICS, failures_of, open_points_of, said
-from auditor.evidence.wording import FORMS, KINDS, LAWYER, TOPICS, WITHIN, Both, Voice
+from auditor.evidence.wording import FORMS, KINDS, LAWYER, TOPICS, UNSTATED, WITHIN, Both, Voice
 from paper.document import Block, Paragraph
 
 TITLE: Final = Both(
@@ -20,7 +20,6 @@ TITLE: Final = Both(
     "Evidence for the yearly audit of minors' personal information, %(year)s",
 )
 Chapter = Callable[[Facts, Voice], Iterator[Block]]
-UNSTATED: Final = Both("未说明（待填）", "not stated (to be filled in)")
 
 
 def purpose(facts: Facts, voice: Voice) -> Iterator[Block]:

@@ -23,6 +23,7 @@ class Both:
 
 
 LAWYER: Final = Both("【律师审核】", "[for a lawyer to check] ")
+UNSTATED: Final = Both("未说明（待填）", "not stated (to be filled in)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from auditor.evidence.documents import PROFILES, make_document
 from auditor.evidence.facts import Facts
 from auditor.evidence.gaps import NOT_MET, failures_of, open_points_of
 from auditor.evidence.gather import Source, gather
-from auditor.evidence.mlps3 import RETENTION_DAYS, span_days
+from auditor.evidence.mlps3_controls import RETENTION_DAYS, span_days
 from auditor.evidence.sources import BUNDLE_FOLDER, Inputs
 from auditor.evidence.values import encode_values
 from auditor.evidence.wording import ALGORITHMS, SOURCES
