@@ -34,7 +34,7 @@ from protos.fields import ID_PATTERN
 
 FIRST_LINE = "fedscreen/trip-file/v1"
 MAX_TRIP_BYTES = 2**32 - 1  # the largest file that a FAT32 stick holds
-MAX_PART_BYTES = 64 * 2**20
+MAX_RECORD_BYTES = 64 * 2**20  # as a gRPC message (protos.convert.MAX_MESSAGE_BYTES)
 MAX_RECORDS = 2_000_000
 TO_AUDITOR: Final = "auditor"
 TO_COORDINATOR: Final = "coordinator"
@@ -138,8 +138,12 @@ class TripFile:
             if num_parts:
                 raise TripFileError("damaged", "a record of no kind")
             return None
+        num_bytes = 0
         for _ in range(num_parts):
             left = self._read_length(is_hashed=True)
+            num_bytes += left
+            if num_bytes > MAX_RECORD_BYTES:
+                raise TripFileError("damaged", f"a record of more than {MAX_RECORD_BYTES} bytes")
             while left:
                 left -= len(self._read(min(left, _CHUNK_BYTES)))
         return kind, place
@@ -152,8 +156,8 @@ class TripFile:
 
     def _read_length(self, *, is_hashed: bool) -> int:
         length: int = _LENGTH.unpack(self._read(_LENGTH.size, is_hashed=is_hashed))[0]
-        if length > MAX_PART_BYTES:
-            raise TripFileError("damaged", f"a part of {length} bytes, at most {MAX_PART_BYTES}")
+        if length > MAX_RECORD_BYTES:  # also where the file was exchanged after it was read through
+            raise TripFileError("damaged", f"a part of {length} bytes, at most {MAX_RECORD_BYTES}")
         return length
 
     def _read(self, size: int, *, is_hashed: bool = True) -> bytes:

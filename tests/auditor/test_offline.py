@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from fakes_auditors import Entropy, FakeCounty, small_plan
+from fakes_auditors import Entropy, FakeCounty, run_all, small_plan
 from fakes_auditors import joined_county as make_county
 from fakes_trips import MADE, StickAuditor, deliver, encode, put_file, trip_data, trip_records
 
@@ -22,13 +22,13 @@ from auditor.cli import auditor as auditor_group
 from auditor.config import AuditorConfig, AuditorFolder, write_config
 from auditor.desk import Desk
 from auditor.durable import ignore_durable
-from auditor.signing import stored_entry
-from auditor.state import SecretKind, SlotKind
+from auditor.signing import sign_entry, store_entry, stored_entry
+from auditor.state import SecretKind, SlotKind, State
 from plan.document import PlanDocument
 from plan.table_spec import TableSpec
 from protos import trip_records as records
 from protos.card import encode_card
-from protos.statements import Extension
+from protos.statements import Extension, Replayed
 from protos.stick import from_auditor_path, to_auditor_path
 from protos.trip_file import TO_AUDITOR, TO_COORDINATOR, TripFile, TripHead
 
@@ -281,6 +281,52 @@ def test_a_bundle_without_vectors_says_how_to_get_them(
 ) -> None:
     found = commands("bundle", str(commands.stick), str(tmp_path / "out"), "--json")
     assert json.loads(found.output)["error"] == "no-file"
+
+
+def test_what_was_signed_about_a_visit_goes_out_until_the_log_has_it(
+    county: FakeCounty, commands: Commands
+) -> None:
+    put_file(county, commands.stick, "a1")
+    statement = Replayed(county.federation, bytes(32), "a1", "s1", bytes(32), "PASS", "L3")
+    state = State(commands.root / "state")
+    store_entry(state, SlotKind.REPLAYED, bytes(32), sign_entry(statement, county.auditors["a1"]))
+    for _ in range(2):
+        commands.json()
+        ((entry, body),) = commands.answer().parts(records.STATEMENT)
+        stored = stored_entry(state, SlotKind.REPLAYED, bytes(32))
+        assert stored is not None
+        assert (stored.entry, body) == (entry, b"")
+
+
+def test_an_answer_that_the_county_has_lost_goes_out_again(
+    county: FakeCounty, commands: Commands, tmp_path: Path
+) -> None:
+    round_id = county.publish_plan()
+    others = [county.desk(name, tmp_path / name) for name in ("a2", "a3", "a4")]
+
+    def trip(*options: str) -> list[int]:
+        put_file(county, commands.stick, "a1")
+        commands.json(*options)
+        deliver(county.link("a1"), commands.answer())
+        run_all(others, 1)
+        return [commands.answer().count(kind) for kind in (records.STATEMENT, records.OPENING)]
+
+    assert trip() == [1, 0]
+    for desk in others:
+        desk.approve(round_id)
+    county.collect(round_id)
+    county.fix_candidates(round_id)
+    assert trip() == [1, 0]
+    county.close(round_id)
+    assert trip() == [1, 0]
+    run_all(others, 1)
+    assert trip() == [0, 1]
+    assert trip() == [0, 0]
+    lost = {key: data for key, data in county.sums.items() if key[1] == "a1"}
+    for key in lost:
+        del county.sums[key]
+    assert trip("--resend") == [0, 1]
+    assert {key: county.sums[key] for key in lost} == lost
 
 
 # --- crashes --------------------------------------------------------------------------------------

@@ -99,8 +99,10 @@ def test_a_wrong_head_is_no_trip_file(old: bytes, new: bytes) -> None:
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trip_file, "MAX_RECORDS", 3)
     assert code_of(encode(SAMPLE)) == "too-large"
-    monkeypatch.setattr(trip_file, "MAX_PART_BYTES", 100)
-    assert code_of(encode(SAMPLE)) == "damaged"
+    monkeypatch.setattr(trip_file, "MAX_RECORD_BYTES", 100)
+    assert code_of(encode([(1, (bytes(101),))])) == "damaged"
+    assert code_of(encode([(1, (bytes(60), bytes(41)))])) == "damaged"
+    assert read(encode([(1, (bytes(60), bytes(40)))])).count(1) == 1
     monkeypatch.setattr(trip_file, "MAX_TRIP_BYTES", 200)
     with pytest.raises(TripFileError):
         encode(SAMPLE)
