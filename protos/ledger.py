@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from crypto.canonical import parse_json
 from crypto.checkpoint import Checkpoint, parse_checkpoint
 from crypto.errors import CryptoError
 from crypto.merkle import leaf_hash
@@ -250,7 +251,7 @@ class Ledger:
         if isinstance(statement, Revoke):
             return (), self._rule_revoke(statement)
         if isinstance(statement, Plan):
-            return (self.roster.body.coordinator,), self._rule_plan(statement)
+            return (self.roster.body.coordinator,), self._rule_plan(statement, logged.body)
         if isinstance(statement, Report):
             return self._rule_report(statement)
         if isinstance(statement, Replayed):
@@ -297,7 +298,7 @@ class Ledger:
 
         return apply
 
-    def _rule_plan(self, plan: Plan) -> _Apply:
+    def _rule_plan(self, plan: Plan, body: bytes) -> _Apply:
         state = self.roster
         if plan.roster != state.digest or plan.serial != len(self.rounds) + 1:
             raise LedgerError("wrong-plan", f"expected serial {len(self.rounds) + 1} and the roster in force")
@@ -316,6 +317,7 @@ class Ledger:
         if not plan.noise or len({line.table for line in plan.noise_lines}) != len(plan.noise):
             raise LedgerError("wrong-plan", "expected one noise line a table")
         rules.check_ladder(plan)
+        _check_json(body)
 
         def apply(entry: Logged[Any]) -> None:
             reports = ReportTable(self._load_report if self._read_entry else None, self._digests)
@@ -423,6 +425,14 @@ class Ledger:
         counted = [row for row in counted if row.id not in self.revoked_auditors]
         if len(counted) < state.statement.quorum:
             raise LedgerError("too-few-signatures", f"needs {state.statement.quorum} auditors")
+
+
+def _check_json(body: bytes) -> None:
+    """A plan's body is read by whoever knows plans; here only its form is checked."""
+    try:
+        parse_json(body)
+    except CryptoError as err:
+        raise LedgerError("bad-body", "the plan's body is not canonical JSON") from err
 
 
 def _parsed(entry: bytes | Entry) -> Entry:

@@ -97,7 +97,7 @@ def _bodies() -> None:
     }
     for name, change in entries.items():
         history(name, "entries", change)
-    history("plan body: no canonical JSON", "plans", change_body("plan", lambda body: body + b" "))
+    history("plan body: no canonical JSON", "entries", change_body("plan", lambda body: body + b" "))
     history(
         "plan body: another plan",
         "plans",
