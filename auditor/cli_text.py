@@ -16,6 +16,7 @@ from plan.code_words import code_phrase
 from plan.comparison import Change
 from plan.document import CRITICAL
 from plan.words import CHECKS, EVENTS, ROUND_STATES, STATEMENTS, word
+from protos.card import fingerprint
 
 WARN_DAYS = 21
 
@@ -34,6 +35,8 @@ def roster_lines(review: RosterReview) -> Iterator[str]:
     yield from _change_lines(_("schools"), review.nodes, _names(review))
     yield from _school_lines(review)
     yield from _change_lines(_("auditors"), review.auditors, _operators(review))
+    for row in () if review.old else review.body.auditors:  # later the warnings say it of each new one
+        yield f"      {row.id}: {fingerprint(row.statement.text)}"
     if review.rolled:
         yield _("  new keys, as their old ones say: %(ids)s") % {"ids": ", ".join(review.rolled)}
     if review.own_keys:

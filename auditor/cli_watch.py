@@ -24,6 +24,7 @@ from auditor.duties import (
     FIRST_SITTING,
     SECOND_SITTING,
     Duty,
+    log_duties,
     roster_duties,
     round_duties,
     sitting_now,
@@ -107,7 +108,7 @@ def status(directory: Path, offline: bool, is_check: bool, as_json: bool) -> Non
         if not offline:
             desk.sync()
             rosters = _roster_duties(desk)
-        duties = (*rosters, *round_duties(desk.context))
+        duties = (*rosters, *round_duties(desk.context), *log_duties(desk.context))
         values = describe(desk, duties)
         with suppress(KeyFileError):  # before 'join' there is none
             values["certificate_days"] = certificate_days(AuditorFolder(directory), watching.utc_now())
@@ -152,6 +153,8 @@ def _sitting_line(duties: Sequence[Duty], *, is_due: bool) -> str:
         return _(
             "second sitting: nothing at this moment; 'watch' goes on when the others have done their part"
         )
+    if is_due:
+        return _("no sitting now, but let 'watch' run: the log waits for your cosignature")
     return _("nothing to do now")
 
 

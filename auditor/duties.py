@@ -5,7 +5,8 @@ A round asks for two sittings:
 1. the first, at the start of the year or the round: sign rosters, approve plans, grant later deadlines;
 2. the second, after collection: `watch` runs until this auditor's mask sums stand in the log.
 
-Between and after them there is nothing to do. Read from this auditor's copy of the log and its own slots;
+Between them `watch` keeps running on its own: schools release only against a log that a quorum has cosigned
+within a day. After them there is nothing to do. Read from this auditor's copy of the log and its own slots;
 asks nobody, signs nothing.
 """
 
@@ -21,6 +22,7 @@ from auditor.extend import is_asked_to_extend
 from auditor.sign_roster import RosterReview
 from auditor.signing import stored_entry
 from auditor.state import SlotKind
+from auditor.witness import last_head
 from plan.errors import Phrase, phrase
 from protos.ledger import RoundLog
 from protos.statements import Abandon
@@ -35,11 +37,11 @@ class Duty:
     """Where one round, or a roster, stands for this auditor.
 
     Attributes:
-        code: stable English word: ``sign-roster``, ``approve``, ``extend``, ``watch`` (to do now);
-            ``approvals``, ``reports``, ``candidates``, ``checks``, ``close``, ``agreements``,
+        code: stable English word: ``sign-roster``, ``approve``, ``extend``, ``watch``, ``cosign`` (to do
+            now); ``approvals``, ``reports``, ``candidates``, ``checks``, ``close``, ``agreements``,
             ``release`` (waits for others); ``abstain``, ``damaged``, ``over``, ``not-named`` (nothing more).
-        round_id: None for a roster.
-        serial: of the plan or roster.
+        round_id: None for a roster, and for the log as a whole.
+        serial: of the plan or roster; 0 for the log.
         sitting: the sitting that this belongs to, 0 outside of both.
         is_due: whether this auditor has to do something now.
         words: for people.
@@ -58,6 +60,7 @@ COMMANDS = {
     "approve": "fedscreen auditor approve",
     "extend": "fedscreen auditor extend",
     "watch": "fedscreen auditor watch",
+    "cosign": "fedscreen auditor watch",
 }
 """The command that does what is due."""
 
@@ -70,6 +73,15 @@ def roster_duties(reviews: Iterable[RosterReview]) -> tuple[Duty, ...]:
         for review in reviews
         if not review.is_signed
     )
+
+
+def log_duties(context: Context) -> tuple[Duty, ...]:
+    """Say that the log waits for this auditor's cosignature, unless a quorum has cosigned all of it."""
+    size, head = context.ledger.size, last_head(context.state)
+    if context.mirror.cosigned_size >= size or (head is not None and head.size >= size):
+        return ()
+    words = phrase("the log waits for cosignatures; schools release only against a log cosigned within a day")
+    return (Duty("cosign", None, 0, NO_SITTING, is_due=True, words=words),)
 
 
 def round_duties(context: Context) -> tuple[Duty, ...]:
@@ -144,7 +156,11 @@ def _first(context: Context, row: RoundLog) -> Duty | None:
     verify_own_statements(context, row)
     if not row.is_approved:
         missing = ", ".join(name for name in row.terms.auditors if name not in row.approvals)
-        return _duty(row, "approvals", phrase("waits for the approval of %(names)s", names=missing))
+        return _duty(
+            row,
+            "approvals",
+            phrase("waits for the approval of %(names)s; keep 'watch' running", names=missing),
+        )
     if is_asked_to_extend(context.id, row):
         words = phrase("the county asks for a later deadline")
         return _duty(row, "extend", words, FIRST_SITTING, is_due=True)
@@ -157,7 +173,8 @@ def _collecting(context: Context, row: RoundLog) -> Duty:
     number, closes = len({node for node, _ in row.reports}), f"{row.closes:%Y-%m-%d %H:%M}"
     if context.now() < row.closes:
         words = phrase(
-            "%(number)s schools have reported; second sitting after %(closes)s UTC, or when all have",
+            "%(number)s schools have reported; keep 'watch' running; second sitting after %(closes)s UTC, or "
+            "when all have",
             number=number,
             closes=closes,
         )

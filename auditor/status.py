@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.desk import Desk
-from auditor.duties import COMMANDS, Duty, duty_of, round_duties, sitting_now
+from auditor.duties import COMMANDS, Duty, duty_of, log_duties, round_duties, sitting_now
 from auditor.errors import StateError
 from auditor.signing import stored_entry
 from auditor.state import SecretKind, SlotKind
@@ -18,11 +18,11 @@ def describe(desk: Desk, duties: Sequence[Duty] | None = None) -> dict[str, obje
 
     Args:
         desk: the auditor.
-        duties: of rounds and, where they were asked for, of waiting rosters; without them those of rounds.
+        duties: of rounds, log and, where they were asked for, waiting rosters; by default all but these.
     """
     mirror, state = desk.mirror, desk.state
     head = last_head(state)
-    known = round_duties(desk.context) if duties is None else duties
+    known = (*round_duties(desk.context), *log_duties(desk.context)) if duties is None else duties
     return {
         "auditor": desk.context.id,
         "federation": desk.card.federation,

@@ -74,10 +74,10 @@ def say(as_json: bool, values: dict[str, object], *lines: str) -> None:
 
 
 def spoken(line: str) -> Iterator[str]:
-    """Give a fingerprint's words in the reader's language, to be read out by telephone, eight on a line."""
+    """Give a fingerprint's words in the reader's language, to be read out by telephone, four on a line."""
     words = fingerprint_words(line, "zh" if os.environ.get("LANGUAGE", "").startswith("zh") else "en")
-    for start in range(0, len(words), 8):
-        yield "    " + "  ".join(words[start : start + 8])
+    for start in range(0, len(words), 4):
+        yield "    " + "  ".join(words[start : start + 4])
 
 
 def find_round(desk: Desk, prefix: str | None) -> bytes:

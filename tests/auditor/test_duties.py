@@ -96,11 +96,17 @@ def test_status_tells_keys_and_duties(county: FakeCounty, desks: dict[str, Desk]
     desk = desks["a1"]
     desk.sync()
     values = describe(desk)
-    assert (values["keys"], values["sitting"], values["due"]) == ("in-force", 0, [])
+    assert (values["keys"], values["sitting"]) == ("in-force", 0)
+    assert [row["code"] for row in values["due"]] == ["cosign"]  # type: ignore[attr-defined]
+    desk.step()
+    assert describe(desk)["due"] == []
     second = county.publish_plan()
     desk.sync()
-    (due,) = describe(desk)["due"]  # type: ignore[misc]
-    assert due["round"] == second.hex()  # type: ignore[index]
+    due = describe(desk)["due"]
+    assert [(row["code"], row["round"]) for row in due] == [  # type: ignore[attr-defined]
+        ("approve", second.hex()),
+        ("cosign", ""),
+    ]
     desk.mirror.ledger.revoked_auditors["a1"] = 1
     assert key_state(desk) == "revoked"
 
