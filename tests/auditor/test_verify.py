@@ -1,4 +1,4 @@
-"""Verifying bundles: a good one passes; a changed byte, a false sum, a foreign key is named."""
+"""Verifying bundles of real desks, and writing them. What is tampered with: `tests/bundle_zoo`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ from auditor.policy import parse_auditor_policy
 from auditor.verify.bundle_files import BundleFiles, check_manifest
 from auditor.verify.outcome import Check, CheckFailed, Outcome, Verdict
 from auditor.verify.run import verify_bundle
-from crypto.checkpoint import Checkpoint, cosign, encode_checkpoint
-from crypto.merkle import inclusion_proof, leaf_hash, tree_root
-from crypto.note import KeyType, Note, SigningKey, encode_note, parse_signature_line
-from crypto.tiles import changed_tiles, parse_entries
-from crypto.tlog_proof import TlogProof, encode_proof, parse_proof
 from protos.bundle import NAME, encode_manifest, manifest_of, parse_manifest
 from protos.errors import ManifestError
 
@@ -151,116 +146,16 @@ def _all_files(bundle: Path) -> list[Path]:
     return sorted(path for path in bundle.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("mask", [0x01, 0x20, 0x80])
-def test_a_changed_byte_of_any_file_is_named(bundle: Path, policy_text: str, mask: int) -> None:
-    """A byte near the beginning, in the middle and at the end of every file."""
-    policy = parse_auditor_policy(policy_text)
-    for path in _all_files(bundle):
-        good = path.read_bytes()
-        for position in {0, len(good) // 3, len(good) - 1}:
-            bad = bytearray(good)
-            bad[position] ^= mask
-            path.write_bytes(bytes(bad))
-            verdict = verify_bundle(bundle, policy)
-            assert verdict.exit_code == 1, (path, position)
-            assert "manifest" in _failed(verdict), (path, position)
-        path.write_bytes(good)
-    assert verify_bundle(bundle, policy).exit_code == 0
-
-
 def test_a_changed_byte_anywhere_in_the_manifest_is_noticed(bundle: Path) -> None:
     path = bundle / NAME
     good = path.read_bytes()
     files = BundleFiles(bundle)
-    for position in range(0, len(good), 5):
+    for position in range(0, len(good), 113):
         bad = bytearray(good)
         bad[position] ^= 1
         path.write_bytes(bytes(bad))
         with pytest.raises((CheckFailed, ManifestError)):
             check_manifest(files)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "names"),
-    [
-        ("log/checkpoint", {"checkpoint"}),
-        ("log/tile/0/**/*", {"tree"}),
-        ("log/tile/entries/**/*", {"tree"}),
-        ("log/blob/*", {"bodies"}),
-        ("receipts/*/*", {"receipts"}),
-        ("reports/*/*.y", {"vectors", "arithmetic"}),
-        ("sums/*/*.sum", {"sums", "arithmetic"}),
-        ("results/*/release.json", {"results"}),
-        ("results/*/tables/*.csv", {"results"}),
-        ("results/*/estimates/*.csv", {"results"}),
-    ],
-)
-def test_a_forged_file_with_a_new_manifest_is_named(
-    bundle: Path, policy_text: str, pattern: str, names: set[str]
-) -> None:
-    path = next(path for path in sorted(bundle.glob(pattern)) if path.is_file())
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(bytes(data))
-    _rewrite_manifest(bundle)
-    verdict = _verify(bundle, policy_text)
-    assert verdict.exit_code == 1
-    assert names <= set(_failed(verdict))
-    assert "manifest" not in _failed(verdict)
-
-
-def test_entries_and_tiles_forged_together_have_another_root(bundle: Path, policy_text: str) -> None:
-    path = next(path for path in (bundle / "log/tile/entries").rglob("*") if path.is_file())
-    size = int(path.name)
-    entries = list(parse_entries(path.read_bytes(), size))
-    entries[-1] = entries[-1][:-2] + b"A\n"
-    leaves = [leaf_hash(entry) for entry in entries]
-    for name, data in changed_tiles(leaves, entries, 0, size):
-        (bundle / "log" / name).write_bytes(data)
-    _rewrite_manifest(bundle)
-    assert "root" in _check(_verify(bundle, policy_text), "tree").detail
-
-
-def _forge_receipt(bundle: Path, change: Callable[[TlogProof], TlogProof]) -> None:
-    path = min(bundle.glob("receipts/*/*"))
-    path.write_bytes(encode_proof(change(parse_proof(path.read_bytes()))))
-    _rewrite_manifest(bundle)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda proof: replace(proof, hashes=(bytes(32), *proof.hashes[1:])),
-        lambda proof: replace(proof, hashes=proof.hashes[1:]),
-        lambda proof: replace(proof, index=proof.index + 1),
-    ],
-    ids=["hash", "shorter", "index"],
-)
-def test_a_receipt_that_does_not_lead_to_the_root_fails(
-    bundle: Path, policy_text: str, change: Callable[[TlogProof], TlogProof]
-) -> None:
-    _forge_receipt(bundle, change)
-    assert _failed(_verify(bundle, policy_text)) == ["receipts"]
-
-
-def test_a_receipt_from_another_history_fails_although_it_is_cosigned(
-    released: Released, bundle: Path, policy_text: str
-) -> None:
-    """Log and witnesses signed a fork that the school saw; the bundle shows the other branch."""
-    county = released[0]
-    fork = [*county.ledger.leaves[:-1], bytes(32)]
-    text = encode_checkpoint(Checkpoint(county.log_key.name, len(fork), tree_root(fork)))
-    lines = [county.log_key.sign(text)]
-    lines += [cosign(text, county.witnesses[name], 1_790_000_000) for name in ("a1", "a2", "a3")]
-    note = encode_note(Note(text, tuple(parse_signature_line(line) for line in lines)))
-
-    def change(proof: TlogProof) -> TlogProof:
-        return TlogProof(proof.index, inclusion_proof(fork, proof.index, len(fork)), note)
-
-    _forge_receipt(bundle, change)
-    verdict = _verify(bundle, policy_text)
-    assert _failed(verdict) == ["receipts"]
-    assert "history" in _check(verdict, "receipts").detail
 
 
 # --- missing and added files ------------------------------------------------------------------
@@ -301,33 +196,6 @@ def test_a_link_fails(bundle: Path, policy_text: str) -> None:
     assert "manifest" in _failed(_verify(bundle, policy_text))
 
 
-@pytest.mark.parametrize(
-    ("name", "check"),
-    [
-        ("extra.txt", "manifest"),
-        ("log/tile/1/000", "tree"),
-        ("log/blob/" + "0" * 64, "bodies"),
-        ("receipts/x/s1.0.tlog-proof", "receipts"),
-        ("reports/x/s1.0.y", "vectors"),
-        ("sums/x/a1.3.sum", "sums"),
-        ("results/x/release.json", "results"),
-    ],
-)
-def test_a_file_that_belongs_to_nothing_fails_even_when_listed(
-    bundle: Path, policy_text: str, name: str, check: str
-) -> None:
-    path = bundle / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"x")
-    _rewrite_manifest(bundle)
-    assert _failed(_verify(bundle, policy_text))[0] == check
-
-
-def test_vectors_in_a_public_bundle_fail(bundle: Path, policy_text: str) -> None:
-    _rewrite_manifest(bundle, "public")
-    assert "manifest" in _failed(_verify(bundle, policy_text))
-
-
 # --- lies of the coordinator ------------------------------------------------------------------
 
 
@@ -342,66 +210,6 @@ def test_a_false_sum_is_found_by_the_arithmetic(tmp_path: Path) -> None:
     assert _failed(verdict) == ["arithmetic"]
 
 
-def test_a_forged_federation_of_the_same_name_fails(tmp_path: Path, policy_text: str) -> None:
-    """Everything is consistent, only the keys are others."""
-    forged = ForgedCounty()
-    forged.clock = joined_county().clock
-    forged.join()
-    county, _, bundle = _released_bundle(tmp_path, forged)
-    assert _verify(bundle, county.policy_text()).exit_code == 0
-    verdict = _verify(bundle, policy_text)
-    assert verdict.exit_code == 1
-    assert {"checkpoint", "genesis", "entries"} <= set(_failed(verdict))
-
-
-class ForgedCounty(FakeCounty):
-    """The same names, other keys."""
-
-    def _key(self, label: str, *parts: str, key_type: KeyType = KeyType.ED25519) -> SigningKey:
-        return super()._key(f"forged {label}", *parts, key_type=key_type)
-
-
-def test_a_forged_log_with_honest_witness_keys_missing_fails(bundle: Path, policy_text: str) -> None:
-    """The log signs alone: cosignatures are cut off."""
-    path = bundle / "log" / "checkpoint"
-    lines = path.read_text("utf-8").split("\n")
-    kept = [line for line in lines if "/witness/" not in line]
-    path.write_text("\n".join(kept), "utf-8")
-    _rewrite_manifest(bundle)
-    assert "checkpoint" in _failed(_verify(bundle, policy_text))
-
-
-def test_two_of_four_cosignatures_are_too_few(bundle: Path, policy_text: str) -> None:
-    path = bundle / "log" / "checkpoint"
-    lines = path.read_text("utf-8").split("\n")
-    kept = [line for line in lines if "/witness/a1" not in line and "/witness/a2" not in line]
-    path.write_text("\n".join(kept), "utf-8")
-    _rewrite_manifest(bundle)
-    assert "checkpoint" in _failed(_verify(bundle, policy_text))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "check"),
-    [
-        ("max-rho 1/4", "max-rho 1/6", "rho"),
-        ("max-rho-year 1/2", "max-rho-year 1/6", "account"),
-        ("min-reports 5", "min-reports 6", "plans"),
-        ("min-group 5", "min-group 6", "plans"),
-        ("tuple 4 3 1 3", "tuple 5 4 2 4", "plans"),
-        ("genesis ", "genesis 00", "genesis"),
-    ],
-)
-def test_a_round_against_the_policy_fails(
-    bundle: Path, policy_text: str, old: str, new: str, check: str
-) -> None:
-    assert old in policy_text
-    changed = policy_text.replace(old, new, 1)
-    if check == "genesis":
-        line = next(row for row in policy_text.split("\n") if row.startswith("genesis"))
-        changed = policy_text.replace(line, "genesis " + "0" * 64)
-    assert check in _failed(_verify(bundle, changed))
-
-
 def test_a_log_that_breaks_the_rules_is_read_up_to_there(
     released: Released, bundle: Path, policy_text: str
 ) -> None:
@@ -413,8 +221,8 @@ def test_a_log_that_breaks_the_rules_is_read_up_to_there(
     (blob.parent / hashlib.sha256(other).hexdigest()).write_bytes(other)
     _rewrite_manifest(bundle)
     verdict = _verify(bundle, policy_text)
-    assert verdict.exit_code == 2
-    assert "bodies" in _skipped(verdict)
+    assert verdict.exit_code == 1
+    assert _failed(verdict) == ["bodies"], "the new name belongs to nothing"
     assert county.ledger.size == 28
 
 
