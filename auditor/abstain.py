@@ -17,6 +17,7 @@ from auditor.errors import AbstainError
 from auditor.signing import stored_entry
 from auditor.state import SlotKind
 from plan.errors import phrase
+from plan.words import STATEMENTS
 from protos.ledger import RoundLog
 
 
@@ -47,7 +48,7 @@ def verify_own_statements(context: Context, round_log: RoundLog) -> None:
                 phrase(
                     "the log has a %(kind)s of this auditor for round %(round)s that this state has not "
                     "signed (a copied or restored state?); this auditor abstains from the round",
-                    kind=kind.value,
+                    kind=phrase(STATEMENTS[row.statement.TYPE]),
                     round=round_log.round_id.hex()[:16],
                 )
             )

@@ -34,12 +34,13 @@ from auditor.sign_roster import review_roster
 from auditor.site_record import Recorded, VisitReview, record, review_result
 from auditor.state import SlotKind
 from auditor.status import describe
-from auditor.trip import Trip, open_trip
+from auditor.trip import Trip, open_trip, printable, reason_of
 from plan.errors import told
+from plan.words import TRIP_ITEMS, word
 from protos.errors import ProtocolError
 from protos.site_visit import MAX_BYTES
 from protos.statements import digest
-from protos.trip_records import KIND_NAMES
+from protos.trip_records import KIND_NAMES, Told
 
 STICK = click.argument(
     "stick", metavar="STICK", type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -178,9 +179,7 @@ def trip(
         "log_size": found.desk.mirror.ledger.size,
         "signed": sitting.signed,
         "refused": sitting.refused,
-        "told": [
-            {"what": KIND_NAMES[row.kind], "code": row.code, "message": row.message} for row in found.told
-        ],
+        "told": [_told_values(row) for row in found.told],
         "events": [
             {"event": row.kind, "round": row.round_id.hex() if row.round_id else "", "detail": row.detail}
             for row in events
@@ -193,6 +192,10 @@ def trip(
         raise SystemExit(EXIT_REFUSED)
 
 
+def _told_values(row: Told) -> dict[str, str]:
+    return {"what": KIND_NAMES[row.kind], "code": row.code, "message": printable(str(reason_of(row)))}
+
+
 def told_lines(found: Trip) -> Iterator[str]:
     """Tell whose file it is and what became of the answer before."""
     yield _("file of %(federation)s for %(auditor)s, written %(made)s UTC; %(new)s new entries") % {
@@ -202,7 +205,8 @@ def told_lines(found: Trip) -> Iterator[str]:
         "new": found.num_new,
     }
     for row in found.refused:
-        values = {"what": KIND_NAMES[row.kind], "code": row.code, "reason": row.message}
+        what = word(TRIP_ITEMS, KIND_NAMES[row.kind], _)
+        values = {"what": what, "code": row.code, "reason": printable(reason_of(row).text(_))}
         yield _("the county has not taken a %(what)s of your last answer: %(code)s: %(reason)s") % values
 
 

@@ -37,7 +37,7 @@ from crypto.checkpoint import parse_checkpoint
 from crypto.errors import CryptoError
 from crypto.note import parse_note
 from crypto.sealing import ROUND_SECRET_BYTES, round_public_key
-from plan.errors import Phrase, phrase
+from plan.errors import Phrase, PhraseError, parse_phrase, phrase
 from protos.bundle import Manifest
 from protos.errors import ProtocolError, TripFileError
 from protos.stick import from_auditor_path, open_on_stick, to_auditor_path
@@ -148,6 +148,19 @@ class Trip:
             if not is_public and state.record(TRIP_KEY):
                 state.replace_record(TRIP_KEY, b"")
         return manifest
+
+
+def reason_of(told: Told) -> Phrase:
+    """Read why the county has not taken something: a phrase, or words that are shown as they are."""
+    try:
+        return parse_phrase(told.message)
+    except PhraseError:
+        return phrase("%(text)s", text=told.message)
+
+
+def printable(text: str) -> str:
+    """Leave out of the county's words what a terminal might act upon."""
+    return "".join(sign for sign in text if sign.isprintable())
 
 
 @contextmanager

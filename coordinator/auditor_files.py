@@ -38,7 +38,7 @@ from coordinator.errors import (
 from coordinator.witnesses import cosigned_checkpoint, cosigned_size, lines_at
 from crypto.errors import CryptoError
 from crypto.sealing import seal
-from plan.errors import phrase
+from plan.errors import Phrase, PhraseError, encode_phrase, parse_phrase, phrase
 from protos import trip_records as records
 from protos.errors import ProtocolError
 from protos.round_log import RoundLog, RoundState
@@ -112,8 +112,27 @@ def _take(desk: Desk, auditor_id: str, kind: int, parts: Parts) -> Told:
     except StoreError:
         raise
     except (CoordinatorError, ProtocolError, CryptoError) as err:
-        return Told(kind, name, code_of(err), str(err))
+        return Told(kind, name, code_of(err), _message(err))
     return Told(kind, name, TAKEN, "")
+
+
+def _message(err: Exception) -> str:
+    """Write why something was refused so that the auditor's side can say it in its reader's language."""
+    words = (
+        err.phrase
+        if isinstance(err, CoordinatorError)
+        else phrase("not valid (%(details)s)", details=str(err))
+    )
+    text = encode_phrase(words)
+    return text if len(text) <= records.MAX_MESSAGE_CHARS else str(words)
+
+
+def reason_of(told: Told) -> Phrase:
+    """Read why something was not taken, as `_message` wrote it."""
+    try:
+        return parse_phrase(told.message)
+    except PhraseError:
+        return phrase("%(text)s", text=told.message)
 
 
 def _hand_over(desk: Desk, auditor_id: str, kind: int, parts: Parts) -> None:
@@ -138,7 +157,7 @@ def _take_key(desk: Desk, auditor_id: str, parts: Parts, answer: Answer) -> Answ
         federation = desk.home.config.federation
         key = records.verify_trip_key(federation, auditor_id, parts, own.statement)
     except (CoordinatorError, ProtocolError) as err:
-        return Answer((*answer.told, Told(records.KEY, name, code_of(err), str(err))), *_key_of(answer))
+        return Answer((*answer.told, Told(records.KEY, name, code_of(err), _message(err))), *_key_of(answer))
     return Answer(answer.told, key, name)
 
 
@@ -235,7 +254,7 @@ def _sealed(
         try:
             yield from _vectors_of(desk, auditor_id, answer.trip_key, row.round_id)
         except VectorsDeletedError as err:
-            code, message = err.code, str(err)
+            code, message = err.code, _message(err)
     told.append(Told(records.KEY, answer.key_digest, code, message))
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import click
 
-from coordinator.auditor_files import Answer, newest_size, outgoing, take_answer, verify_may_trip
+from coordinator.auditor_files import Answer, newest_size, outgoing, reason_of, take_answer, verify_may_trip
 from coordinator.cli_context import DIR, EXIT_REFUSED, JSON, open_desk, say
 from coordinator.desk import Desk, utc_now
 from coordinator.durable import sync_folder
 from coordinator.errors import FileError
 from plan.errors import phrase
+from plan.words import TRIP_ITEMS, word
 from protos.errors import TripFileError
 from protos.stick import from_auditor_path, open_on_stick, to_auditor_path
 from protos.trip_file import TO_AUDITOR, TO_COORDINATOR, TripFile, TripHead, write_trip
@@ -72,7 +73,7 @@ def trip(
             row |= _write(desk, stick, name, answer, shown, start)
     refused = sum(len(answer.refused) for answer in answers.values()) + sum("error" in row for row in rows)
     values: Row = {"size": shown, "steps": list(done), "auditors": rows, "refused": refused}
-    say(as_json, values, *_lines(rows, shown))
+    say(as_json, values, *_lines(rows, answers, shown))
     if refused:
         raise SystemExit(EXIT_REFUSED)
 
@@ -94,7 +95,7 @@ def _take(desk: Desk, stick: Path, auditor: str, rows: list[Row]) -> Answer:
     except OSError as err:
         raise _unusable(path, err) from err
     refused = [
-        {"what": KIND_NAMES[item.kind], "error": item.code, "message": item.message}
+        {"what": KIND_NAMES[item.kind], "error": item.code, "message": str(reason_of(item))}
         for item in answer.refused
     ]  # fmt: skip
     row |= {"taken": len(answer.told) - len(refused), "not_taken": refused}
@@ -155,7 +156,7 @@ def _unusable(path: Path, err: OSError) -> FileError:
     )
 
 
-def _lines(rows: list[Row], size: int) -> Iterator[str]:
+def _lines(rows: list[Row], answers: dict[str, Answer], size: int) -> Iterator[str]:
     for row in rows:
         if "error" in row:
             yield _("refused: the answer of %(auditor)s: %(reason)s") % {
@@ -163,9 +164,10 @@ def _lines(rows: list[Row], size: int) -> Iterator[str]:
                 "reason": _DAMAGE[str(row["error"])].text(_),
             }
         yield _("%(auditor)s: %(taken)s items taken") % row
-        refused = row["not_taken"]
-        for item in refused if isinstance(refused, list) else ():
-            yield _("  not taken: %(what)s: %(error)s: %(message)s") % item
+        for item in answers[str(row["auditor"])].refused:
+            values = {"what": word(TRIP_ITEMS, KIND_NAMES[item.kind], _), "error": item.code}
+            values["message"] = reason_of(item).text(_)
+            yield _("  not taken: %(what)s: %(error)s: %(message)s") % values
         yield _("  written: %(file)s, %(bytes)s bytes") % row
     yield _("each shows %(size)s entries of the log; for other auditors' sticks now: --size %(size)s") % {
         "size": size

@@ -198,6 +198,15 @@ REPLAY_CHECKS: Final[Mapping[str, str]] = {
 }
 """Checks of a replay."""
 
+TRIP_ITEMS: Final[Mapping[str, str]] = {
+    "cosignature": _("cosignature"),
+    "roster-line": _("signature under a roster"),
+    "statement": _("statement"),
+    "opening": _("opening"),
+    "trip-key": _("request for vectors"),
+}
+"""What an auditor's answer on a stick holds."""
+
 PARTIES: Final[Mapping[str, str]] = {
     "node": _("node"),
     "auditor": _("auditor"),

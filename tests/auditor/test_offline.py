@@ -25,6 +25,7 @@ from auditor.durable import ignore_durable
 from auditor.signing import sign_entry, store_entry, stored_entry
 from auditor.state import SecretKind, SlotKind, State
 from plan.document import PlanDocument
+from plan.errors import encode_phrase, phrase
 from plan.table_spec import TableSpec
 from protos import trip_records as records
 from protos.card import encode_card
@@ -232,13 +233,14 @@ def test_a_year_in_one_sitting_and_a_later_deadline(county: FakeCounty, commands
 
 def test_what_the_county_did_not_take_is_told(county: FakeCounty, commands: Commands) -> None:
     content = list(trip_records(county, "a1"))
-    row = records.Told(records.STATEMENT, bytes(32), "already-stated", "another one stands there")
-    content += [(records.TOLD, records.told_parts(row))]
-    commands.put(encode(content, _head(county)))
-    assert "already-stated: another one stands there" in commands.trip("--yes").output
-    assert commands.json()["told"] == [
-        {"what": "statement", "code": "already-stated", "message": "another one stands there"}
-    ]
+    hidden = encode_phrase(phrase("%(who)s stands there", who="another\x1b[2J"))
+    for message in ("another[2J stands there", hidden):
+        row = records.Told(records.STATEMENT, bytes(32), "already-stated", message)
+        commands.put(encode([*content, (records.TOLD, records.told_parts(row))], _head(county)))
+        assert "already-stated: another[2J stands there" in commands.trip("--yes").output
+        assert commands.json()["told"] == [
+            {"what": "statement", "code": "already-stated", "message": "another[2J stands there"}
+        ]
 
 
 def test_a_wrong_box_or_none_stops_only_that_round(county: FakeCounty, commands: Commands) -> None:

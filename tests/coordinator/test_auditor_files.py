@@ -22,6 +22,7 @@ from crypto.checkpoint import cosign
 from crypto.errors import OpenError
 from crypto.note import parse_note
 from crypto.sealing import ROUND_SECRET_BYTES, open_box, round_public_key
+from plan.errors import parse_phrase
 from protos import trip_records as records
 from protos.bodies import encode_checked_body
 from protos.statements import Abandon, Checked, body_ref, digest
@@ -47,11 +48,13 @@ def take(county: County, auditor: str, *content: Record) -> Answer:
     return take_answer(county.desk, auditor, TripFile(io.BytesIO(answer_data(content, county, auditor))))
 
 
-def file_of(county: County, auditor: str, answer: Answer | None = None, **places: int) -> TripFile:
+def file_of(
+    county: County, auditor: str, answer: Answer | None = None, *, size: int = 0, start: int = 0
+) -> TripFile:
     """The next file for an auditor, as it would be written now."""
     stream, head = io.BytesIO(), TripHead(TO_AUDITOR, FEDERATION, auditor, county.clock)
-    size = places.pop("size", newest_size(county.desk))
-    write_trip(stream, head, outgoing(county.desk, auditor, answer or Answer(), size=size, **places))
+    shown = size or newest_size(county.desk)
+    write_trip(stream, head, outgoing(county.desk, auditor, answer or Answer(), size=shown, start=start))
     return TripFile(stream)
 
 
@@ -162,7 +165,9 @@ def test_one_refused_item_loses_none_of_the_others(published: County) -> None:
         "taken",
     ]
     found = file_of(published, "a2", answer)
-    assert [records.parse_told(parts).code for parts in found.parts(records.TOLD)] == codes(answer)
+    told = [records.parse_told(parts) for parts in found.parts(records.TOLD)]
+    assert [row.code for row in told] == codes(answer)
+    assert "not waiting; list the proposals again" in str(parse_phrase(told[0].message))
 
 
 def test_the_name_in_the_head_proves_nothing(published: County) -> None:
@@ -285,9 +290,9 @@ def test_a_file_shows_as_much_of_the_log_as_it_is_told_to(released: County) -> N
     assert later.count(records.ENTRY) == 2
     (head,) = map(records.parse_log, later.parts(records.LOG))
     assert head.start == size - 2
-    for places in ({"size": size + 1}, {"size": size - 1}, {"start": size + 1}):
+    for shown, start in ((size + 1, 0), (size - 1, 0), (size, size + 1)):
         with pytest.raises(errors.NotCosignedError):
-            file_of(released, "a1", **places)
+            file_of(released, "a1", size=shown, start=start)
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -316,7 +321,7 @@ def test_one_command_serves_several_and_shows_all_the_same(published: County, st
     assert (code, told["refused"]) == (1, 2)
     assert (rows["a1"]["taken"], rows["a1"]["not_taken"][0]["error"]) == (1, "identity-mismatch")
     assert (rows["a2"]["error"], rows["a2"]["taken"]) == ("cut-off", 0)
-    heads = []
+    heads: list[records.LogHead] = []
     for name in ("a1", "a2", "a3"):
         with to_auditor_path(stick, name).open("rb") as stream:
             file = TripFile(stream)
