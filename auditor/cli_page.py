@@ -119,6 +119,7 @@ def _run(folder: AuditorFolder | None, host: str, port: int, is_opened: bool, as
     finally:
         ended.set()
         listener.close()
+        office.watcher.end()
         office.workshop.end()
         if office.keeper is not None:
             office.keeper.close()

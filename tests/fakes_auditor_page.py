@@ -104,6 +104,7 @@ class AuditorHouse:
 
     def close(self) -> None:
         """Stop what runs."""
+        self.office.watcher.end()
         self.office.workshop.end()
         if self.office.keeper is not None:
             self.office.keeper.close()

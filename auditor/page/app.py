@@ -95,7 +95,7 @@ class Answerer:
             reply = reply or place.handler(visit)
             return self._render(visit, reply) if isinstance(reply, Page) else reply
         except AtWorkError:
-            return self._render(visit, Page("busy.html", {"work": self._office.workshop.running}))
+            return self._render(visit, Page("busy.html"))
         except REFUSALS as err:
             code = err.code if isinstance(err, RefusalError | LinkError) else type(err).__name__
             return self._render(visit, _error(refusal(err, catalogue), code, 409))
@@ -119,7 +119,7 @@ class Answerer:
                 owner=self._office.owner or "fedscreen",
                 token=token,
                 navigation=[(href, name) for href, name, who in NAVIGATION if visit.role in who],
-                running=self._office.workshop.running,
+                running=self._office.watcher.running,
                 idle_min=int(IDLE_S // 60),
                 leave_s=int(IDLE_S) + 2,
                 leave_to="/gone?auto=1",

@@ -35,7 +35,8 @@ def open_office(
     """
     owner = read_config(folder).operator if folder else ""
     keeper = Keeper(folder, open_desk, now, now_s) if folder else None
-    return Office(keeper, owner, Sessions(entropy, now_s), Workshop(now, REFUSALS, _said), now)
+    watcher, workshop = Workshop(now, REFUSALS, _said), Workshop(now, REFUSALS, _said)
+    return Office(keeper, owner, Sessions(entropy, now_s), watcher, workshop, now)
 
 
 def _said(err: Exception) -> Phrase:

@@ -8,7 +8,9 @@ from datetime import datetime
 
 from auditor import watch as watching
 from auditor.cli_rounds import find_round, waiting_rounds
+from auditor.client import GrpcLink
 from auditor.desk import Desk, Event
+from auditor.duties import SECOND_SITTING, duty_of, round_duties
 from auditor.errors import AuditorError, RefusalError
 from auditor.extend import ExtensionReview, is_asked_to_extend, review_extension
 from auditor.page.keeper import Keeper, reason
@@ -51,6 +53,7 @@ def round_page(visit: Visit) -> Reply:
         visit.keeper.look(desk)
         row = _round(desk, visit.path["round"])
         extension, problem = _extension(desk, row)
+        duty = duty_of(desk.context, row)
         values = {
             "row": row,
             "title": title_of(row),
@@ -58,8 +61,9 @@ def round_page(visit: Visit) -> Reply:
             "own": desk.context.id,
             "signed": list(_signed(desk, row)),
             "has_key": desk.state.secret(SecretKind.ROUND_KEY, row.round_id) is not None,
-            "waits": waits_for(desk, row),
-            "is_for_sitting": is_for_sitting(desk.context.id, row),
+            "waits": duty.words if duty.code in ("abstain", "damaged") else waits_for(desk, row),
+            "is_for_sitting": duty.code == "watch",
+            "duty": duty,
             "is_waiting": row.round_id in waiting_rounds(desk, ()),
             "extension": extension,
             "extension_problem": problem,
@@ -85,34 +89,34 @@ def extend(visit: Visit) -> Reply:
 
 def work(visit: Visit) -> Reply:
     """Show the work that runs, or the last that ended."""
-    return Page(
-        "work.html", {"work": visit.office.workshop.last, "is_idle": visit.office.workshop.running is None}
-    )
+    watcher = visit.office.watcher
+    return Page("work.html", {"work": watcher.last, "is_idle": watcher.running is None})
 
 
 def start(visit: Visit) -> Reply:
-    """Begin the second sitting; once it runs, another click shows it."""
-    keeper = visit.keeper
+    """Begin the second sitting, or a watch that goes on; once one runs, another click shows it."""
+    keeper, kind = visit.keeper, "watch" if visit.text("kind") == "watch" else "sitting"
 
     def task(found: Work) -> None:
         _sit(keeper, found)
 
-    found = visit.office.workshop.start("sitting", "/work", task)
+    found = visit.office.watcher.start(kind, "/work", task)
     return Redirect(found.back)
 
 
 def stop(visit: Visit) -> Reply:
     """Ask the work to end after its present step."""
-    if visit.office.workshop.running is not None:
-        visit.office.workshop.running.stop.set()
+    running = visit.office.watcher.running
+    if running is not None:
+        running.stop.set()
     return Redirect("/work")
 
 
 class _Sitting:
-    """Steps like `watch`, tells as it goes, and asks to stop when nothing is left for this auditor."""
+    """Steps like `watch` and tells as it goes; a sitting ends when nothing is left for this auditor."""
 
     def __init__(self, keeper: Keeper, work: Work) -> None:
-        self._keeper, self._work = keeper, work
+        self._keeper, self._work, self._renewal_s = keeper, work, 0.0
 
     def tell(self, event: Event) -> None:
         """Keep what happened."""
@@ -122,21 +126,25 @@ class _Sitting:
         """Do everything that can be done now."""
         found = self._keeper.step(self.tell)
         with self._keeper.desk(wait_s=60.0) as desk:
-            own, rows = desk.context.id, desk.context.ledger.rounds.values()
-            if not any(is_for_sitting(own, row) for row in rows):
-                self._work.stop.set()
+            goes_on = any(duty.sitting == SECOND_SITTING for duty in round_duties(desk.context))
+        if self._work.kind == "sitting" and not goes_on:
+            self._work.stop.set()
         return found
+
+
+    def keep_up(self) -> Event | None:
+        """Look at the certificate twice a day, and renew it when due."""
+        if self._keeper.now_s() < self._renewal_s:
+            return None
+        self._renewal_s = self._keeper.now_s() + watching.RENEWAL_EVERY_S
+        with self._keeper.desk(wait_s=60.0) as desk:
+            link = desk.context.link
+            return watching.upkeep_of(self._keeper.folder, link)() if isinstance(link, GrpcLink) else None
 
 
 def _sit(keeper: Keeper, work: Work) -> None:
     sitting = _Sitting(keeper, work)
-    watching.watch(sitting, POLL_S, work.stop, sitting.tell)
-
-
-def is_for_sitting(own: str, row: RoundLog) -> bool:
-    """Say whether a round is between its candidates and this auditor's opening."""
-    is_over = row.release is not None or row.is_dead or own in row.abandons or own in row.openings
-    return own in row.approvals and row.candidates is not None and not is_over
+    watching.watch(sitting, POLL_S, work.stop, sitting.tell, sitting.keep_up)
 
 
 def num_waiting_plans(desk: Desk) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 
 from auditor.desk import Desk
+from auditor.duties import log_duties, round_duties
 from auditor.errors import AuditorError, KeyFileError
 from auditor.extend import waiting_extensions
 from auditor.keys import certificate_days
 from auditor.page.keeper import reason
-from auditor.page.pages_rounds import is_for_sitting, num_waiting_plans
+from auditor.page.pages_rounds import num_waiting_plans
 from auditor.page.visit import KEEPER, Page, Redirect, Reply, Visit
 from auditor.status import describe
 from crypto.errors import CryptoError
+from crypto.fingerprint import fingerprint_words
 from crypto.note import parse_note, verified_by
 from plan.errors import phrase
 from protos.card import encode_card, fingerprint
@@ -31,14 +33,16 @@ def today(visit: Visit) -> Reply:
         except AuditorError as err:
             problem = reason(err)
         ledger = desk.context.ledger
-        rounds = list(ledger.rounds.values())
+        duties = round_duties(desk.context)
         values = {
             "reach": reach,
             "problem": problem,
             "rosters": reach.rosters,
             "num_plans": num_waiting_plans(desk),
             "extensions": [ledger.rounds[round_id] for round_id in waiting_extensions(desk.context)],
-            "sitting": [row for row in rounds if is_for_sitting(desk.context.id, row)],
+            "sitting": [duty for duty in duties if duty.code == "watch"],
+            "stopped": [duty for duty in duties if duty.code in ("abstain", "damaged")],
+            "cosign": log_duties(desk.context),
             "status": describe(desk),
             "cosigners": cosigners(desk),
             "quorum": ledger.roster.statement.quorum if ledger.size else 0,
@@ -60,9 +64,10 @@ def look(visit: Visit) -> Reply:
 def keys(visit: Visit) -> Reply:
     """Show what is compared by telephone."""
     with visit.desk() as desk:
-        ledger = desk.context.ledger
+        ledger, line = desk.context.ledger, fingerprint(encode_card(desk.card))
         values = {
-            "card": fingerprint(encode_card(desk.card)),
+            "card": line,
+            "words": {name: fingerprint_words(line, name) for name in ("zh", "en")},
             "federation": desk.card.federation,
             "size": ledger.size,
             "root": ledger.root().hex() if ledger.size else "",

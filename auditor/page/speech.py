@@ -29,6 +29,7 @@ ROLES: Final[Mapping[str, str]] = {"keeper": _("key keeper"), "inspector": _("in
 
 WORKS: Final[Mapping[str, str]] = {
     "sitting": _("second sitting"),
+    "watch": _("watch"),
     "verify": _("verifying a bundle"),
     "bundle": _("writing a bundle"),
 }

@@ -39,13 +39,15 @@ class Office:
         keeper: the open auditor's folder; None for an inspector without keys.
         owner: who runs this auditor, for the top of each page.
         sessions: who came in.
-        workshop: where longer work runs.
+        watcher: where this auditor works: the second sitting, or a watch that goes on.
+        workshop: where verifications and bundles are made.
         now: the clock, UTC.
     """
 
     keeper: Keeper | None
     owner: str
     sessions: Sessions
+    watcher: Workshop
     workshop: Workshop
     now: Callable[[], datetime]
 

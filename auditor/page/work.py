@@ -1,4 +1,4 @@
-"""Work that takes longer than a page: the second sitting, a verification, a bundle. One at a time.
+"""Work that takes longer than a page: the second sitting, a verification, a bundle. One at a time of a kind.
 
 It runs in a thread of its own; the page looks again by itself and shows what was done so far. Starting it a
 second time while it runs shows the first.
@@ -24,7 +24,7 @@ class Work:
     """One piece of work.
 
     Attributes:
-        kind: "sitting", "verify", "bundle" or another word of `speech.WORKS`.
+        kind: "sitting", "watch", "verify", "bundle" or another word of `speech.WORKS`.
         back: the page that shows its result.
         started: when.
         stop: set to ask it to end.
