@@ -7,7 +7,7 @@
 | 3 | autumn 2026 | abandoned by three auditors, so refunded |
 | 4 | autumn 2026 | had no reports; ended by the county, replaced by round 5 |
 | 5 | autumn 2026 | s6 refused; a4 away; released, then withdrawn |
-| 6 | winter 2026 | a4 agreed and withheld its draw; out of bounds: corrupt |
+| 6 | winter 2026 | s6 did not report; a4 agreed and withheld its draw; out of bounds: corrupt |
 
 Between rounds 2 and 3 auditor a3 rolls its keys over; after round 5 school s6 and auditor a4 are revoked.
 """
@@ -84,10 +84,24 @@ class County(FakeCounty):
         )
 
     def run_to(
-        self, round_id: bytes, *, away: Sequence[str] = (), silent: Sequence[str] = (), refuse: str = ""
+        self,
+        round_id: bytes,
+        *,
+        away: Sequence[str] = (),
+        silent: Sequence[str] = (),
+        missing: Sequence[str] = (),
+        refuse: str = "",
     ) -> None:
-        """Report, check, close, agree and open; `away` do nothing, `silent` agree and do not open."""
-        for node in sorted(self.nodes):
+        """Report, check, close, agree and open.
+
+        Args:
+            round_id: the round.
+            away: auditors that do nothing; `silent` ones agree and do not open.
+            silent: see there.
+            missing: schools that do not report.
+            refuse: a school whose report every auditor refuses.
+        """
+        for node in sorted(set(self.nodes) - set(missing)):
             self.report(node, round_id)
         self.fix_candidates(round_id)
         here = [name for name in sorted(self.auditors) if name not in away]
@@ -208,7 +222,7 @@ def _autumn(county: County) -> None:
     county.correct(right, "withdrawn", (), "wrong-records")
     last = county.publish_plan(plan("2026-2027", "X", "2026-09-30", "2026-12-01", "2026-12-31"))
     county.approve(last)
-    county.run_to(last, silent=("a4",))
+    county.run_to(last, silent=("a4",), missing=("s6",))
     county.release_corrupt(last)
     county.revoke("node", "s6", "closed")
     county.revoke("auditor", "a4", "key-lost")

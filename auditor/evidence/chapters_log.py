@@ -45,6 +45,15 @@ def roots(facts: Facts, voice: Voice) -> Iterator[Block]:
             yield from code((head.root,))
     yield note(voice, Both("创始名册的摘要：", "Digest of the genesis roster:"))
     yield from code((facts.genesis,))
+    yield note(
+        voice,
+        Both(
+            "本年度的条目：第 %(first)s 条之后，至第 %(last)s 条。",
+            "Entries of the year: those after the first %(first)s, up to %(last)s.",
+        ),
+        first=facts.start.size,
+        last=facts.year_until,
+    )
     yield table(
         voice,
         Both("本年度的日志条目", "Entries of the year"),

@@ -330,7 +330,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All of one year's pack, before it is divided into chapters."""
+    """All of one year's pack, before it is divided into chapters.
+
+    The year's entries are those from `start.size` to `year_until`: the log's end, or the first plan of a
+    later year.
+    """
 
     year: int
     made_on: str
@@ -340,6 +344,7 @@ class Facts:
     source: str
     start: Head
     end: Head
+    year_until: int
     entries: tuple[Entries, ...]
     entries_of_year: tuple[Entries, ...]
     rosters: tuple[Roster, ...]

@@ -67,8 +67,9 @@ def gather(source: Source, year: int, made_on: str = "") -> facts.Facts:
     """
     ledger = source.ledger
     start, end = _start(source, year), _end(source)
-    schools = schools_of(ledger)
-    revocations = revocations_of(source.statements, start.size)
+    span = range(start.size, _stop(ledger, year, end.size))
+    schools, rounds = schools_of(ledger), rounds_of(ledger, year)
+    revocations = revocations_of(source.statements, span)
     return facts.Facts(
         year=year,
         made_on=made_on or _day(end),
@@ -79,18 +80,19 @@ def gather(source: Source, year: int, made_on: str = "") -> facts.Facts:
         start=start,
         end=end,
         entries=_entries(source.statements),
-        entries_of_year=_entries(source.statements[start.size :]),
-        rosters=rosters_of(ledger, start.size),
+        year_until=span.stop,
+        entries_of_year=_entries(source.statements[span.start : span.stop]),
+        rosters=rosters_of(ledger, span),
         schools=schools,
         custody=custody_of(schools),
         terms=terms_of(ledger, revocations),
         key_changes=key_changes_of(ledger),
         revocations=revocations,
-        rounds=rounds_of(ledger, year),
+        rounds=rounds,
         other_rounds=tuple(row.terms.serial for row in ledger.rounds.values() if not is_of_year(row, year)),
-        accounts=_accounts(ledger, year, source.cap or DEFAULT_CAP),
-        replays=_replays(ledger, start.size),
-        visits=source.visits,
+        accounts=_accounts(ledger, rounds, source.cap or DEFAULT_CAP),
+        replays=_replays(ledger, span),
+        visits=_visits(source.visits, rounds, year),
         stated=tuple(facts.Stated(topic, text) for topic, text in source.stated.items()),
         verification=source.verification,
     )
@@ -115,6 +117,13 @@ def _start(source: Source, year: int) -> facts.Head:
     first = [row.plan.index for row in ledger.rounds.values() if is_of_year(row, year)]
     size = min(first, default=ledger.size)
     return facts.Head(UNKNOWN, size, ledger.root(size).hex(), "", (), 0)
+
+
+def _stop(ledger: Ledger, year: int, size: int) -> int:
+    """Find where the year ends in the log: before the first plan whose window begins in a later one."""
+    rounds = ledger.rounds.values()
+    later = [row.plan.index for row in rounds if row.terms.opens.astimezone(COUNTY).year > year]
+    return min(later, default=size)
 
 
 def _end(source: Source) -> facts.Head:
@@ -153,11 +162,10 @@ def _day(head: facts.Head) -> str:
     return newest.astimezone(COUNTY).date().isoformat()
 
 
-def _accounts(ledger: Ledger, year: int, cap: Fraction) -> tuple[facts.Account, ...]:
+def _accounts(ledger: Ledger, rounds: Sequence[facts.Round], cap: Fraction) -> tuple[facts.Account, ...]:
     """Say for each school year that a round of the year is charged to what it cost a pupil at most."""
-    rounds = list(ledger.rounds.values())
-    years = {row.school_year for row in rounds_of(ledger, year)}
-    per_node = year_accounts(ledger, rounds)
+    years = {row.school_year for row in rounds}
+    per_node = year_accounts(ledger, list(ledger.rounds.values()))
     return tuple(
         _account(name, [total for (_, found), total in per_node.items() if found == name], cap)
         for name in sorted(years)
@@ -180,7 +188,7 @@ def _account(school_year: str, totals: Sequence[Fraction], cap: Fraction) -> fac
     )
 
 
-def _replays(ledger: Ledger, start: int) -> tuple[facts.Replay, ...]:
+def _replays(ledger: Ledger, span: range) -> tuple[facts.Replay, ...]:
     return tuple(
         facts.Replay(
             _serial(ledger.rounds[row.statement.round]),
@@ -189,10 +197,22 @@ def _replays(ledger: Ledger, start: int) -> tuple[facts.Replay, ...]:
             row.statement.outcome,
             row.statement.confinement,
             row.index,
-            int(row.index >= start),
+            int(row.index in span),
         )
         for row in ledger.replays
     )
+
+
+def _visits(
+    visits: Sequence[facts.Visit], rounds: Sequence[facts.Round], year: int
+) -> tuple[facts.Visit, ...]:
+    """Keep the visits that were made in the year, and those of its rounds."""
+    serials = {row.serial for row in rounds}
+    return tuple(row for row in visits if row.round in serials or _year_of(row.ended) == year)
+
+
+def _year_of(moment: str) -> int:
+    return datetime.fromisoformat(moment).astimezone(COUNTY).year
 
 
 def _serial(row: RoundLog) -> int:

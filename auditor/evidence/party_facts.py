@@ -16,12 +16,12 @@ DEPLOYMENT = "deployment"
 KNOWN_FORMS = ("a", "b", "c")
 
 
-def rosters_of(ledger: Ledger, start: int) -> tuple[facts.Roster, ...]:
-    """List every roster; those from position `start` on are the year's."""
-    return tuple(_roster(state, start) for state in ledger.roster_chain)
+def rosters_of(ledger: Ledger, span: range) -> tuple[facts.Roster, ...]:
+    """List every roster; those at a position in `span` are the year's."""
+    return tuple(_roster(state, span) for state in ledger.roster_chain)
 
 
-def _roster(state: RosterState, start: int) -> facts.Roster:
+def _roster(state: RosterState, span: range) -> facts.Roster:
     body = state.body
     return facts.Roster(
         state.statement.serial,
@@ -32,7 +32,7 @@ def _roster(state: RosterState, start: int) -> facts.Roster:
         tuple(auditor.id for auditor in body.auditors),
         state.statement.quorum,
         tuple(",".join(map(str, row)) for row in body.tuples),
-        int(state.index >= start),
+        int(state.index in span),
     )
 
 
@@ -123,10 +123,10 @@ def _changes(before: RosterState, after: RosterState) -> Iterator[facts.KeyChang
         yield facts.KeyChange(serial, "schools-rolled", "", rolled)
 
 
-def revocations_of(statements: Sequence[Statement], start: int) -> tuple[facts.Revocation, ...]:
+def revocations_of(statements: Sequence[Statement], span: range) -> tuple[facts.Revocation, ...]:
     """List every school and auditor that was taken out, in the order of the log."""
     return tuple(
-        facts.Revocation(row.subject, row.id, row.reason, index, int(index >= start))
+        facts.Revocation(row.subject, row.id, row.reason, index, int(index in span))
         for index, row in enumerate(statements)
         if isinstance(row, Revoke)
     )

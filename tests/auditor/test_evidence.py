@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from auditor.config import AuditorFolder
 from auditor.errors import ConfigError
 from auditor.evidence.facts import Facts
 from auditor.evidence.gaps import failures_of, open_points_of
+from auditor.evidence.gather import Source, gather
 from auditor.evidence.sources import Inputs, read_bundle
 from auditor.evidence.stated import parse_stated
 from auditor.evidence.wording import LAWYER
@@ -55,8 +57,8 @@ FAILURES = [
     ("draw-withheld", "6", "a4", 0),
     ("replay-failed", "s2", "a2", 2),
     ("visit-failed", "s2", "FAIL", 2),
-    ("revoked-node", "s6", "closed", 127),
-    ("revoked-auditor", "a4", "key-lost", 128),
+    ("revoked-node", "s6", "closed", 126),
+    ("revoked-auditor", "a4", "key-lost", 127),
 ]
 
 
@@ -75,8 +77,13 @@ class Year:
         given = Inputs(self.folder.policy, self.since, self.folder.root / "site", self.statements)
         return replace(given, **changes)
 
+    @cached_property
+    def source(self) -> Source:
+        return read_bundle(self.bundle, self.inputs())
+
     def facts(self, year: int = YEAR, **changes: Any) -> Facts:
-        return make_pack(read_bundle(self.bundle, self.inputs(**changes)), Request("mlps3", year, (), ()))[0]
+        """Read the bundle again, from other inputs."""
+        return gather(read_bundle(self.bundle, self.inputs(**changes)), year)
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +103,13 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
 
 @pytest.fixture(scope="module")
 def facts(year: Year) -> Facts:
-    return year.facts()
+    return gather(year.source, YEAR)
 
 
 @pytest.fixture(scope="module")
 def packs(year: Year) -> dict[str, dict[str, bytes]]:
     """Pages of both profiles in both languages; pdf and docx of one profile in each language."""
-    source = read_bundle(year.bundle, year.inputs())
+    source = year.source
     found = {profile: make_pack(source, Request(profile, YEAR, formats=("html",)))[1] for profile in PROFILES}
     for profile, language in IN_EVERY_FORM.items():
         found[profile] |= make_pack(source, Request(profile, YEAR, (language,), ("pdf", "docx")))[1]
@@ -140,9 +147,13 @@ def test_the_rounds_of_the_year_are_those_with_a_day_in_it(facts: Facts) -> None
 
 
 def test_an_earlier_year_has_its_own_round_and_accounts(year: Year) -> None:
-    found = year.facts(2025, kept=None)
+    found = gather(replace(year.source, kept=b""), 2025)
     assert [row.serial for row in found.rounds] == [1]
     assert found.start.origin == "beginning"
+    assert found.year_until == year.county.round(list(year.county.ledger.rounds)[1]).plan.index
+    assert not any(row.is_of_year for row in (*found.replays, *found.revocations))
+    assert found.visits == ()  # of round 2, in 2026
+    assert failures_of(found) == ()
     assert [row.school_year for row in found.accounts] == ["2025-2026"]
 
 
@@ -164,7 +175,7 @@ def test_an_auditor_that_rolled_over_has_two_terms(facts: Facts) -> None:
     assert terms == [(1, 3, 0), (3, 0, 1)]
     assert [(row.roster, row.what, row.who) for row in facts.key_changes] == [(3, "auditor-rolled", "a3")]
     revoked = [(row.auditor, row.revoked_at, row.reason) for row in facts.terms if row.revoked_at]
-    assert revoked == [("a4", 128, "key-lost")]
+    assert revoked == [("a4", 127, "key-lost")]
 
 
 def test_who_was_away_and_who_withheld_a_draw_is_named_by_round(facts: Facts) -> None:
@@ -188,7 +199,7 @@ def test_both_ends_of_the_log_have_their_checkpoints(year: Year, facts: Facts) -
 
 
 def test_without_a_kept_checkpoint_the_year_begins_at_its_first_plan_and_says_so(year: Year) -> None:
-    found = year.facts(kept=None)
+    found = gather(replace(year.source, kept=b""), YEAR)
     assert found.start.origin == "unknown"
     assert found.start.size == found.rounds[0].index
     assert "no-kept-checkpoint" in {row.code for row in open_points_of(found)}
@@ -345,7 +356,7 @@ def test_no_count_of_a_school_no_estimate_and_no_ranking_stands_in_any_file(
 def test_the_same_input_gives_the_same_bytes_and_another_day_another_page(
     year: Year, packs: dict[str, dict[str, bytes]]
 ) -> None:
-    source = read_bundle(year.bundle, year.inputs())
+    source = year.source
     again = make_pack(source, Request("mlps3", YEAR, ("en",)))[1]
     assert again == {name: packs["mlps3"][name] for name in again}
     later = Request("mlps3", YEAR, ("zh_CN",), ("html",), "2027-01-31")
