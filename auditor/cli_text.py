@@ -35,8 +35,8 @@ def roster_lines(review: RosterReview) -> Iterator[str]:
     yield from _change_lines(_("schools"), review.nodes, _names(review))
     yield from _school_lines(review)
     yield from _change_lines(_("auditors"), review.auditors, _operators(review))
-    for row in () if review.old else review.body.auditors:  # later the warnings say it of each new one
-        yield f"      {row.id}: {fingerprint(row.statement.text)}"
+    for auditor in () if review.old else review.body.auditors:  # later the warnings say it of each new one
+        yield f"      {auditor.id}: {fingerprint(auditor.statement.text)}"
     if review.rolled:
         yield _("  new keys, as their old ones say: %(ids)s") % {"ids": ", ".join(review.rolled)}
     if review.own_keys:
@@ -44,8 +44,8 @@ def roster_lines(review: RosterReview) -> Iterator[str]:
     for successor, gone in review.mergers:
         yield _("  %(id)s takes over %(ids)s") % {"id": successor, "ids": ", ".join(gone)}
     yield from _rule_lines(review)
-    for row in review.warnings:
-        yield f"  ! {row.words.text(_)}"
+    for warning in review.warnings:
+        yield f"  ! {warning.words.text(_)}"
 
 
 def _rule_lines(review: RosterReview) -> Iterator[str]:
