@@ -198,12 +198,14 @@ def record(context: Context, root: Path, review: VisitReview) -> Recorded:
     """Sign the statement into its slot, keep the record, log the statement; again: the same bytes.
 
     Raises:
+        RefusalError: there is a record of this visit with another result; nothing is signed.
         SlotTakenError: this visit was recorded with another outcome.
         AbstainError: another copy of this state has signed for this visit.
         LinkError: the coordinator cannot be reached; what was signed is kept, and sent the next time.
     """
     signed = None
     with context.state.locked():
+        _verify_same(root, review)
         if review.statement is not None:
             signed = _sign_once(context, review)
         file = _keep(context, root, review, signed)
@@ -256,16 +258,26 @@ def _verify_only_copy(context: Context, challenge: SiteChallenge, statement: Rep
             )
 
 
-def _keep(context: Context, root: Path, review: VisitReview, signed: SignedEntry | None) -> Path:
-    """Write the signed record of a visit once; a record that is there stays as it is.
+def _path(root: Path, review: VisitReview) -> Path:
+    name = f"{review.challenge.round.hex()[:16]}.{review.result.node}.{review.challenge.visit}.json"
+    return root / FOLDER / name
 
-    Raises:
-        RefusalError: there is a record of another result.
-    """
+
+def _verify_same(root: Path, review: VisitReview) -> None:
+    path = _path(root, review)
+    if path.exists() and read_visit(path)["result"] != result_values(review.result):
+        raise RefusalError(
+            "other-record",
+            phrase("%(file)s: this visit was recorded with another result; count the visit up", file=path),
+        )
+
+
+def _keep(context: Context, root: Path, review: VisitReview, signed: SignedEntry | None) -> Path:
+    """Write the signed record of a visit once; a record that is there stays as it is."""
     challenge, result = review.challenge, review.result
     folder = root / FOLDER
     make_private_directory(folder)
-    path = folder / f"{challenge.round.hex()[:16]}.{result.node}.{challenge.visit}.json"
+    path = _path(root, review)
     values: dict[str, Any] = {
         "auditor": context.id,
         "visit": challenge.visit,
@@ -279,13 +291,6 @@ def _keep(context: Context, root: Path, review: VisitReview, signed: SignedEntry
         "result": result_values(result),
     }
     if path.exists():
-        if read_visit(path) != values:
-            raise RefusalError(
-                "other-record",
-                phrase(
-                    "%(file)s: this visit was recorded with another result; count the visit up", file=path
-                ),
-            )
         return path
     create_exclusively(path, sign_file(VISIT_FORMAT, values, statement_key(context)), "site-visit")
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,8 +138,13 @@ def test_a_visit_has_one_outcome_and_a_second_visit_its_own(
     failed = result_of(desk, opened_round, kit, replay=replay((7,)), selftest=selftest())
     record(desk.context, tmp_path, review_result(desk.context, tmp_path, encode_result(failed)))
     better = encode_result(result_of(desk, opened_round, kit))
+    with pytest.raises(RefusalError, match="other-record"):
+        record(desk.context, tmp_path, review_result(desk.context, tmp_path, better))
+    kept = tmp_path / "site" / f"{opened_round.hex()[:16]}.{NODE}.1.json"
+    kept.rename(tmp_path / "lost")
     with pytest.raises(SlotTakenError):
         record(desk.context, tmp_path, review_result(desk.context, tmp_path, better))
+    (tmp_path / "lost").rename(kept)
     desk.sync()
     second = prepare(desk, opened_round, tmp_path, visit=2)
     passed = encode_result(result_of(desk, opened_round, second))
@@ -187,6 +193,10 @@ def test_without_an_outcome_nothing_is_signed_and_the_visit_is_kept(
     kept = record(desk.context, tmp_path, review_result(desk.context, tmp_path, data))
     assert (kept.statement, kept.position, county.ledger.replays) == (None, None, [])
     assert [(row["outcome"], row["statement"]) for row in visits(tmp_path)] == [("INCOMPLETE", "")]
+    better = encode_result(result_of(desk, opened_round, kit))
+    with pytest.raises(RefusalError, match="other-record"):
+        record(desk.context, tmp_path, review_result(desk.context, tmp_path, better))
+    assert list((desk.state.directory / "slots").glob("*.replayed")) == []
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -275,8 +285,20 @@ def test_another_program_is_told_and_a_changed_challenge_refused(
     assert (review.outcome, review.is_same_program) == ("INCOMPLETE", False)
     path = tmp_path / "site" / "challenges" / f"{kit.hex()}.json"
     asked, _note = parse_challenge(path.read_bytes())
-    path.write_bytes(sign_file(CHALLENGE_FORMAT, challenge_values(asked), county.auditors["a2"]))
-    with pytest.raises(RefusalError):
+    other = replace(asked, schools=(replace(asked.schools[0], report=bytes(32)),))
+    for forged, signer, report, code in (
+        (asked, "a2", honest.report, "bad-result"),  # of another hand, under its own digest
+        (other, "a1", bytes(32), "no-such-report"),  # asked for what the log does not have
+    ):
+        data = sign_file(CHALLENGE_FORMAT, challenge_values(forged), county.auditors[signer])
+        digest = hashlib.sha256(data).digest()
+        path.with_name(f"{digest.hex()}.json").write_bytes(data)
+        result = replace(honest, challenge=digest, report=report)
+        with pytest.raises(RefusalError) as caught:
+            review_result(desk.context, tmp_path, encode_result(result))
+        assert caught.value.code == code
+    path.write_bytes(data)
+    with pytest.raises(RefusalError, match="damaged"):
         review_result(desk.context, tmp_path, encode_result(honest))
     with pytest.raises(RefusalError, match="no-such-school"):
         make_challenge(desk.context, desk.context.ledger.rounds[opened_round], ["s99"], number=2)
