@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from fakes_auditors import sign_entry
 from fakes_evidence import (
     SECRET_SUM,
     STATEMENTS,
@@ -40,6 +41,7 @@ from auditor.evidence.stated import parse_stated
 from auditor.evidence.wording import LAWYER
 from auditor.evidence.writing import Request, evidence_bytes, make_pack
 from crypto.canonical import parse_json
+from crypto.checkpoint import Checkpoint, encode_checkpoint
 from fedscreen.language import speak
 from protos.fields import HEX_PATTERN
 
@@ -196,6 +198,17 @@ def test_both_ends_of_the_log_have_their_checkpoints(year: Year, facts: Facts) -
     assert facts.start.note.encode() == year.since.read_bytes()
     assert [row.auditor for row in facts.end.cosignatures] == ["a1", "a2", "a3"]
     assert facts.made_on == "2027-01-15"  # by the newest cosignature
+
+
+def test_a_kept_checkpoint_of_another_history_is_a_failed_check(
+    year: Year, facts: Facts, tmp_path: Path
+) -> None:
+    assert ("head", "PASS") in {(row.name, row.outcome) for row in facts.verification.checks}
+    key = year.county.log_key
+    text = encode_checkpoint(Checkpoint(key.name, facts.start.size, b"\x07" * 32))
+    path = tmp_path / "since.txt"
+    path.write_bytes(sign_entry(text, [key]))
+    assert ("check-failed", "head") in {(row.code, row.place) for row in failures_of(year.facts(kept=path))}
 
 
 def test_without_a_kept_checkpoint_the_year_begins_at_its_first_plan_and_says_so(year: Year) -> None:
