@@ -113,9 +113,9 @@ def read_manifest(files: Files) -> tuple[str, dict[str, tuple[str, str]]]:
 
 
 def check_manifest(b: Bag) -> str:
-    kind, listed = read_manifest(b.files)
     # neither a plain file nor a folder
     need(not b.files.strange, min(b.files.strange, default=""))
+    kind, listed = read_manifest(b.files)
     extra = b.files.paths - listed.keys() - {"MANIFEST"}
     # a file that is not listed
     need(not extra, min(extra, default=""))
@@ -561,7 +561,7 @@ class Log:
         # first
         need(self.rosters or s.type == "roster")
         s.index, s.lines = len(self.said), note[1]
-        s.body = self.read_body(s) if "body_bytes" in vars(s) and s.type != "plan" else None
+        s.body = self.read_body(s) if "body_bytes" in vars(s) else None
         signers = getattr(self, f"rule_{s.type}", self.rule_of_round)(s)
         # not signed by exactly those who must
         need([line[:2] for line in note[1]] == [key[:2] for key in signers])
@@ -938,8 +938,7 @@ def read_plan(p: Bag) -> Bag:
     for t in tables: t.scale, t.parts = size_noise(t.delta_sq, p.rho * t.share / weights, tiers)
     rho = sum(max(cost(t.delta_sq * t.scale**2, t.parts, tiers, k) for k in range(len(tiers)))
          for t in tables)
-    return SimpleNamespace(tables=tables, cells=sum(t.cells for t in tables), rho=rho, attributes=attributes,
-         school_year=body["school_year"])
+    return SimpleNamespace(tables=tables, cells=sum(t.cells for t in tables), rho=rho, attributes=attributes)
 
 
 def read_table(t: Bag, keys: Any, body: Bag, codes: dict[str, list[str]], attributes: Any) -> Bag:
@@ -1213,20 +1212,18 @@ def check_rosters(b: Bag) -> str:
     return f"{len(rosters)} rosters, {len(rosters[-1].body['nodes'])} nodes"
 
 
-def view(b: Bag, r: Bag) -> Bag:
-    if "view" not in vars(r):
-        r.plan.body = b.log.read_body(r.plan)
-        r.view = read_plan(r.plan)
+def view(r: Bag) -> Bag:
+    if "view" not in vars(r): r.view = read_plan(r.plan)
     return r.view
 
 
 def check_plans(b: Bag) -> str:
     for r in rounds(b, "plan"):
-        v, p, policy = view(b, r), r.plan, b.policy
+        v, p, policy = view(r), r.plan, b.policy
         # a plan with other cells or tables than follow from it, or that costs more than it says
         need(p.cells == v.cells and [row[0] for row in p.noise] == [t.id for t in v.tables]
              and v.rho <= p.rho)
-        check_noise_lines(b, r)
+        check_noise_lines(r)
         used = {name for t in v.tables for name in (*t.dims, *t.where, t.sum)}
         # a plan that the policy does not allow: tuple, min-reports, min-group, what is forbidden
         need(not policy or ([len(p.auditor), p.threshold, p.collude, p.quorum] in policy.tuples
@@ -1238,9 +1235,9 @@ def check_plans(b: Bag) -> str:
     return count(len(b.log.rounds), "plans")
 
 
-def check_noise_lines(b: Bag, r: Bag) -> None:
-    lines = [[t.id, t.scale, t.parts[0], thresholds_digest(t.parts[0])] for t in view(b, r).tables]
-    steps = [[t.id, k, s2, thresholds_digest(s2)] for t in view(b, r).tables for k,
+def check_noise_lines(r: Bag) -> None:
+    lines = [[t.id, t.scale, t.parts[0], thresholds_digest(t.parts[0])] for t in view(r).tables]
+    steps = [[t.id, k, s2, thresholds_digest(s2)] for t in view(r).tables for k,
          s2 in enumerate(t.parts[1:], start=1)]
     # noise or step lines that do not follow from the plan: scale, variance, thresholds
     need(r.plan.noise == lines and r.plan.step == steps)
@@ -1265,7 +1262,7 @@ def check_close(b: Bag) -> str:
     closed = [r for r in rounds(b, "close") if r.close]
     for r in closed:
         # a group of schools in S is smaller than min-group
-        need(not has_small_group(r, view(b, r), [name for name, *_ in r.set]), f"round {r.plan.serial}")
+        need(not has_small_group(r, view(r), [name for name, *_ in r.set]), f"round {r.plan.serial}")
     return count(len(closed), "closes")
 
 
@@ -1373,14 +1370,14 @@ def check_arithmetic(b: Bag) -> str:
 
 
 def check_noise(b: Bag) -> str:
-    for r in rounds(b): check_noise_lines(b, r)
+    for r in rounds(b): check_noise_lines(r)
     return f"{sum(len(r.plan.noise) for r in rounds(b))} tables"
 
 
 def check_rho(b: Bag) -> str:
     policy = policy_of(b)
     # a round costs more than its plan says, or the plan more than the policy allows
-    for r in rounds(b): need(view(b, r).rho <= r.plan.rho <= policy.max_rho, f"round {r.plan.serial}")
+    for r in rounds(b): need(view(r).rho <= r.plan.rho <= policy.max_rho, f"round {r.plan.serial}")
     return f"{len(rounds(b))} rounds"
 
 
@@ -1394,7 +1391,7 @@ def check_account(b: Bag) -> str:
          for row in roster.body["nodes"]): succeeds[row["id"]] |= {*row["succeeds"]}
     for r in rounds(b):
         for node, _ in r.reports if len(r.said["abandon"]) < r.plan.quorum else ():
-            charged[node][view(b, r).school_year, r.plan.digest] = view(b, r).rho
+            charged[node][r.plan.body["school_year"], r.plan.digest] = view(r).rho
     if not charged: raise Skip("no reports to account for")
     for node in {*charged, *succeeds}:
         waiting, spent, years = [node], dict[tuple[str, str], Fraction](), defaultdict[str,
@@ -1429,7 +1426,7 @@ def check_results(b: Bag) -> str:
     if not rows: raise Skip("no round is released")
     for name, r in rows:
         said, tables, texts = r.release, list[Any](), dict[str, bytes]()
-        for t, row in zip(view(b, r).tables, said.body["tables"], strict=True):
+        for t, row in zip(view(r).tables, said.body["tables"], strict=True):
             se = math.sqrt(Fraction(said.reports_in * row["s2"], row["scale"] ** 2))
             codes, values = [*product(*t.codes)], [(total / row["scale"], se,
                  *around(total / row["scale"], se)) for total in row["sums"]]
@@ -1442,7 +1439,7 @@ def check_results(b: Bag) -> str:
                  *([*keys, *value] for keys, value in zip(codes, values, strict=True))])
         release, told = (json.loads(b.files.read(f"results/{name}/{kind}.json"))
              for kind in ("release", "indicators"))
-        for t, table, made in zip(view(b, r).tables, tables, release["estimates"], strict=True):
+        for t, table, made in zip(view(r).tables, tables, release["estimates"], strict=True):
             columns = SUMS if t.sum else COUNTS
             for cell, raw in zip(made["cells"], table["cells"], strict=True):
                 # an estimate of another cell or form, or less exact than the released number, or whose
