@@ -76,14 +76,14 @@ class Keeper:
     _looked_s: float | None = None
 
     @contextmanager
-    def desk(self, wait_s: float = PATIENCE_S) -> Iterator[Desk]:
+    def desk(self, wait_s: float | None = None) -> Iterator[Desk]:
         """Have the desk alone.
 
         Raises:
-            AtWorkError: another thread has had it for `wait_s` seconds.
+            AtWorkError: another thread has had it for `wait_s` seconds (by default `PATIENCE_S`).
             AuditorError, ProtocolError: the folder is not usable.
         """
-        if not self._lock.acquire(timeout=wait_s):
+        if not self._lock.acquire(timeout=PATIENCE_S if wait_s is None else wait_s):
             raise AtWorkError(phrase("this auditor is at work now; the page comes when it is done"))
         try:
             yield self._open()

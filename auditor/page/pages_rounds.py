@@ -131,7 +131,6 @@ class _Sitting:
             self._work.stop.set()
         return found
 
-
     def keep_up(self) -> Event | None:
         """Look at the certificate twice a day, and renew it when due."""
         if self._keeper.now_s() < self._renewal_s:

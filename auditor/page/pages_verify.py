@@ -122,6 +122,8 @@ def write(visit: Visit) -> Reply:
     out, is_public = read_path(visit.text("out")), visit.text("public") == "1"
     if not out.parent.is_dir():
         raise BundleError(phrase("%(folder)s: no such folder on this machine", folder=out.parent))
+    if out.exists():
+        raise BundleError(phrase("%(folder)s: exists already; choose a new folder", folder=out))
     keeper = visit.keeper
     visit.office.workshop.start("bundle", "/verify/result", lambda work: _write(keeper, work, out, is_public))
     return Redirect("/verify/result")
