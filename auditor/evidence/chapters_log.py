@@ -191,8 +191,9 @@ def schools(facts: Facts, voice: Voice) -> Iterator[Block]:
         "",
         (
             (Both("学校", "school"), TEXT),
+            (Both("名称", "name"), TEXT),
             (Both("办学主体", "operator"), TEXT),
             (Both("部署方式", "records"), TEXT),
         ),
-        ((row.id, row.operator, voice.word(FORMS, row.deployment)) for row in facts.schools),
+        ((row.id, row.name or "—", row.operator, voice.word(FORMS, row.deployment)) for row in facts.schools),
     )

@@ -89,9 +89,10 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class School:
-    """A school of the roster in force at the end: where its records lie is public."""
+    """A school of the roster in force at the end; its name, if any, and where its records lie, are public."""
 
     id: str
+    name: str
     operator: str
     deployment: str
 

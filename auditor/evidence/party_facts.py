@@ -12,7 +12,7 @@ from protos.bodies import RosterAuditor, RosterNode
 from protos.ledger import Ledger, RosterState
 from protos.statements import Revoke, Statement
 
-DEPLOYMENT = "deployment"
+DEPLOYMENT, NAME = "deployment", "name"
 KNOWN_FORMS = ("a", "b", "c")
 
 
@@ -39,11 +39,12 @@ def _roster(state: RosterState, span: range) -> facts.Roster:
 def schools_of(ledger: Ledger) -> tuple[facts.School, ...]:
     """List the schools of the roster in force that are not revoked, ascending by id."""
     nodes = [node for node in ledger.roster.body.nodes if node.id not in ledger.revoked_nodes]
-    return tuple(facts.School(node.id, node.operator, _form(node)) for node in nodes)
+    return tuple(_school(node) for node in nodes)
 
 
-def _form(node: RosterNode) -> str:
-    return dict(node.attributes).get(DEPLOYMENT, "")
+def _school(node: RosterNode) -> facts.School:
+    said = dict(node.attributes)
+    return facts.School(node.id, said.get(NAME, ""), node.operator, said.get(DEPLOYMENT, ""))
 
 
 def custody_of(schools: Sequence[facts.School]) -> tuple[facts.Custody, ...]:
