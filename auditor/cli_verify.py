@@ -190,7 +190,8 @@ def _evidence_lines(found: Difference) -> Iterator[str]:
     for title, shown in ((_("kept:"), found.old), (_("shown now:"), found.new)):
         if shown is not None:
             yield title
-            yield shown.note.decode("utf-8", "replace").rstrip("\n")
+            text = shown.note.decode("utf-8", "replace").rstrip("\n")
+            yield "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
 
 
 def _news_lines(found: Difference) -> Iterator[str]:

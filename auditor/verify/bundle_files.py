@@ -20,7 +20,7 @@ from pathlib import Path
 
 from auditor.verify.outcome import CheckFailed, CheckSkipped
 from plan.errors import Phrase, phrase
-from protos.bundle import MAX_BYTES, NAME, FileEntry, Manifest, parse_manifest
+from protos.bundle import MAX_BYTES, NAME, FileEntry, Manifest, is_safe_path, parse_manifest
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 PUBLIC_PLACES = ("log/tile/", "log/blob/", "receipts/", "results/")
@@ -34,7 +34,8 @@ class BundleFiles:
     Attributes:
         root: the folder.
         paths: every regular file below it, relative, with `/`.
-        strange: whatever is neither a regular file nor a folder.
+        strange: whatever is neither a regular file nor a folder, or has a name that no bundle has (written
+            so that it can be shown: a name may hold anything that a terminal obeys).
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,8 +45,8 @@ class BundleFiles:
         files, strange = set(), []
         for path in sorted(root.rglob("*")) if root.is_dir() else []:
             name = path.relative_to(root).as_posix()
-            if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                strange.append(name)
+            if path.is_symlink() or not (path.is_file() or path.is_dir()) or not is_safe_path(name):
+                strange.append(name if is_safe_path(name) else ascii(name))
             elif path.is_file():
                 files.add(name)
         self.paths = frozenset(files)
@@ -96,7 +97,7 @@ def read_manifest(files: BundleFiles) -> Manifest:
 def check_manifest(files: BundleFiles) -> Phrase:
     """Compare every file with the MANIFEST."""
     if files.strange:
-        raise CheckFailed(phrase("%(strange)s: neither a plain file nor a folder", strange=files.strange[0]))
+        raise CheckFailed(phrase("%(strange)s: not a plain file with a plain name", strange=files.strange[0]))
     manifest = read_manifest(files)
     unlisted = sorted(files.paths - set(manifest.files) - {NAME})
     if unlisted:

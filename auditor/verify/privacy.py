@@ -130,7 +130,7 @@ def year_accounts(ledger: Ledger, rounds: Sequence[RoundLog]) -> dict[tuple[str,
 def check_results(log: BundleLog) -> Phrase:
     """Recompute every result file from log and plan, and compare byte for byte."""
     expected: dict[str, bytes] = {}
-    for row in released(_rounds(log)):
+    for row in released(log.whole_ledger().rounds.values()):
         files = result_files(row)
         expected |= {f"results/{row.round_id.hex()}/{path}": data for path, data in files.items()}
     extra = [path for path in log.files.under("results") if path not in expected]

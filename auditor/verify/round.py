@@ -48,11 +48,23 @@ _COST = "max-rho"
 
 
 def _rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
+    """Return all rounds, at least one; see `_any_rounds`.
+
+    Raises:
+        CheckSkipped: there is none.
+    """
+    rounds = _any_rounds(log, *types)
+    if not rounds:
+        raise CheckSkipped(phrase("the log has no round"))
+    return rounds
+
+
+def _any_rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
     """Return all rounds; fail first if the log broke off at a statement of these types.
 
     Raises:
         CheckFailed: it did.
-        CheckSkipped: it broke off elsewhere, or there is no round.
+        CheckSkipped: it broke off elsewhere.
     """
     if log.stopped_at is not None and isinstance(log.statements[log.stopped_at], types):
         raise CheckFailed(
@@ -60,10 +72,7 @@ def _rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
                 "entry %(stopped_at)s: %(stopped_by)s", stopped_at=log.stopped_at, stopped_by=log.stopped_by
             )
         )
-    rounds = list(log.whole_ledger().rounds.values())
-    if not rounds:
-        raise CheckSkipped(phrase("the log has no round"))
-    return rounds
+    return list(log.whole_ledger().rounds.values())
 
 
 def name_of(round_log: RoundLog) -> Phrase:
@@ -353,13 +362,13 @@ def sum_path(round_id: bytes, auditor: str, subset: int) -> str:
 
 def check_receipts(log: BundleLog) -> Phrase:
     """Check the receipt of every report in every released S, by the policy's keys."""
-    rounds = _rounds(log, Report)
-    ledger, policy = log.whole_ledger(), log.required_policy()
+    rounds, ledger = _any_rounds(log, Report), log.whole_ledger()
     expected: dict[str, int] = {}
     for row in released(rounds):
         for name in _set_of(row):
             expected[receipt_path(row.round_id, name)] = row.reports[(name.node, name.attempt)].index
     _only(log, "receipts", expected)
+    policy = log.required_policy()
     for path, position in expected.items():
         proof = parse_proof(log.files.read(path))
         size = parse_checkpoint(parse_note(proof.checkpoint_note).text).size
@@ -386,7 +395,7 @@ def check_receipts(log: BundleLog) -> Phrase:
 def check_vectors(log: BundleLog, manifest: Manifest | None) -> Phrase:
     """Check every masked vector of S: length, canonical elements, digest in the signed header."""
     _need_auditors_bundle(manifest)
-    rounds = released(_rounds(log, Report))
+    rounds = released(_any_rounds(log, Report))
     expected = [vector_path(row.round_id, name) for row in rounds for name in _set_of(row)]
     _only(log, "reports", expected)
     for row in rounds:
@@ -398,7 +407,7 @@ def check_vectors(log: BundleLog, manifest: Manifest | None) -> Phrase:
 def check_sums(log: BundleLog, manifest: Manifest | None) -> Phrase:
     """Check every mask sum that the release uses: length, canonical elements, digest in the opening."""
     _need_auditors_bundle(manifest)
-    rounds = released(_rounds(log, Opening))
+    rounds = released(_any_rounds(log, Opening))
     expected = [
         sum_path(row.round_id, auditor, subset)
         for row in rounds

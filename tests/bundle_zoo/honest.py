@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from bundle_zoo.county import ZooCounty
+from bundle_zoo.county import ZooCounty, ZooNode
 from bundle_zoo.forge import Files, History, history_of
 
 PUBLIC = frozenset({"vectors", "sums", "arithmetic"})
@@ -419,6 +419,21 @@ def ladder(reports: int) -> ZooCounty:
 
 
 @cache
+def groups(*, is_refused: bool) -> ZooCounty:
+    """Two groups of six schools, of one of which four report: the auditors refuse them, or should have."""
+    county = county_of(schools=0)
+    for number in range(1, 13):
+        node = ZooNode(f"s{number:02}", f"school {number}", (("grade", "7" if number < 7 else "8"),))
+        county.nodes[node.id] = node
+    county.enrol()
+    round_id = county.plan_round()
+    present = [name for name in sorted(county.nodes) if name not in ("s05", "s06")]
+    county.collect(round_id, present)
+    county.finish(round_id, refused=dict.fromkeys(present[:4], "min-group") if is_refused else None)
+    return county
+
+
+@cache
 def replayed(*outcomes: str) -> ZooCounty:
     """Auditors replay reports on site."""
     county = county_of()
@@ -540,6 +555,7 @@ def _fill() -> None:
     _add("refused by one", refused_by_one, kinds=own)
     for reports in (5, 6, 7):
         _add(f"ladder {reports}", lambda reports=reports: ladder(reports))  # type: ignore[misc]
+    _add("a small group refused", lambda: groups(is_refused=True))
     _add("replayed", lambda: replayed("PASS", "PASS", "FAIL"), kinds=own)
     _add("set aside", set_aside, kinds=own)
     _add("late opening", late_opening, kinds=own)

@@ -32,6 +32,10 @@ def _closed(change: Callable[[CloseBody], CloseBody]) -> Callable[[bytes], bytes
     return lambda body: encode_close_body(change(parse_close_body(body)))
 
 
+def _nothing(found: History) -> None:
+    """The story itself is the attack."""
+
+
 def _bodies() -> None:
     def left_out(body):
         return CloseBody(body.set[1:], body.excluded)
@@ -113,6 +117,9 @@ def _bodies() -> None:
     history("close: another code", "entries", _other_code, lambda: stories.refused(s3="bad-box"))
     history(
         "close: a wrong tier of the ladder", "entries", set_fields("close", tier=1), lambda: stories.ladder(7)
+    )
+    history(
+        "close: a group of four schools in S", "close", _nothing, lambda: stories.groups(is_refused=False)
     )
     history("close: below min_reports", "entries", _too_few)
     history(
