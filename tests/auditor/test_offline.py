@@ -33,7 +33,7 @@ from protos.statements import Extension, Replayed
 from protos.stick import from_auditor_path, to_auditor_path
 from protos.trip_file import TO_AUDITOR, TO_COORDINATOR, TripFile, TripHead
 
-EVERY = int(os.environ.get("FEDSCREEN_CRASH_EVERY", "9"))
+EVERY = int(os.environ.get("FEDSCREEN_CRASH_EVERY", "15"))
 
 
 class Commands:
@@ -377,7 +377,7 @@ def _whole_round(root: Path, recorder: Recorder) -> tuple[FakeCounty, StickAudit
 
 
 def test_a_crash_at_a_durable_write_of_a_trip(tmp_path: Path) -> None:
-    """At every ninth here; with FEDSCREEN_CRASH_EVERY=1 at all of them."""
+    """At every fifteenth here; with FEDSCREEN_CRASH_EVERY=1 at all of them."""
     recorder = Recorder()
     _whole_round(tmp_path / "count", recorder)
     names = {step.rsplit(" ", 1)[0] for step in recorder.steps}
