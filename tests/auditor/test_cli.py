@@ -160,6 +160,8 @@ def test_a_plan_is_shown_in_plain_words_and_against_the_last_of_its_id(
     assert "the guarantee holds for: replace-one" in first.output
     assert "no plan of this id was approved before" in first.output
     commands("approve", "--yes")
+    again = commands("approve", next(iter(county.ledger.rounds)).hex(), "--yes")
+    assert "no plan of this id was approved before" in again.output
     now = replace(small_plan(), rho=small_plan().rho / 2, purpose="另一目的")
     changed = commands("approve", county.publish_plan(now).hex()[:8], answer="n\n").output
     assert "against plan 1 (2026-2027), the last of this id:" in changed

@@ -74,6 +74,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "a lower tuple": (lambda body: replace(body, tuples=(*body.tuples, (3, 3, 2, 3))), ["lower-tuple"]),
     "a higher tuple": (lambda body: replace(body, tuples=(*body.tuples, (5, 4, 2, 4))), []),
+    "a tuple as low as one before": (lambda body: replace(body, tuples=(*body.tuples, (4, 4, 1, 4))), []),
     "five schools more": (
         lambda body: replace(body, nodes=(*body.nodes, *_schools(body, 5))),
         ["many-new-schools"],
