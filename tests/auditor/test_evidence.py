@@ -361,6 +361,7 @@ def test_no_count_of_a_school_no_estimate_and_no_ranking_stands_in_any_file(
     values: Any = parse_json(packs["mlps3"]["evidence.json"].rstrip(b"\n"))
     assert {name for school in values["facts"]["schools"] for name in school} == {
         "id",
+        "name",
         "operator",
         "deployment",
     }
