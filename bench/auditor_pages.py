@@ -11,22 +11,16 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from fakes_auditor_page import AuditorHouse, Busy, busy_house
+from fakes_auditor_page import AuditorHouse, Busy, busy_house, served
 from playwright.sync_api import sync_playwright
 
-from auditor.page.app import make_app
 from fedscreen.language import speak
-from pages.guard import Address
-from pages.serve import LOOPBACK, listen, make_server
 
 WIDTHS = (1366, 390)
 PAGES = (
@@ -34,21 +28,6 @@ PAGES = (
     *("/rounds/SITTING", "/rounds/EXTENSION", "/policy", "/verify", "/keys", "/work", "/no-such-page"),
 )
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
-
-
-@contextmanager
-def served(house: AuditorHouse, language: str = "zh_CN") -> Iterator[str]:
-    """Serve the pages on a free port of this machine; gives their origin."""
-    listener = listen(LOOPBACK, 0)
-    address = Address("http", "{}:{}".format(*listener.getsockname()))
-    server = make_server(make_app(house.office, address, language))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield address.origin
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 def where(path: str, ids: Busy) -> str:

@@ -7,6 +7,7 @@ keeps cookies.
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from auditor.errors import LinkError
 from auditor.page.app import make_app
 from auditor.page.office import open_office
 from pages.guard import Address
+from pages.serve import LOOPBACK, listen, make_server
 from plan.document import PlanDocument
 from protos.card import encode_card
 from protos.statements import Extension, digest
@@ -151,7 +153,24 @@ class Visitor:
     def post_raw(self, path: str, body: bytes | str, **headers: str) -> httpx.Response:
         """Send any bytes as a form."""
         sent = {"origin": BASE, "content-type": "application/x-www-form-urlencoded", **headers}
-        return self.client.post(path, content=body, headers=sent, follow_redirects=False)
+        answer: httpx.Response = self.client.post(path, content=body, headers=sent, follow_redirects=False)
+        return answer
+
+
+@contextmanager
+def served(house: AuditorHouse, language: str = "zh_CN") -> Iterator[str]:
+    """Serve the pages on a free port of this machine; gives their origin."""
+    listener = listen(LOOPBACK, 0)
+    address = Address("http", "{}:{}".format(*listener.getsockname()))
+    server = make_server(make_app(house.office, address, language))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield address.origin
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
 
 
 def plan_like(

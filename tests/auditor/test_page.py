@@ -366,22 +366,6 @@ def test_the_second_sitting_goes_on_until_the_sum_is_opened(
         assert desk.state.signed_at(SlotKind.OPENING, round_id) is not None
 
 
-def test_a_deadline_is_granted_as_shown(tmp_path: Path) -> None:
-    house, ids = busy_house(tmp_path)
-    visitor, path = house.visitor(), f"/rounds/{ids.extension}"
-    visitor.get(path)
-    found = re.search(r'name="extension" value="([0-9a-f]{64})"', visitor.text)
-    assert found is not None
-    refused = visitor.post(f"{path}/extend", {"extension": "0" * 64}).status_code
-    visitor.get(path)
-    for _ in range(2):
-        visitor.post(f"{path}/extend", {"extension": found.group(1)})
-    row = house.county.round(bytes.fromhex(ids.extension))
-    house.close()
-    assert refused == 409
-    assert list(next(iter(row.changes.extended.values()))) == ["a1"]
-
-
 def test_a_county_that_does_not_answer_leaves_the_own_copy(house: AuditorHouse) -> None:
     visitor = house.visitor()
     house.link.is_away = True
@@ -509,3 +493,21 @@ def test_the_command_refuses_another_host_and_a_folder_without_an_auditor(tmp_pa
     none = run(auditor, ["page", "--dir", str(tmp_path / "nobody"), "--json"])
     assert none.exit_code == 1
     assert "auditor init" in none.output
+
+
+# --- last, because it changes what others see --------------------------------------------------------
+
+
+def test_a_deadline_is_granted_as_shown(busy: tuple[AuditorHouse, Busy]) -> None:
+    house, ids = busy
+    visitor, path = house.visitor(), f"/rounds/{ids.extension}"
+    visitor.get(path)
+    found = re.search(r'name="extension" value="([0-9a-f]{64})"', visitor.text)
+    assert found is not None
+    refused = visitor.post(f"{path}/extend", {"extension": "0" * 64}).status_code
+    visitor.get(path)
+    for _ in range(2):
+        visitor.post(f"{path}/extend", {"extension": found.group(1)})
+    row = house.county.round(bytes.fromhex(ids.extension))
+    assert refused == 409
+    assert list(next(iter(row.changes.extended.values()))) == ["a1"]
