@@ -24,8 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from bundle_zoo import honest as stories  # noqa: E402
-from bundle_zoo.forge import Files, History, history_of  # noqa: E402
+from bundle_zoo.forge import Files, History, history_of, seal  # noqa: E402
 from bundle_zoo.run import Case, Verdict, on_disk, ours, standalone  # noqa: E402
+
+from protos.bundle import NAME  # noqa: E402
 
 STORIES: dict[str, Callable[[], object]] = {
     "one round": stories.one_round,
@@ -62,11 +64,9 @@ def edit_word(found: History, rng: random.Random) -> str:
 def _other_word(word: str, rng: random.Random) -> str:
     if word.isdigit():
         return str(max(0, int(word) + rng.choice((-2, -1, 1, 2, 7))))
-    if re.fullmatch("[0-9a-f]{32,}", word):
-        digit = rng.randrange(len(word))
-        return word[:digit] + rng.choice("0123456789abcdef") + word[digit + 1 :]
+    letters = "0123456789abcdef" if re.fullmatch("[0-9a-f]{32,}", word) else "0123456789abcxyzL/-. "
     place = rng.randrange(len(word))
-    return word[:place] + rng.choice("0123456789abcxyzL/-. ") + word[place + 1 :]
+    return word[:place] + rng.choice(letters.replace(word[place], "")) + word[place + 1 :]
 
 
 def edit_body(found: History, rng: random.Random) -> str:
@@ -110,6 +110,22 @@ def edit_vector(found: History, rng: random.Random) -> str:
     return f"{path[-20:]} byte {place}"
 
 
+def edit_file(files: Files, rng: random.Random) -> str:
+    """Change a byte of a file of the bundle; the MANIFEST follows."""
+    path = rng.choice(sorted(set(files) - {NAME}))
+    data = files[path]
+    place = rng.randrange(len(data))
+    how = rng.choice(("flip", "drop", "double"))
+    kept = {
+        "flip": bytes([data[place] ^ 1 << rng.randrange(8)]),
+        "drop": b"",
+        "double": data[place : place + 1] * 2,
+    }
+    files[path] = data[:place] + kept[how] + data[place + 1 :]
+    files.update(seal(files))
+    return f"{how} byte {place} of {path[-40:]}"
+
+
 EDITS = (edit_word, edit_word, edit_word, edit_body, edit_body, edit_rows, edit_vector)
 
 
@@ -119,8 +135,12 @@ def make(rng: random.Random) -> tuple[str, Files, str]:
     county = STORIES[name]()
     found = history_of(county)  # type: ignore[arg-type]
     found.is_changed = True
+    policy_text: str = county.policy_text()  # type: ignore[attr-defined]
+    if rng.random() < 0.2:
+        files = history_of(county).bundle()  # type: ignore[arg-type]
+        return f"{name}: {edit_file(files, rng)}", files, policy_text
     what = rng.choice(EDITS)(found, rng)
-    return f"{name}: {what}", found.settle().bundle(), county.policy_text()  # type: ignore[attr-defined]
+    return f"{name}: {what}", found.settle().bundle(), policy_text
 
 
 def outcome(verdict: Verdict) -> tuple[str, int]:
