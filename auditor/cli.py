@@ -5,7 +5,7 @@ Every command but `verify` works on one directory (``--dir``). Exit codes:
 | code | meaning |
 | --- | --- |
 | 0 | done; for `verify`: every check passed |
-| 1 | refused, or a check failed |
+| 1 | refused, or a check failed; for `status --check`: something is to be done |
 | 2 | wrong usage, such as a file that is not there; for `verify`: incomplete, or no policy |
 
 With ``--json`` a result, or an error as ``{"error": kind, "message": …}``, is one JSON object on

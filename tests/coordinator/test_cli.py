@@ -20,6 +20,7 @@ from fakes_coordinator import PLAN_TOML, START, County, School
 from coordinator.cli import coordinator
 from coordinator.desk import Desk
 from coordinator.serve import serve
+from crypto.fingerprint import read_fingerprint
 from protos.card import fingerprint, parse_card
 from protos.enrolment import parse_grant
 
@@ -84,6 +85,8 @@ def test_from_init_to_results(folder: Path, tmp_path: Path) -> None:
     card = answer(run("card", "--dir", folder, "--out", tmp_path / "card.txt", "--json"))
     assert parse_card((tmp_path / "card.txt").read_text("utf-8")).genesis.hex() == proposed["roster"]
     assert card["fingerprint"] == proposed["fingerprint"]
+    told = run("card", "--dir", folder, "--out", tmp_path / "card.txt").output
+    assert read_fingerprint(" ".join(told.splitlines()[-4:])) == card["fingerprint"]
 
     county.sign_rosters()
     published = answer(run("plan", "publish", plan_file(folder), "--dir", folder, "--json"))
