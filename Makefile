@@ -8,10 +8,10 @@ PEERS  := $(VENV)/peers/bin/python
 SECONDS ?= 60
 ARGS   ?=
 SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fedscreen/*.py fedscreen/*/*.py node/*.py node/*/*.py node/*/*/*.py \
-	coordinator/*.py coordinator/*/*.py coordinator/*/*/*.py auditor/*.py auditor/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
+	coordinator/*.py coordinator/*/*.py coordinator/*/*/*.py auditor/*.py auditor/*/*.py auditor/*/*/* pages/*.py pages/*/* paper/*.py paper/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills store-kills roll-keys bench-load pages full-disk protos locale lock clean help \
+.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills store-kills roll-keys bench-load bench-verify pages zoo byzantine full-disk protos locale lock clean help \
 	wheel wheelhouse windows-bundle
 
 help:
@@ -30,7 +30,10 @@ help:
 	@echo "make store-kills    coordinators and their PostgreSQL killed under load   (ARGS='--reports 200 --kills 2 --restarts 2')"
 	@echo "make roll-keys    every key of a county rolled over in the middle of a round, with real processes"
 	@echo "make bench-load    a thousand schools report, five thousand stay connected   (ARGS='--postgres')"
-	@echo "make pages    every page of the county's dashboard as pictures, in .venv/pages"
+	@echo "make bench-verify    a county's year and a province's round, verified   (ARGS='--standalone')"
+	@echo "make pages    every page of the county's dashboard and of the auditor as pictures, in .venv/pages"
+	@echo "make zoo    82 honest bundles and all tampered ones before both verifiers   (ARGS='--only NAME')"
+	@echo "make byzantine    a county that lies, a million steps over 2,000 seeds   (ARGS='--seed 7', ARGS='--mutants')"
 	@echo "make full-disk    a disk that runs full at every page of every write of a node   (needs root)"
 	@echo "make protos | locale | lock    regenerate what is generated"
 	@echo "make wheel | wheelhouse    the wheel of this commit, built twice and compared; with all that a machine offline needs"
@@ -96,8 +99,18 @@ roll-keys: $(VENV)/dev.stamp
 bench-load: $(VENV)/dev.stamp
 	$(DEV) bench/load.py $(ARGS)
 
+bench-verify: $(VENV)/dev.stamp
+	$(DEV) bench/verify.py --province 10000 $(ARGS)
+
 pages: $(VENV)/dev.stamp
 	$(DEV) bench/dashboard_pages.py $(VENV)/pages $(ARGS)
+	$(DEV) bench/auditor_pages.py $(VENV)/pages/auditor
+
+zoo: $(VENV)/dev.stamp
+	$(DEV) tests/bundle_zoo/run.py --standalone tools/verify_standalone.py $(ARGS)
+
+byzantine: $(VENV)/dev.stamp
+	$(DEV) tests/byzantine/run.py $(if $(ARGS),$(ARGS),--seeds 2000 --steps 1000000 --processes 2)
 
 full-disk: $(VENV)/dev.stamp
 	PYTHONPATH=.:tests $(DEV) tests/full_disk.py $$(mktemp -d)
