@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 from fakes_auditors import Entropy, FakeCounty, FakeLink
 
@@ -71,6 +72,32 @@ def deliver(link: FakeLink, answer: TripFile) -> None:
         link.sign_roster(*records.parse_roster_line(parts))
     for parts in answer.parts(records.COSIGNATURE):
         link.submit_cosignature(*records.parse_cosignature(parts))
+
+
+def mangle(rng: Random, content: list[Record]) -> list[Record]:
+    """Drop, repeat, relabel or spoil one to three records, as who writes a fitting digest can."""
+    out = list(content)
+    for _ in range(rng.randint(1, 3)):
+        place = rng.randrange(len(out))
+        kind, parts = out[place]
+        data = bytearray(parts[-1] if parts else b"")
+        if data:
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        out[place : place + 1] = (
+            rng.choice(
+                [
+                    [],
+                    [out[place], out[place]],
+                    [(rng.choice([*range(1, 8), *range(16, 21), 99]), parts)],
+                    [(kind, parts[:-1])],
+                    [(kind, (*parts, b"x"))],
+                    [(kind, (*parts[:-1], bytes(data)))],
+                    [(kind, (*parts[:-1], bytes(data[: len(data) // 2])))],
+                ]
+            )
+            or out[:1]
+        )
+    return out
 
 
 class StickAuditor:

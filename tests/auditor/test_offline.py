@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from fakes_auditors import Entropy, FakeCounty, run_all, small_plan
 from fakes_auditors import joined_county as make_county
-from fakes_trips import MADE, StickAuditor, deliver, encode, put_file, trip_data, trip_records
+from fakes_trips import MADE, StickAuditor, deliver, encode, mangle, put_file, trip_data, trip_records
 
 from auditor import watch as watching
 from auditor.cli import auditor as auditor_group
@@ -264,6 +266,33 @@ def test_a_wrong_box_or_none_stops_only_that_round(county: FakeCounty, commands:
         assert commands.answer().count(records.STATEMENT) == 0
     commands.put(encode(content, _head(county)))
     assert commands.json()["next"][0]["next"] == "close"  # type: ignore[index]
+
+
+def test_a_mangled_file_gets_no_answer_to_a_close(
+    county: FakeCounty, commands: Commands, tmp_path: Path
+) -> None:
+    """Whoever writes the digest anew still has to sign: a refusal, never a traceback or a vote."""
+    round_id = county.publish_plan()
+    put_file(county, commands.stick, "a1")
+    commands.json()
+    deliver(county.link("a1"), commands.answer())
+    county.approve(round_id, ["a2", "a3", "a4"])
+    county.collect(round_id)
+    county.fix_candidates(round_id)
+    body = county.ledger.roster.body
+    county.propose(replace(body, nodes=body.nodes[1:]))
+    content, rng = list(trip_records(county, "a1")), Random(7)
+    shutil.copytree(commands.root, tmp_path / "kept")
+    codes = []
+    for _ in range(12):
+        shutil.rmtree(commands.root)
+        shutil.copytree(tmp_path / "kept", commands.root)
+        commands.put(encode(mangle(rng, content), _head(county)))
+        found = commands.trip("--yes", "--json")
+        assert isinstance(found.exception, SystemExit | None), found.exception
+        codes.append(json.loads(found.stdout).get("error", "taken"))
+        assert not list((commands.root / "state" / "slots").glob("*.decision"))
+    assert len(set(codes)) > 1
 
 
 def test_status_without_a_stick(county: FakeCounty, commands: Commands) -> None:

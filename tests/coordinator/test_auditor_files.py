@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,29 @@ def test_a_body_exchanged_on_the_way_is_refused(collecting: County) -> None:
     entry = sign(statement, collecting.auditors["a1"].key)
     assert codes(take(collecting, "a1", (records.STATEMENT, (entry, body + b" ")))) == ["statement-refused"]
     assert codes(take(collecting, "a1", (records.STATEMENT, (entry, body)))) == ["taken"]
+
+
+class Killed(BaseException):
+    """The coordinator's process dies here."""
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_an_answer_that_was_half_taken_is_taken_again(published: County, number: int) -> None:
+    content = [approval(published, "a1"), cosignature(published, "a1")]
+    size, steps = published.ledger().size, count(1)
+
+    def durable(step: str) -> None:
+        if next(steps) == number:
+            raise Killed(step)
+
+    published.durable = durable
+    with pytest.raises(Killed):
+        take(published, "a1", *content)
+    published.durable = lambda _step: None
+    published.reopen()
+    assert codes(take(published, "a1", *content)) == ["taken", "taken"]
+    assert published.ledger().size == size + 1
+    assert list(published.round(published.round_id).approvals) == ["a1"]
 
 
 # --- out ------------------------------------------------------------------------------------------
