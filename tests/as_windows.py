@@ -185,7 +185,10 @@ def become_windows(module: str) -> None:
         sys.modules[name] = None  # type: ignore[assignment]
 
 
-ROOMS = ("node", "plan", "privacy", "crypto", "protos", "results", "fedscreen", "auditor", "coordinator")
+ROOMS = (
+    *("node", "plan", "privacy", "crypto", "protos", "results", "paper", "pages", "fedscreen"),
+    *("auditor", "coordinator"),
+)
 
 
 def main() -> None:

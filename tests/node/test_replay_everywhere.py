@@ -16,7 +16,10 @@ from node.errors import NodeError
 
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("auditor", "coordinator", "crypto", "fedscreen", "node", "plan", "privacy", "protos", "results")
+ROOMS = (
+    *("auditor", "coordinator", "crypto", "fedscreen", "node", "pages", "paper"),
+    *("plan", "privacy", "protos", "results"),
+)
 
 
 @pytest.fixture(scope="module")

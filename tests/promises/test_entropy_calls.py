@@ -18,7 +18,19 @@ from crypto.xof import XofHmacSha256Aes128, format_dst
 from privacy.discrete_gaussian import XOF_USAGE, Sampler, thresholds
 
 REPOSITORY = Path(__file__).parents[2]
-ROOMS = ("crypto", "privacy", "plan", "protos", "results", "node", "coordinator", "auditor", "fedscreen")
+ROOMS = (
+    "crypto",
+    "privacy",
+    "plan",
+    "protos",
+    "results",
+    "node",
+    "coordinator",
+    "auditor",
+    "pages",
+    "paper",
+    "fedscreen",
+)
 PURE_ROOMS = ("crypto", "privacy", "plan", "protos", "results")
 
 # What counts as drawing entropy. A name is what it is after its imports are followed.
@@ -62,6 +74,9 @@ TOKEN_BYTES = "secrets.token_bytes"
 
 # file -> (place in it, what, how often, why).
 EXPECTED: dict[str, list[tuple[str, str, int, str]]] = {
+    "auditor/cli_page.py": [
+        ("_run", TOKEN_BYTES, 1, "links, session ids and form tokens of the auditor's page")
+    ],
     "auditor/client.py": [("GrpcLink._connect", "grpc.secure_channel", 1, "TLS to the coordinator")],
     "auditor/keys.py": [
         ("create_keys", TOKEN_BYTES, 1, "seeds of the statement key and the witness key"),
