@@ -18,8 +18,8 @@ where the machine is in somebody else's hands: a program that runs there can be 
 | 5 `libraries` | every other folder there belongs to a library of the release; pip and setuptools do not |
 | 6 `startup` | no `.pth`, sitecustomize or usercustomize, no module at the top that belongs to nothing |
 | 7 `cached` | every .pyc in a __pycache__ is what its source gives |
-| 8 `links` | no symbolic link, no editable install |
-| 9 `environment` | PYTHONPATH, PYTHONHOME, LD_PRELOAD …: none is set (only on the running machine) |
+| 8 `links` | no symbolic link, no editable install, no venv that takes the system's packages too |
+| 9 `environment` | no PYTHONPATH, LD_PRELOAD …; sys.path has no other place (only on the running machine) |
 
 Not looked at: Python itself and the system's libraries, other programs, what is loaded in memory, scripts in
 bin/ or Scripts/. What pip writes (INSTALLER, RECORD, REQUESTED, direct_url.json) is in no wheel; its text is
@@ -195,6 +195,7 @@ class Installation:
         self._check_added()
         self._check_cached()
         self._check_direct_urls()
+        self._check_venv()
         if environ is None:
             del self.findings["environment"]
         else:
@@ -314,10 +315,32 @@ class Installation:
 
     def _check_environment(self, environ: Mapping[str, str]) -> None:
         found = self.findings["environment"]
-        found.looked_at = len(VARIABLES)
-        for name in VARIABLES:
-            if environ.get(name):
-                found.add(name)
+        places = strange_places(self.root)
+        found.looked_at = len(VARIABLES) + len(sys.path)
+        for name in (*(name for name in VARIABLES if environ.get(name)), *places):
+            found.add(name)
+
+    def _check_venv(self) -> None:
+        """A virtual environment that also takes what the system has installed."""
+        for folder in list(self.root.parents)[:4]:
+            try:
+                text = (folder / "pyvenv.cfg").read_text("utf-8", "replace")
+            except OSError:
+                continue
+            if re.search(r"^include-system-site-packages\s*=\s*true", text, re.MULTILINE | re.IGNORECASE):
+                self.findings["links"].add("pyvenv.cfg")
+            return
+
+
+def strange_places(root: Path) -> list[str]:
+    """Give the places that this Python imports from which are not its own, not `root`, not this file's."""
+    own = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    own |= {str(Path(name) / "lib-dynload") for name in own}
+    fine = {Path(name).resolve() for name in own if name} | {root.resolve(), Path(__file__).resolve().parent}
+    is_program = Path(sys.argv[0] or ".").resolve().parent
+    found = [Path(name or ".").resolve() for name in sys.path]
+    zipped = re.compile(r"python3\d+\.zip")
+    return sorted({str(p) for p in found if p not in fine | {is_program} and not zipped.fullmatch(p.name)})
 
 
 def _is_compiled_from(data: bytes, source: bytes, optimize: int) -> bool:

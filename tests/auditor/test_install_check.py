@@ -8,6 +8,7 @@ import os
 import py_compile
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +83,8 @@ def wrong(root: Path, release: bytes) -> dict[str, list[str]]:
     return {row["name"]: row["wrong"] for row in values["checks"] if row["result"] != "PASS"}
 
 
-def test_an_honest_installation_passes(place: Path, release: bytes) -> None:
+def test_an_honest_installation_passes(place: Path, release: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [sysconfig.get_path("stdlib"), str(place), "/usr/lib/python311.zip"])
     values = verify(place, release, {"PATH": "/bin"})
     assert values["outcome"] == "PASS", values
     assert [row["name"] for row in values["checks"]] == list(install_check.CHECKS)
@@ -189,10 +191,15 @@ def test_another_pythons_compiled_files_are_not_passed(place: Path, release: byt
     assert (row["result"], values["outcome"]) == ("SKIPPED", "INCOMPLETE")
 
 
-@pytest.mark.parametrize("name", install_check.VARIABLES)
-def test_variables_that_change_what_is_loaded(place: Path, release: bytes, name: str) -> None:
-    values = verify(place, release, {name: "/tmp/x"})
-    assert [row["wrong"] for row in values["checks"] if row["name"] == "environment"] == [[name]]
+def test_what_changes_from_where_modules_are_loaded(
+    place: Path, release: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(place), str(place.parent)])
+    values = verify(place, release, dict.fromkeys(install_check.VARIABLES, "/tmp/x"))
+    (row,) = [row for row in values["checks"] if row["name"] == "environment"]
+    assert set(row["wrong"]) == {*install_check.VARIABLES, str(place.parent)}
+    (place.parent / "pyvenv.cfg").write_text("home = /usr\ninclude-system-site-packages = true\n")
+    assert wrong(place, release)["links"] == ["pyvenv.cfg"]
 
 
 def test_a_release_without_libraries_is_not_passed(place: Path, tmp_path: Path) -> None:
