@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 MAX_LOGS = 3
 ZERO = bytes(32)
-STRATEGIES = ("any", "any", "two sets", "early", "forge", "replay")
+STRATEGIES = ("any", "any", "two sets", "two sets", "two sets", "early", "forge", "replay")
 
 
 class Adversary:
@@ -189,14 +189,24 @@ class Adversary:
     def move(self) -> None:
         """Make one lying move."""
         moves: dict[str, Sequence[Callable[[], str]]] = {
-            "any": (self.fork, self.switch, self.shorten, self.early, self.forge, self.replay, self.boxes, self.hide),
-            "two sets": (self.fork, self.switch, self.early, self.early, self.forget, self.forget),
+            "any": (
+                self.fork,
+                self.switch,
+                self.shorten,
+                self.early,
+                self.forge,
+                self.replay,
+                self.boxes,
+                self.hide,
+            ),
+            "two sets": (self.equivocate, self.equivocate, self.forget, self.forget, self.early),
             "early": (self.early, self.early, self.forge, self.forget),
             "forge": (self.forge, self.forge, self.forge, self.early),
             "replay": (self.replay, self.replay, self.fork, self.switch),
         }
-        chosen = moves["any" if self.rng.random() < 0.25 else self.strategy]
-        made = self.forge() if self.rng.random() < 0.2 else self.rng.choice(chosen)()
+        noise = 0.06 if self.strategy == "two sets" else 0.25
+        chosen = moves["any" if self.rng.random() < noise else self.strategy]
+        made = self.forge() if self.rng.random() < noise else self.rng.choice(chosen)()
         self.world.step("fault", f"coordinator: {made}")
 
     def fork(self) -> str:
@@ -218,6 +228,52 @@ class Adversary:
                 self.show(party, other)
         return f"{other.name} leaves {log.name} at {size}"
 
+    def equivocate(self) -> str:
+        """Close a round in two ways, in two histories, and show each to some auditors."""
+        world = self.world
+        ready = [
+            (log, row)
+            for log in world.logs
+            for row in log.ledger.rounds.values()
+            if row.close is None and len(row.checked) >= row.terms.quorum and not row.is_dead
+        ]
+        if not ready or len(world.logs) >= MAX_LOGS:
+            return self.forget() if len(world.logs) > 1 else self.early()
+        log, row = self.rng.choice(ready)
+        checked = [name for name in row.terms.auditors if name in row.checked]
+        liars = [name for name in checked if name in world.liars]
+        if len(checked) == row.terms.quorum and not liars:
+            return "too few checks for two closes"
+        cut = len(log.entries) if len(checked) > row.terms.quorum else row.checked[liars[0]].index
+        other = CountyLog(world.template, lambda: world.now, f"L{len(world.logs)}", log, cut)
+        world.logs.append(other)
+        twin = other.ledger.rounds[row.round_id]
+        if cut < len(log.entries):
+            self._check_otherwise(other, twin, liars[0])
+            for entry, body in log.entries[cut + 1 :]:
+                world.put(other, entry, body)
+        names = [name for name in row.terms.auditors if name in twin.checked]
+        if cut == len(log.entries):
+            names.remove(self.rng.choice(names))
+        self.close(other, twin, names)
+        self.close(log, row, checked)
+        for auditor in world.honest:
+            self.show(auditor, self.rng.choice((log, other)))
+        for name in world.liars:
+            self.cooperate(name, log, row)
+            self.cooperate(name, other, twin)
+        world.chaos += 150
+        return f"{log.name} and {other.name} close over {len(checked)} and {len(names)} checks"
+
+    def _check_otherwise(self, log: CountyLog, row: RoundLog, name: str) -> None:
+        """Let a liar refuse another report than in the other history."""
+        names = row.candidate_names()
+        refused = [Refusal(self.rng.choice(names), "box-unopenable")] if names else []
+        body = encode_checked_body(refused)
+        candidates = row.candidates.digest if row.candidates else ZERO
+        checked = Checked(row.terms.federation, row.round_id, name, candidates, body_ref(body))
+        self.offer(log, checked, body, self.world.template.federation.auditors[name])
+
     def show(self, party: Any, log: CountyLog) -> None:
         """Show a party another history."""
         party.log = log
@@ -237,7 +293,7 @@ class Adversary:
         """Show an auditor another history, after it has lost its copy of the first and what it cosigned."""
         others = [auditor for auditor in self.world.honest if auditor.log.entries]
         if not others or len(self.world.logs) < 2:
-            return self.fork()
+            return self.early() if self.strategy == "two sets" else self.fork()
         auditor = self.rng.choice(others)
         self.world.forgets_what_it_cosigned(auditor)
         log = self.rng.choice([log for log in self.world.logs if log is not auditor.log])
@@ -335,7 +391,9 @@ class Adversary:
         names = list(log.ledger.candidates_for(row.round_id, log.ledger.size))
         if row.is_approved and len(names) > 1:
             chosen = self.rng.randrange(len(names))
-            older = [slot for slot in row.reports if slot == (names[chosen].node, 0) and names[chosen].attempt]
+            older = [
+                slot for slot in row.reports if slot == (names[chosen].node, 0) and names[chosen].attempt
+            ]
             if older and self.rng.random() < 0.5:
                 names[chosen] = ReportName(older[0][0], 0, row.reports[older[0]].digest)
             else:
@@ -359,7 +417,7 @@ class Adversary:
         return f"a close of its choice over {names}"
 
     def _forged_plan(self, log: CountyLog, row: RoundLog) -> str:
-        n, t, f, q = self.world.template.shape.terms
+        n, t, _, q = self.world.template.shape.terms
         changes: dict[str, Any] = self.rng.choice(
             (
                 {"threshold": t - 1},
@@ -412,7 +470,9 @@ class Adversary:
             return "no release yet"
         openers = [name for name in row.terms.auditors if name in row.openings]
         tables = [
-            TableSums(line.table, line.scale, line.s2, tuple(self.rng.randrange(99) for _ in range(row.terms.cells)))
+            TableSums(
+                line.table, line.scale, line.s2, tuple(self.rng.randrange(99) for _ in range(row.terms.cells))
+            )
             for line in row.terms.noise_lines
         ]
         body = encode_release_body(tables)
@@ -459,7 +519,11 @@ class Adversary:
         if row is None:
             return
         lies = (self.liar_checks, self.liar_votes, self.liar_opens, self.liar_abandons, self.liar_approves)
-        what = self.cooperate(name, log, row) if self.rng.random() < 0.7 else self.rng.choice(lies)(name, log, row)
+        what = (
+            self.cooperate(name, log, row)
+            if self.rng.random() < 0.7
+            else self.rng.choice(lies)(name, log, row)
+        )
         self.world.step("tick", f"{name} in {log.name}: {what}")
 
     def cooperate(self, name: str, log: CountyLog, row: RoundLog) -> str:
@@ -513,7 +577,9 @@ class Adversary:
         """Abandon, in this history."""
         if self.rng.random() < 0.7:
             return "thinks of abandoning"
-        vote = Abandon(row.terms.federation, row.round_id, name, row.close.digest if row.close else ZERO, "expired")
+        vote = Abandon(
+            row.terms.federation, row.round_id, name, row.close.digest if row.close else ZERO, "expired"
+        )
         if self.offer(log, vote, b"", self.world.template.federation.auditors[name]):
             self.world.oracle.on_abandon_by_liar(name, row.round_id)
         return "abandons"
@@ -569,7 +635,11 @@ class Adversary:
         committed = tuple(
             (subset, seed_commitment(round_id, name, attempt, subset, seed)) for subset, seed in seeds.items()
         )
-        victims = set(self.rng.sample(terms.auditors, self.rng.randint(1, n))) if kind in ("garbled", "wrong seed") else set()
+        victims = (
+            set(self.rng.sample(terms.auditors, self.rng.randint(1, n)))
+            if kind in ("garbled", "wrong seed")
+            else set()
+        )
         boxes, found = {}, {}
         for place, auditor in enumerate(terms.auditors):
             key = row.approvals[auditor].statement.round_key
@@ -615,8 +685,10 @@ class Adversary:
 
     def _copy_seeds(self, seeds: dict[int, bytes], row: RoundLog) -> None:
         """Take a seed that a lying auditor holds, or one of the own: of an honest school, if there is one."""
-        known = [slot for slot in row.reports]
-        bits = [1 << row.terms.auditors.index(name) for name in self.world.liars if name in row.terms.auditors]
+        known = list(row.reports)
+        bits = [
+            1 << row.terms.auditors.index(name) for name in self.world.liars if name in row.terms.auditors
+        ]
         shared = [subset for subset in seeds if any(subset & bit for bit in bits)]
         if known and shared:
             digest_ = row.reports[self.rng.choice(known)].digest

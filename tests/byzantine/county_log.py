@@ -1,8 +1,9 @@
 """The coordinator of a simulated county, as far as its log goes: one history, or one of several.
 
-`CountyLog` keeps entries, vectors and sums in memory and is for the product's own steps what they ask for: the
-`View`, the `Home` and the connection of `coordinator.close`, `coordinator.combine` and `coordinator.release`,
-the book of `coordinator.receive`. So candidates, closes, sums, releases and receipts are those of the product.
+`CountyLog` keeps entries, vectors and sums in memory and is for the product's own steps what they ask for:
+the `View`, the `Home` and the connection of `coordinator.close`, `coordinator.combine` and
+`coordinator.release`, the book of `coordinator.receive`. So candidates, closes, sums, releases and receipts
+are those of the product.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class CountyLog:
         requested, left_out: rounds of which an administrator asked for the close, or for leaving out checks.
     """
 
-    def __init__(self, template: Template, clock: Any, name: str, parent: CountyLog | None = None, size: int = 0):
+    def __init__(
+        self, template: Template, clock: Any, name: str, parent: CountyLog | None = None, size: int = 0
+    ):
         self.template, self._clock, self.name = template, clock, name
         self.coordinator = template.federation.coordinator
         self.log_key = template.federation.log_key

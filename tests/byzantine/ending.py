@@ -1,9 +1,9 @@
 """How a seed ends: the faults stop, and every round must come to its end within a bound.
 
-The coordinator goes on with the history that most honest auditors can follow, by its program; the liars are
-silent, or behave. By Proposition 6 of docs/agreement.md a round that q honest auditors are present for is then
-released, or abandoned where too few reports are left. What is left when the keys' time is over is expired: every
-honest auditor has destroyed its keys of it.
+The coordinator goes on with the history that most honest auditors can follow, by its program; the liars
+are silent, or behave. By Proposition 6 of docs/agreement.md a round that q honest auditors are present for
+is then released, or abandoned where too few reports are left. What is left when the keys' time is over is
+expired: every honest auditor has destroyed its keys of it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def settle(world: World) -> None:
             auditor.start()
     helpful = world.rng.random() < 0.5
     judge = _judge(log)
-    due = [row for row in log.ledger.rounds.values() if _must_end(world, log, row, judge.rounds[row.round_id])]
+    due = [
+        row for row in log.ledger.rounds.values() if _must_end(world, log, row, judge.rounds[row.round_id])
+    ]
     _passes(world, log, helpful=helpful)
     for row in due:
         is_over = row.release is not None or row.is_dead or _waits_for_its_time(log, row)
@@ -55,7 +57,11 @@ def settle(world: World) -> None:
     world.now = max([world.now, *(row.closes for row in log.ledger.rounds.values())]) + AFTER_ALL
     _passes(world, log, helpful=False, most=3)
     for row in due:
-        hold(row.release is not None or row.is_dead, "liveness", f"{log.name}: {log.action(row)} after its time")
+        hold(
+            row.release is not None or row.is_dead,
+            "liveness",
+            f"{log.name}: {log.action(row)} after its time",
+        )
     for auditor in world.honest:
         if not _follows(auditor, log):
             continue
@@ -76,7 +82,11 @@ def _passes(world: World, log: CountyLog, *, helpful: bool, most: int = MAX_PASS
                     world.adversary.cooperate(name, log, row)
         for auditor in world.honest:
             for row in list(log.ledger.rounds.values())[:2]:
-                if number == 0 and auditor.id not in row.approvals and row.round_id not in auditor.asked_before:
+                if (
+                    number == 0
+                    and auditor.id not in row.approvals
+                    and row.round_id not in auditor.asked_before
+                ):
                     auditor.approve(row.round_id)
             auditor.work()
         for school in world.schools if number < 3 else ():
@@ -136,7 +146,9 @@ def _must_end(world: World, log: CountyLog, row: RoundLog, sitting: Sitting) -> 
         return False
     present = [auditor for auditor in world.honest if _is_present(world, auditor, row, sitting)]
     names = [auditor.id for auditor in present]
-    is_cosigned = len([auditor for auditor in world.honest if _follows(auditor, log)]) >= log.template.federation.quorum
+    is_cosigned = (
+        len([auditor for auditor in world.honest if _follows(auditor, log)]) >= log.template.federation.quorum
+    )
     world.note(f"round {row.round_id.hex()[:8]}: {names} present")
     return len(present) >= row.terms.quorum and is_cosigned
 
@@ -160,7 +172,9 @@ def _is_present(world: World, auditor: Auditor, row: RoundLog, sitting: Sitting)
     if world.now > row.closes + auditor.desk.context.keep_keys - timedelta(hours=1):
         return False
     close = row.close.digest if row.close else b""
-    if decision is not None and not (isinstance(decision.statement, Agreement) and decision.statement.close == close):
+    if decision is not None and not (
+        isinstance(decision.statement, Agreement) and decision.statement.close == close
+    ):
         return False
     return _could_agree(world, auditor, row, sitting, checked.statement if checked else None, checked)
 

@@ -149,7 +149,9 @@ class Judge:
             known = {key.split("+")[0] for key in before.auditors.values()}
             found = len(known.intersection(signers))
             hold(
-                found >= before.quorum, "roster-quorum", f"{found} signatures, {before.quorum} before it asked"
+                found >= before.quorum,
+                "roster-quorum",
+                f"{found} signatures, {before.quorum} before it asked",
             )
         for n, t, f, q in value["tuples"]:
             ok = t > (n + f) / 2 and q > (n + f) / 2 and q >= t > f
@@ -267,7 +269,9 @@ class Judge:
         hold(len(named) >= row.terms.threshold, "release-openings", f"{len(named)} openings")
         sums: dict[int, bytes] = {}
         if release.status == "ok":
-            agree = all(sums.setdefault(subset, digest) == digest for row_ in named for subset, digest in row_.sums)
+            agree = all(
+                sums.setdefault(subset, digest) == digest for row_ in named for subset, digest in row_.sums
+            )
             hold(agree, "replicas", "a release rests on openings that disagree")
         row.release = release
 

@@ -1,7 +1,7 @@
 """Planted bugs: each replaces one function of the product by a wrong one; the simulator has to notice.
 
-None of them touches the simulator, the judge or the oracle. `planted(name)` plants one for as long as a `with`
-lasts, in every module that has the function.
+None of them touches the simulator, the judge or the oracle. `planted(name)` plants one for as long as a
+`with` lasts, in every module that has the function.
 """
 
 from __future__ import annotations
@@ -392,7 +392,10 @@ def _wrong_tuple() -> AbstractContextManager[None]:
     original = Ledger._rule_plan
 
     def rule_plan(self: Any, statement: Any) -> Any:
-        body, row = self.roster.body, (len(statement.auditors), statement.threshold, statement.collude, statement.quorum)
+        body, row = (
+            self.roster.body,
+            (len(statement.auditors), statement.threshold, statement.collude, statement.quorum),
+        )
         tuples = body.tuples
         object.__setattr__(body, "tuples", (*tuples, row))
         try:
@@ -500,4 +503,3 @@ def _refunded() -> AbstractContextManager[None]:
 @_plant("cap-not-checked", "the account takes more than the year's cap")
 def _cap() -> AbstractContextManager[None]:
     return _method(node.vault.account.YearAccount, "after", lambda self, _charge: self.spent)
-

@@ -1,7 +1,7 @@
 """What must hold after every step, said from outside of the product.
 
-The oracle sees what leaves honest parties, what they have on their disks, and what the schools really sent; it
-raises `judge.Violation` as soon as one of the invariants of docs/byzantine.md does not hold.
+The oracle sees what leaves honest parties, what they have on their disks, and what the schools really sent;
+it raises `judge.Violation` as soon as one of the invariants of docs/byzantine.md does not hold.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ from protos.statements import Abandon, Agreement, Approval, Checked, Opening, Re
 if TYPE_CHECKING:
     from byzantine.world import Auditor, School, World
 
-KINDS = {Approval: "approval", Checked: "checked", Agreement: "decision", Abandon: "decision", Opening: "opening"}
+KINDS = {
+    Approval: "approval",
+    Checked: "checked",
+    Agreement: "decision",
+    Abandon: "decision",
+    Opening: "opening",
+}
 
 
 @dataclass
@@ -121,7 +127,9 @@ class Oracle:
             follower = self.followers[auditor.id] = Follower()
         for entry, body in mirror.entries[len(follower.leaves) : size]:
             follower.take(entry, body)
-        hold(mirror.ledger.leaves[: size] == follower.leaves, "append-only", f"{auditor.id} has lost its place")
+        hold(
+            mirror.ledger.leaves[:size] == follower.leaves, "append-only", f"{auditor.id} has lost its place"
+        )
 
     def forget(self, auditor_id: str) -> None:
         """Note that an auditor's copy of the log is gone."""
@@ -166,8 +174,11 @@ class Oracle:
         same = [
             other
             for other in self.followers[auditor.id].judge.rounds.values()
-            if other.id != row.id and other.body["tables"][0]["dims"] == row.body["tables"][0]["dims"]
-            and auditor.id in other.approvals and other.reports and not other.is_over
+            if other.id != row.id
+            and other.body["tables"][0]["dims"] == row.body["tables"][0]["dims"]
+            and auditor.id in other.approvals
+            and other.reports
+            and not other.is_over
             and other.body["census_date"] == row.body["census_date"]
             and (auditor.id, other.id, "approval") in self.answers
         ]
@@ -179,7 +190,11 @@ class Oracle:
     def _keeps_its_state(self, auditor: Auditor, row: Sitting, kind: str) -> None:
         mine = row.approvals.get(auditor.id)
         is_own = mine is not None and mine[2].instance == auditor.instance()
-        hold(is_own or not row.approvals.get(auditor.id), "restored", f"{auditor.id} signs a {kind} after a loss")
+        hold(
+            is_own or not row.approvals.get(auditor.id),
+            "restored",
+            f"{auditor.id} signs a {kind} after a loss",
+        )
 
     def _checked(self, auditor: Auditor, row: Sitting, body: bytes, data: bytes) -> None:
         import json
@@ -211,7 +226,9 @@ class Oracle:
         if row.close is None or agreement.close != row.close[0]:
             return  # a re-send in another history; what was signed was judged when it was
         self._set_is_right(auditor, row)
-        hold(not self.refusals(auditor.id, row).intersection(row.chosen), "answerable", f"{auditor.id} agrees")
+        hold(
+            not self.refusals(auditor.id, row).intersection(row.chosen), "answerable", f"{auditor.id} agrees"
+        )
 
     def _set_is_right(self, auditor: Auditor, row: Sitting) -> None:
         who = auditor.id
@@ -238,7 +255,11 @@ class Oracle:
         agreed = self._cosigned_agreements(auditor, row)
         hold(agreed >= row.quorum, "opening-quorum", f"{who}: {agreed} agreements are cosigned")
         expected = self.sums(who, row)
-        hold([bytes(value) for value in sums] == list(expected.values()), "sums", f"{who} adds up something else")
+        hold(
+            [bytes(value) for value in sums] == list(expected.values()),
+            "sums",
+            f"{who} adds up something else",
+        )
 
     def _cosigned_agreements(self, auditor: Auditor, row: Sitting) -> int:
         note_bytes = auditor.desk.mirror.cosigned  # type: ignore[union-attr]
@@ -297,7 +318,9 @@ class Oracle:
         if self.world.num_false_witnesses > self.world.template.shape.terms[2]:
             return
         common = min(len(leaves), len(self.one_history))
-        hold(leaves[:common] == self.one_history[:common], "split-trust", f"{school.id} trusts another history")
+        hold(
+            leaves[:common] == self.one_history[:common], "split-trust", f"{school.id} trusts another history"
+        )
         if len(leaves) > len(self.one_history):
             self.one_history = leaves
 
@@ -313,7 +336,11 @@ class Oracle:
         for round_id, names in self.abandons.items():
             if len(names) >= shape[3]:
                 openers = set().union(*self.opened[round_id].values()) | set(self.world.liars)
-                hold(len(openers) < shape[1], "refund", f"{len(openers)} can answer after {len(names)} abandons")
+                hold(
+                    len(openers) < shape[1],
+                    "refund",
+                    f"{len(openers)} can answer after {len(names)} abandons",
+                )
 
     # -- schools -----------------------------------------------------------------------------------
 
@@ -426,7 +453,9 @@ class Oracle:
                 list(mask_of(seed, row.id, 1 + rank(subset, n, t), terms.cells))
                 for subset, seed in sent.seeds.items()
             ]
-            total = [(sum(column) + before) % MODULUS for before, *column in zip(total, *terms_of, strict=True)]
+            total = [
+                (sum(column) + before) % MODULUS for before, *column in zip(total, *terms_of, strict=True)
+            ]
         lifted = [value - MODULUS if value > MODULUS // 2 else value for value in total]
         hold(list(released) == lifted, "release", "the released sums are not those of S")
 

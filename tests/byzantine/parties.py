@@ -18,9 +18,9 @@ from auditor.desk import Desk
 from auditor.errors import AuditorError, LinkError, StateError
 from auditor.state import INSTANCE_BYTES, SecretKind
 from coordinator.errors import CoordinatorError
+from crypto.checkpoint import Checkpoint, encode_checkpoint
 from crypto.errors import CryptoError
 from crypto.merkle import leaf_hash, tree_root
-from crypto.checkpoint import Checkpoint, encode_checkpoint
 from crypto.note import encode_signed
 from node.vault.desk import Desk as VaultDesk
 from node.vault.errors import VaultError
@@ -85,7 +85,9 @@ class Auditor:
             try:
                 self.desk = Desk(
                     self.root,
-                    config=AuditorConfig(federation="county-1", id=self.id, operator=f"operator of {self.id}"),
+                    config=AuditorConfig(
+                        federation="county-1", id=self.id, operator=f"operator of {self.id}"
+                    ),
                     keys=world.template.keys(self.id),
                     card=world.template.federation.card,
                     policy=world.policy,
@@ -275,7 +277,9 @@ class School:
         """Let the principal release a round."""
         self.world.step("tick", f"{self.id} releases")
         self.releasing = round_id
-        self.guarded(lambda: self.desk.handle({"command": "release", "round": round_id.hex(), "by": "校长"}, {}))
+        self.guarded(
+            lambda: self.desk.handle({"command": "release", "round": round_id.hex(), "by": "校长"}, {})
+        )
         self.world.oracle.account(self)
 
     def correct(self, shift: int) -> None:
@@ -316,7 +320,9 @@ class Link:
             mine.poison = []
             root = tree_root([leaf_hash(entry) for entry, _ in shown])
             text = encode_checkpoint(Checkpoint(log.log_key.name, len(shown), root))
-            return LogPage(start, tuple(shown[start:]), encode_signed(text, [log.log_key.sign(text)]), cosigned)
+            return LogPage(
+                start, tuple(shown[start:]), encode_signed(text, [log.log_key.sign(text)]), cosigned
+            )
         return LogPage(start, tuple(log.entries[start:limit]), log.note(limit), cosigned)
 
     def list_proposals(self) -> tuple[Proposal, ...]:
@@ -333,7 +339,11 @@ class Link:
         self._world.oracle.on_cosigned(mine, size)
         self._call(f"cosigns {size}")
         desk = mine.desk
-        if desk is not None and size <= len(log.entries) and desk.mirror.ledger.root(size) == log.ledger.root(size):
+        if (
+            desk is not None
+            and size <= len(log.entries)
+            and desk.mirror.ledger.root(size) == log.ledger.root(size)
+        ):
             log.cosignatures.setdefault(size, {})[mine.id] = line
 
     def submit_statement(self, entry: bytes, body: bytes) -> int:

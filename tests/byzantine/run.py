@@ -28,11 +28,11 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from byzantine.judge import Violation
-from byzantine.memory_disk import disk_in_memory
-from byzantine.mutants import MUTANTS, planted
-from byzantine.speed import remembering
-from byzantine.world import World
+from byzantine.judge import Violation  # noqa: E402
+from byzantine.memory_disk import disk_in_memory  # noqa: E402
+from byzantine.mutants import MUTANTS, planted  # noqa: E402
+from byzantine.speed import remembering  # noqa: E402
+from byzantine.world import World  # noqa: E402
 
 PROGRESS_SEEDS = 100
 LIMIT_S = 300.0
@@ -79,7 +79,9 @@ def live(seed: int, tally: Tally, *, is_traced: bool = False) -> None:
         tally.failures.append((seed, str(err), list(world.events) if world else []))
     except Exception as err:  # whatever else comes out of the product is a violation, too
         text = "".join(traceback.format_exception(err)[-3:])
-        tally.failures.append((seed, f"crash: {type(err).__name__}: {err}\n{text}", list(world.events) if world else []))
+        tally.failures.append(
+            (seed, f"crash: {type(err).__name__}: {err}\n{text}", list(world.events) if world else [])
+        )
     tally.seeds += 1
     if world is not None:
         tally.steps += world.steps
@@ -88,7 +90,9 @@ def live(seed: int, tally: Tally, *, is_traced: bool = False) -> None:
             tally.rounds.update(row.state.value for row in log.ledger.rounds.values())
 
 
-def run_seeds(first: int, last: int, *, mutant: str = "", limit_s: float = 0.0, is_quiet: bool = False) -> Tally:
+def run_seeds(
+    first: int, last: int, *, mutant: str = "", limit_s: float = 0.0, is_quiet: bool = False
+) -> Tally:
     """Live seeds in this process, until one fails where a bug is planted."""
     tally, start = Tally(), time.perf_counter()
     with prepared(mutant):
@@ -161,9 +165,14 @@ def run_mutants(names: list[str], limit_s: float, is_json: bool) -> int:
     for name in names:
         tally = run_seeds(0, 1 << 30, mutant=name, limit_s=limit_s, is_quiet=True)
         found = tally.failures[0][1].splitlines()[0] if tally.failures else ""
-        rows.append({"mutant": name, "found": found, "seconds": round(tally.seconds, 1), "seeds": tally.seeds})
+        rows.append(
+            {"mutant": name, "found": found, "seconds": round(tally.seconds, 1), "seeds": tally.seeds}
+        )
         if not is_json:
-            print(f"{name:32} {tally.seconds:6.1f} s {tally.seeds:5} seeds  {found or 'NOT FOUND'}"[:170], flush=True)
+            print(
+                f"{name:32} {tally.seconds:6.1f} s {tally.seeds:5} seeds  {found or 'NOT FOUND'}"[:170],
+                flush=True,
+            )
     if is_json:
         print(json.dumps(rows))
     return 0 if all(row["found"] for row in rows) else 1

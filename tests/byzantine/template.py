@@ -97,7 +97,12 @@ def template_of(shape: Shape) -> Template:
     """Make the county of a shape."""
     n, _, _, quorum = shape.terms
     federation = TinyFederation(
-        federation=FEDERATION, num_auditors=n, num_nodes=0, tuple_=shape.terms, quorum=quorum, kind="production"
+        federation=FEDERATION,
+        num_auditors=n,
+        num_nodes=0,
+        tuple_=shape.terms,
+        quorum=quorum,
+        kind="production",
     )
     vaults, rows, masters = {}, [], {}
     for number in range(1, shape.schools + 1):

@@ -1,7 +1,7 @@
 """One seed of the simulated county: who lies, what happens next, and how it must end.
 
 A step is one delivery, one write, one tick or one fault; after each the oracle looks. First chaos, up to a
-number of steps; then the faults stop, the coordinator keeps to its program and the liars are silent or behave,
+number of steps; then the faults stop, the coordinator keeps to its program, the liars are silent or behave,
 and every round must come to an end.
 """
 
@@ -42,7 +42,7 @@ class World:
         events: the last ones, for a report.
     """
 
-    def __init__(self, seed: int, *, chaos: int = 420, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(self, seed: int, *, chaos: int = 300, trace: Callable[[str], None] | None = None) -> None:
         self.seed, self.chaos, self.trace = seed, chaos, trace
         self.rng = rng = random.Random(seed)
         self.template = template_of(_shape(rng))
@@ -97,7 +97,7 @@ class World:
         return not self.is_calm and rate > 0 and self.rng.random() < rate
 
     def deliver(self, what: str, again: Callable[[], object] | None = None) -> None:
-        """Carry a message to the coordinator, or lose it; perhaps once more, later; others may come between."""
+        """Carry a message to the coordinator, or lose it; perhaps once more, later; others come between."""
         self.step("delivery", what)
         if again is not None and self.happens(0.05):
             self.late.append(again)
@@ -126,7 +126,9 @@ class World:
                 self.note(f"{log.name} refuses {parsed.statement.TYPE}: {err.code}")
                 return None
         round_id = getattr(parsed.statement, "round", b"")
-        for subset, value in zip(log.round(round_id).subsets_of(auditor) if auditor else (), sums, strict=True):
+        for subset, value in zip(
+            log.round(round_id).subsets_of(auditor) if auditor else (), sums, strict=True
+        ):
             log.sums.setdefault((round_id, auditor, subset), value)
         return position
 
@@ -140,6 +142,9 @@ class World:
         """
         try:
             self.adversary.publish(self.logs[0])
+            wants_depth = self.coordinator_lies and self.adversary.strategy == "two sets"
+            self._prelude(3 if wants_depth else self.rng.choice((0, 1, 2, 2, 3, 3)))
+            self.chaos += self.steps
             while self.steps < self.chaos:
                 self._turn()
             self.is_calm = True
@@ -148,23 +153,45 @@ class World:
             for auditor in self.honest:
                 auditor.close()
 
+    def _prelude(self, depth: int) -> None:
+        """Begin somewhere: with a plan, its approvals, most reports, or the candidates."""
+        log = self.logs[0]
+        row = next(iter(log.ledger.rounds.values()))
+        for auditor in self.honest if depth else ():
+            auditor.approve(row.round_id)
+        for name in self.liars if depth else ():
+            self.adversary.liar_approves(name, log, row, is_first=True)
+        for auditor in self.honest if depth > 1 else ():
+            auditor.work()
+        for name in self.liars if depth > 1 else ():
+            log.cosign_as(name, len(log.entries))
+        for school in self.schools if depth > 1 else ():
+            school.work()
+            school.release(row.round_id)
+            school.work()
+        for name in self.liar_schools if depth > 1 and row.is_approved else ():
+            kind = self.rng.choice(("good", "garbled", "wrong seed", "copied"))
+            self.adversary.report(name, log, row, kind)
+        if depth > 2:
+            self.adversary.early()
+
     def _turn(self) -> None:
         choice = self.rng.random()
-        if choice < 0.34:
+        if choice < 0.36:
             self._some_auditor()
-        elif choice < 0.56 and self.schools:
+        elif choice < 0.54 and self.schools:
             self._some_school()
-        elif choice < 0.70:
+        elif choice < 0.66:
             self.adversary.tick()
-        elif choice < 0.80:
+        elif choice < 0.77:
             self.adversary.liar_auditor()
-        elif choice < 0.83:
+        elif choice < 0.80:
             self.adversary.liar_school()
-        elif choice < 0.87:
+        elif choice < 0.83:
             self._time_goes_by()
-        elif choice < 0.89:
+        elif choice < 0.85:
             self._fault()
-        elif choice < 0.91 and self.late:
+        elif choice < 0.87 and self.late:
             self.step("delivery", "a message arrives late")
             self._again(self.late.pop(self.rng.randrange(len(self.late))))
         elif self.coordinator_lies:
@@ -246,7 +273,7 @@ class World:
         auditor.start()
 
     def _loses_its_state(self, auditor: Auditor) -> None:
-        """Its folder is gone, or is restored from a backup as backups are: without slots, keys and instance."""
+        """Its folder is gone, or restored from a backup as backups are: without keys and instance."""
         self.step("fault", f"{auditor.id} loses its state")
         self.num_false_witnesses += auditor.is_witness_honest
         auditor.is_witness_honest = False
