@@ -338,9 +338,9 @@ def check_rosters(log: BundleLog) -> Phrase:
                 phrase("roster %(serial)s does not follow its predecessor", serial=after.statement.serial)
             )
     policy = log.required_policy()
-    genesis_cosigners = {row.cosigner for row in chain[0].body.auditors}
-    unknown = [name for name, key in policy.trust.witnesses.items() if key not in genesis_cosigners]
-    if unknown and len(chain) == 1:
+    cosigners = {row.cosigner for state in chain for row in state.body.auditors}
+    unknown = [name for name, key in policy.trust.witnesses.items() if key not in cosigners]
+    if unknown:
         raise CheckFailed(
             phrase("witness %(unknown)s of the policy is no auditor of this federation", unknown=unknown[0])
         )

@@ -243,8 +243,26 @@ def check_close(log: BundleLog) -> Phrase:
                     min_group=row.terms.min_group,
                 )
             )
+        _check_no_copy(row, expected.set)
         number += 1
     return _count(number, phrase("%(number)s closes", number=number))
+
+
+def _check_no_copy(row: RoundLog, names: Iterable[ReportName]) -> None:
+    """A vector or a box that stands in two reports of S was copied: auditors refuse the copy in log order."""
+    seen: dict[bytes, str] = {}
+    for name in names:
+        report = row.reports[(name.node, name.attempt)].statement
+        for value in {report.vector, *(box for _, box in report.boxes)}:
+            if seen.setdefault(value, name.node) != name.node:
+                raise CheckFailed(
+                    phrase(
+                        "%(row)s: the reports of %(node)s and %(other)s share a vector or a box",
+                        row=name_of(row),
+                        node=seen[value],
+                        other=name.node,
+                    )
+                )
 
 
 def check_votes(log: BundleLog) -> Phrase:

@@ -32,6 +32,21 @@ def _closed(change: Callable[[CloseBody], CloseBody]) -> Callable[[bytes], bytes
     return lambda body: encode_close_body(change(parse_close_body(body)))
 
 
+def _copied(found: History) -> None:
+    """s2 sends what s1 sent, under its own name; no auditor refuses it."""
+    first = found.rows[found.find("report", 0, node="s1")].statement
+    place = found.find("report", 0, node="s2")
+    found.set(place, vector=first.vector, boxes=first.boxes)  # type: ignore[union-attr]
+    path = next(name for name in found.vectors if "/s2." in name)
+    found.vectors[path] = found.vectors[path.replace("/s2.", "/s1.")]
+
+
+def _copied_box(found: History) -> None:
+    first = found.rows[found.find("report", 0, node="s1")].statement
+    boxes = found.rows[found.find("report", 0, node="s5")].statement.boxes  # type: ignore[union-attr]
+    found.set(found.find("report", 0, node="s5"), boxes=(first.boxes[0], *boxes[1:]))  # type: ignore[union-attr]
+
+
 def _nothing(found: History) -> None:
     """The story itself is the attack."""
 
@@ -121,6 +136,8 @@ def _bodies() -> None:
     history(
         "close: a group of four schools in S", "close", _nothing, lambda: stories.groups(is_refused=False)
     )
+    history("S: a copied report", "close", _copied)
+    history("S: a copied box", "close", _copied_box, kind="public")
     history("close: below min_reports", "entries", _too_few)
     history(
         "release: reports out hidden",

@@ -15,6 +15,7 @@ from bundle_zoo.tampering import (
     Tampered,
     change_body,
     change_tables,
+    false_key,
     history,
     more,
     register,
@@ -179,9 +180,17 @@ def _policies() -> None:
         ("policy: five witnesses of four", "checkpoint", "group quorum 3", "group quorum 4"),
     ):
         history(name, check, nothing, policy=(old, new))
+    register("policy: a witness that no roster knows", Tampered(NUMBERS["rosters"], _strange_witness))
     register("policy: another genesis", Tampered(NUMBERS["genesis"], _other_pin))
     history("six rounds in a year", "account", nothing, _six_rounds)
     history("a round dearer than the policy", "rho", nothing, _dear_round)
+
+
+def _strange_witness() -> tuple[Files, str, bytes | None]:
+    county = stories.one_round()
+    key = false_key(county.witnesses["a4"]).verifier
+    text = county.policy_text().replace(county.witnesses["a4"].verifier.text, key.text)
+    return history_of(county, None, ("a1", "a2", "a3")).bundle(), text, None
 
 
 def _other_pin() -> tuple[Files, str, bytes | None]:
