@@ -214,8 +214,8 @@ CHINESE = re.compile(r"[\u4e00-\u9fff]")
 @pytest.mark.process
 @pytest.mark.parametrize(
     "arguments",
-    [("node", "import", "--help"), ("auditor", "verify", "--help")],
-    ids=["node import", "auditor verify"],
+    [("node", "import", "--help"), ("auditor", "bundle", "--help")],
+    ids=["node import", "auditor bundle"],
 )
 def test_help_is_chinese_unless_english_is_asked_for(arguments: tuple[str, ...]) -> None:
     chinese, english = run(*arguments), run(*arguments, FEDSCREEN_LANG="en")
