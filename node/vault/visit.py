@@ -30,8 +30,10 @@ def check_visit(parts: Parts, data: bytes) -> dict[str, Any]:
     """
     try:
         challenge, note = parse_challenge(data)
-        auditor = parts.mirror.ledger.roster.body.auditor(challenge.auditor)
-        if challenge.federation != parts.card.federation or auditor is None:
+        ledger = parts.mirror.ledger
+        auditor = ledger.roster.body.auditor(challenge.auditor)
+        is_own = challenge.federation == parts.card.federation
+        if auditor is None or not is_own or challenge.auditor in ledger.revoked_auditors:
             raise _refuse("not-an-auditor")
         verify_signed(note, auditor.statement)
     except ProtocolError as err:

@@ -86,6 +86,9 @@ def test_challenges_that_are_not_answered(house: SchoolHouse, asked: SiteChallen
         ),
     ]
     found = []
+    assert house.call("visit", {"challenge": signed(house, asked, "a1")})["auditor"] == "a1"
+    house.desk.enrolled().mirror.ledger.revoked_auditors["a3"] = 1
+    cases.append(("not-an-auditor", signed(house, replace(asked, auditor="a3"), "a3")))
     for _code, data in cases:
         with pytest.raises(ReplayError) as caught:
             house.call("visit", {"challenge": data})
