@@ -1,6 +1,6 @@
 """What an auditor needs from the coordinator, as a protocol.
 
-`auditor.client` speaks it over gRPC; in one process the coordinator's own core can stand behind
+`auditor.client` speaks it over gRPC, `auditor.file_link` over files on a stick; in one process the coordinator's own core can stand behind
 it. Nothing that arrives here is trusted: every answer is checked against the log's own rules.
 """
 
@@ -17,6 +17,7 @@ __all__ = ["CoordinatorLink", "LogPage", "Proposal"]
 class CoordinatorLink(Protocol):
     """Calls of one auditor to its coordinator. Every one of them is idempotent.
 
+    A position is -1 where it is not known yet: what goes by file is on its way (`auditor.file_link`).
     Implementations raise `auditor.errors.LinkError` when a call fails.
     """
 
