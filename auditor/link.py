@@ -1,7 +1,8 @@
 """What an auditor needs from the coordinator, as a protocol.
 
-`auditor.client` speaks it over gRPC, `auditor.file_link` over files on a stick; in one process the coordinator's own core can stand behind
-it. Nothing that arrives here is trusted: every answer is checked against the log's own rules.
+`auditor.client` speaks it over gRPC, `auditor.file_link` over files on a stick; in one process the
+coordinator's own core can stand behind it. Nothing that arrives here is trusted: every answer is checked
+against the log's own rules.
 """
 
 from __future__ import annotations
