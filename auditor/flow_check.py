@@ -7,6 +7,7 @@ A manifest of the network (TOML) says whose addresses are whose and what is decl
     allowed = ["203.0.113.9"]       # a time server, say; every byte to it counts as unexplained
     poll_s = 300                    # the nodes' poll_s
     connections_a_day = 4           # new TLS connections
+    starts_a_day = 1                # of `node run`: each reads the log from its beginning
     retries = 1                     # times that a report may have been sent again
     tolerance_percent = 5
     utc_offset = "+08:00"           # of times without one
@@ -23,8 +24,8 @@ measurements of the real egress (`tests/leaks/egress_bytes.py`), rounded up:
     connection   FIRST                      TLS handshake with a certificate, HTTP/2 settings, first look
     look         LOOK                       one GetLog every poll_s, and what acknowledges its answer
     report       payload + payload/256 + REPORT + PACKET · packets     for each attempt and each retry
-    log          PACKET · packets           acknowledgements of the log, read whole on each connection,
-                                            taken as LOG_ENTRY_BYTES an entry
+    start        PACKET · packets           acknowledgements of the log, which is read whole then, at
+                                            LOG_ENTRY_BYTES an entry
 
 `most` is their sum and the tolerance; more FAILs. `least` is what the round's reports alone need, sent once.
 What was counted above `least` is not explained by reports: 8 times that is an upper bound, in bits, of what
@@ -73,6 +74,7 @@ class Network:
     allowed: frozenset[str]
     poll_s: int
     connections_a_day: int
+    starts_a_day: int
     retries: int
     tolerance_percent: int
     zone: timezone | None
@@ -170,7 +172,14 @@ def parse_network(data: bytes) -> Network:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as err:
         raise _refuse(phrase("the manifest is not TOML in UTF-8 (%(reason)s)", reason=err)) from err
     expected = {"format", "county", "poll_s", "schools"}
-    allowed = expected | {"allowed", "connections_a_day", "retries", "tolerance_percent", "utc_offset"}
+    allowed = expected | {
+        "allowed",
+        "connections_a_day",
+        "starts_a_day",
+        "retries",
+        "tolerance_percent",
+        "utc_offset",
+    }
     if not expected <= set(values) <= allowed or values["format"] != FORMAT:
         raise _refuse(phrase("the manifest needs %(keys)s", keys=", ".join(sorted(expected))))
     schools = values["schools"]
@@ -181,6 +190,7 @@ def parse_network(data: bytes) -> Network:
         allowed=_addresses(values, "allowed"),
         poll_s=_number(values, "poll_s", 1, DAY_S, 0),
         connections_a_day=_number(values, "connections_a_day", 1, 10_000, 4),
+        starts_a_day=_number(values, "starts_a_day", 1, 1_000, 1),
         retries=_number(values, "retries", 0, 100, 1),
         tolerance_percent=_number(values, "tolerance_percent", 0, 100, 5),
         zone=_zone(values.get("utc_offset")),
@@ -326,12 +336,13 @@ def allowance(
         network: what was declared.
         payloads: upper bounds of its reports' payloads.
         seconds: length of the time that the flows cover.
-        log_bytes: the log that it reads on each connection.
+        log_bytes: the log that it reads at each start.
         least_payloads: lower bounds of the same.
     """
     connections = max(1, round(network.connections_a_day * seconds / DAY_S))
     looks = int(seconds / network.poll_s) + 1
-    most = connections * (FIRST + PACKET * packets(log_bytes)) + looks * LOOK
+    starts = max(1, round(network.starts_a_day * seconds / DAY_S))
+    most = connections * FIRST + starts * PACKET * packets(log_bytes) + looks * LOOK
     most += (1 + network.retries) * sum(report_bytes(payload) for payload in payloads)
     return sum(least_payloads), most + most * network.tolerance_percent // 100
 
