@@ -230,6 +230,10 @@ class MemoryPath:
         """Open the file in binary."""
         return MemoryFile(self.block())
 
+    def opened(self) -> MemoryFile:
+        """Make the file if it is not there, and open it."""
+        return MemoryFile(self.create(exclusively=False))
+
 
 class MemoryFile(io.BytesIO):
     """An open file; flushed bytes reach the block, synced ones survive a power cut."""

@@ -32,7 +32,7 @@ from byzantine.judge import Violation  # noqa: E402
 from byzantine.memory_disk import disk_in_memory  # noqa: E402
 from byzantine.mutants import MUTANTS, planted  # noqa: E402
 from byzantine.speed import remembering  # noqa: E402
-from byzantine.world import World  # noqa: E402
+from byzantine.world import CHAOS, World  # noqa: E402
 
 PROGRESS_SEEDS = 100
 LIMIT_S = 300.0
@@ -69,11 +69,11 @@ def prepared(mutant: str = "") -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def live(seed: int, tally: Tally, *, is_traced: bool = False) -> None:
+def live(seed: int, tally: Tally, *, chaos: int = CHAOS, is_traced: bool = False) -> None:
     """Live one seed and add what it came to."""
     world = None
     try:
-        world = World(seed, trace=print if is_traced else None)
+        world = World(seed, chaos=chaos, trace=print if is_traced else None)
         world.run()
     except Violation as err:
         tally.failures.append((seed, str(err), list(world.events) if world else []))

@@ -26,6 +26,8 @@ from protos import entry as entries
 
 TUPLES = ((4, 3, 1, 3), (4, 3, 1, 3), (3, 3, 2, 3), (5, 4, 2, 4), (4, 3, 0, 3))
 LAST_EVENTS = 40
+CHAOS = 300
+"""Steps between the beginning of a seed and its calm end."""
 
 
 class World:
@@ -42,7 +44,7 @@ class World:
         events: the last ones, for a report.
     """
 
-    def __init__(self, seed: int, *, chaos: int = 300, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(self, seed: int, *, chaos: int = CHAOS, trace: Callable[[str], None] | None = None) -> None:
         self.seed, self.chaos, self.trace = seed, chaos, trace
         self.rng = rng = random.Random(seed)
         self.template = template_of(_shape(rng))
