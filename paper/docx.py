@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 BODY_FONT, HEAD_FONT, LATIN = "SimSun", "SimHei", "Times New Roman"
 MONO: Final = "Courier New"
 BODY_POINTS, SMALL_POINTS, TABLE_POINTS, CODE_POINTS = 11, 9, 9, 8
+ROOM_POINTS: Final = 8  # between a table and what follows it
 PICTURE_MM: Final = 165
 _INK, _RED, _SOFT = "1D2733", "A02B2B", "52616F"
 
@@ -76,6 +77,7 @@ class _Writer:
         self._head = head
         self._word: Word = docx.Document()
         self._num_pictures = 0
+        self._follows_table = False
         self._properties()
         self._styles()
         self._page()
@@ -161,12 +163,14 @@ class _Writer:
         elif block.kind == "code":
             self._code(block.text)
         elif block.kind == "item":
-            self._word.add_paragraph(clean(block.text), style="List Bullet")
+            self._paragraph("List Bullet").add_run(clean(block.text))
         elif block.kind == "body":
             from docx.shared import Pt
 
             indent = Pt(2 * BODY_POINTS) if self._head.language.startswith("zh") else Pt(0)
-            self._word.add_paragraph(clean(block.text)).paragraph_format.first_line_indent = indent
+            paragraph = self._paragraph()
+            paragraph.add_run(clean(block.text))
+            paragraph.paragraph_format.first_line_indent = indent
         else:
             is_warning = block.kind == "warning"
             colour, points = (_RED, BODY_POINTS) if is_warning else (_SOFT, SMALL_POINTS)
@@ -188,6 +192,7 @@ class _Writer:
         self._set_widths(grid, table)
         if table.is_whole:
             _keep_together(grid)
+        self._follows_table = True
         if table.note:
             self._line(table.note, colour=_SOFT, points=SMALL_POINTS)
 
@@ -224,9 +229,23 @@ class _Writer:
         )
 
     def _sign(self) -> None:
+        from docx.shared import Pt
+
         table = self._word.add_table(rows=1, cols=len(self._head.sign))
         for cell, name in zip(table.rows[0].cells, self._head.sign, strict=True):
             self._fill(cell, f"{name}:", points=10)
+            cell.paragraphs[0].paragraph_format.space_before = Pt(ROOM_POINTS)
+            cell.paragraphs[0].paragraph_format.space_after = Pt(3 * ROOM_POINTS)
+
+    def _paragraph(self, style: str | None = None) -> Any:
+        """Add a paragraph; one behind a table stands off from it."""
+        from docx.shared import Pt
+
+        paragraph = self._word.add_paragraph(style=style)
+        if self._follows_table:
+            paragraph.paragraph_format.space_before = Pt(ROOM_POINTS)
+        self._follows_table = False
+        return paragraph
 
     def _line(
         self,
@@ -241,7 +260,7 @@ class _Writer:
     ) -> None:
         from docx.enum.text import WD_ALIGN_PARAGRAPH
 
-        paragraph = self._word.add_paragraph()
+        paragraph = self._paragraph()
         if centred:
             paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
         paragraph.paragraph_format.keep_with_next = keeps
@@ -250,7 +269,7 @@ class _Writer:
     def _code(self, line: str) -> None:
         from docx.shared import Mm, Pt
 
-        paragraph = self._word.add_paragraph()
+        paragraph = self._paragraph()
         paragraph.paragraph_format.left_indent = Mm(6)
         paragraph.paragraph_format.space_after = Pt(1)
         paragraph.paragraph_format.line_spacing = 1.1

@@ -75,3 +75,10 @@ def test_what_people_wrote_is_no_markup_in_a_line_for_a_machine() -> None:
     page = encode_html(document(Paragraph("<b>x</b>\u202e", "code"))).decode()
     assert "<b>x" not in page
     assert clean("a\u202eb") == "ab"
+
+
+def test_what_follows_a_table_stands_off_from_it_in_a_word_document() -> None:
+    one, two = Paragraph("前"), Paragraph("后")
+    assert "w:before=" not in word_of(one, two).partition("前")[2].partition("后")[0]
+    behind = word_of(one, small_table(is_whole=False), two).partition("</w:tbl>")[2]
+    assert 'w:before="160"' in behind.partition("后")[0].rpartition("<w:p>")[2]
