@@ -32,7 +32,7 @@ from plan.words import word
 
 DEFAULT_LISTEN = "127.0.0.1:8630"
 CODE_BYTES = 10
-_OURS = ("coordinator", "paper", "results", "plan", "privacy", "crypto", "protos")
+_OURS = ("coordinator", "pages", "paper", "results", "plan", "privacy", "crypto", "protos")
 
 
 @click.command(name="dashboard", help=_("Serve the county's pages on this machine, until Ctrl-C or SIGTERM."))

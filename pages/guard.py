@@ -79,7 +79,7 @@ class Address:
         """The port, as it stands in the address."""
         return self.authority.rpartition(":")[2]
 
-    def cookie(self, name: str) -> str:
+    def cookie_of(self, name: str) -> str:
         """Give the session cookie's name; a browser sends cookies of 127.0.0.1 to every port."""
         return f"__Host-{name}" if self.is_secure else f"{name}-{self.port}"
 

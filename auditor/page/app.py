@@ -56,7 +56,7 @@ class Answerer:
 
     def __init__(self, office: Office, address: Address, language: str) -> None:
         self._office, self._language = office, language
-        self._cookie = address.cookie(COOKIE)
+        self._cookie = address.cookie_of(COOKIE)
         for known in LANGUAGES:
             make_templates(known)
 

@@ -21,7 +21,6 @@ from starlette.types import ASGIApp
 
 from coordinator import actions, log_in
 from coordinator.dashboard.county import County
-from coordinator.dashboard.forms import FormError, read_form
 from coordinator.dashboard.guard import Address, Guard, is_right_token
 from coordinator.dashboard.places import NAVIGATION, PLACES, Place
 from coordinator.dashboard.speech import (
@@ -35,6 +34,8 @@ from coordinator.dashboard.speech import (
 from coordinator.dashboard.visit import Download, NewSession, Page, Redirect, Reply, Visit
 from coordinator.errors import CoordinatorError, UnknownRoundError
 from crypto.errors import CryptoError
+from pages import speech as shared
+from pages.forms import FormError, read_form, stale
 from plan.errors import PlanError, phrase
 from privacy.errors import PrivacyError
 from protos.errors import ProtocolError
@@ -86,7 +87,7 @@ class Answerer:
             try:
                 visit.texts = await read_form(request)
                 if not is_right_token(visit.text("form_token"), visit.form_token):
-                    raise FormError(phrase("this form is too old; load the page again and send it once more"))
+                    raise stale()
             except FormError as err:
                 reply = _error(refusal(err, visit.translate), err.code, 400)
         return self._respond(request, visit, await run_in_threadpool(self._run, place, visit, reply))
@@ -126,11 +127,12 @@ class Answerer:
             .render(
                 visit=visit,
                 said=SAID.get(visit.query.get("said", ""), ""),
-                federation=self._county.config.unit or self._county.config.federation,
+                owner=self._county.config.unit or self._county.config.federation,
                 token=Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token),
                 navigation=[(href, name) for href, name, who in NAVIGATION if visit.role in who],
                 idle_min=log_in.IDLE_MS // 60_000,
                 leave_s=LEAVE_S,
+                leave_to="/login?auto=1",
                 **page.values,
             )
         )
@@ -199,7 +201,11 @@ def make_app(county: County, address: Address, language: str, entropy: Callable[
         entropy: gives that many random bytes (``secrets.token_bytes``).
     """
     answerer = Answerer(county, address, language, entropy)
-    routes = [*map(answerer.route, PLACES), Mount("/static", StaticFiles(directory=STATIC), name="static")]
+    routes = [
+        *map(answerer.route, PLACES),
+        Mount("/static", StaticFiles(directory=STATIC), name="static"),
+        Mount("/shared", StaticFiles(directory=shared.STATIC), name="shared"),
+    ]
     app = Starlette(routes=routes, exception_handlers={404: answerer.lost, 405: answerer.lost})
     return Guard(app, address)
 

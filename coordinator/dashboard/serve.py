@@ -8,10 +8,8 @@ told the name that browsers use.
 from __future__ import annotations
 
 import ipaddress
-import logging
 import re
 import socket
-import sys
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,6 +19,8 @@ from starlette.types import ASGIApp
 
 from coordinator.dashboard.guard import Address
 from coordinator.errors import ConfigError
+from pages import serve as shared
+from pages.serve import listen as listen_at
 from plan.errors import phrase
 
 BACKLOG: Final = 128
@@ -51,22 +51,13 @@ def bind(listen: str, *, has_certificate: bool) -> socket.socket:
                 host=host,
             )
         )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform == "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
+        return listen_at(host, port, BACKLOG)
     except OSError as err:
-        listener.close()
         reason = err.strerror or type(err).__name__
         raise ConfigError(
             phrase("%(listen)s cannot be listened on: %(reason)s", listen=listen, reason=reason)
         ) from err
-    return listener
 
 
 def _is_loopback(host: str) -> bool:
@@ -101,31 +92,11 @@ def address_of(listener: socket.socket, public: str, *, has_certificate: bool) -
 
 def make_server(app: ASGIApp, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Server:
     """Make a server that tells nobody what it is."""
-    config = uvicorn.Config(
-        app,
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=MAX_REQUESTS_AT_ONCE,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=3,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-    )
-    return uvicorn.Server(config)
+    return shared.make_server(app, certificate, key, most_at_once=MAX_REQUESTS_AT_ONCE)
 
 
 def serve(
     app: ASGIApp, listener: socket.socket, certificate: Path | None = None, key: Path | None = None
 ) -> None:
     """Answer until the process is told to stop. Requests are not logged; the journal says who did what."""
-    logging.disable(logging.CRITICAL)  # a parser's complaint repeats what it was given
-    try:
-        make_server(app, certificate, key).run(sockets=[listener])
-    finally:
-        listener.close()
+    shared.run(make_server(app, certificate, key), listener)

@@ -7,21 +7,25 @@ so pages in both are made at the same time.
 from __future__ import annotations
 
 import functools
-import gettext
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from coordinator.account_rules import ROLE_WORDS
+from pages.speech import (
+    LANGUAGES,
+    TAGS,
+    default_language,
+    make_environment,
+    minute,
+    sentence,
+    translator,
+)
 from plan import words
 from plan.errors import Phrase, told
 
-DOMAIN: Final = "fedscreen"
-LANGUAGES: Final[Mapping[str, str]] = {"zh_CN": "中文", "en": "English"}
-TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
 TEMPLATES: Final = Path(__file__).with_name("templates")
 STATIC: Final = Path(__file__).with_name("static")
 
@@ -161,27 +165,10 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-def translator(language: str) -> gettext.NullTranslations:
-    """Give a language's catalogue; English where there is none."""
-    return gettext.translation(DOMAIN, gettext.bindtextdomain(DOMAIN), [language], fallback=True)
-
-
-def default_language(environ: Mapping[str, str]) -> str:
-    """Give the language in which this process was started (`fedscreen.language.speak` set it)."""
-    return "en" if environ.get("LANGUAGE", "").lower().startswith("en") else "zh_CN"
-
-
 @functools.cache
 def make_templates(language: str) -> Environment:
     """Load and compile every template for a language."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment([TEMPLATES])
     catalogue = translator(language)
     environment.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals |= {
@@ -218,17 +205,16 @@ def refusal(err: Exception, translate: Callable[[str], str]) -> str:
     return sentence(told(err, translate))
 
 
-def minute(moment: object) -> str:
-    """Show a time as this computer's own, to the minute: a datetime, ISO text, or milliseconds."""
-    if isinstance(moment, int):
-        moment = datetime.fromtimestamp(moment / 1000, UTC)
-    try:
-        found = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
-    except ValueError:
-        return str(moment)
-    return found.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def sentence(text: str) -> str:
-    """Begin a message with a capital letter; commands print it behind a word, pages do not."""
-    return text[:1].upper() + text[1:]
+__all__ = [
+    "LANGUAGES",
+    "SAID",
+    "STATIC",
+    "TABLES",
+    "default_language",
+    "make_templates",
+    "minute",
+    "refusal",
+    "sentence",
+    "translator",
+    "word_of",
+]

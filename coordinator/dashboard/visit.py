@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -14,6 +14,7 @@ from coordinator.account_rules import Account
 from coordinator.dashboard.county import County
 from coordinator.dashboard.guard import form_token
 from coordinator.log_in import Session
+from pages.replies import Download, Page, Redirect
 
 SECRET_FIELDS: Final = frozenset({"passphrase", "new", "again", "code", "form_token"})
 """What is never put into a form that is shown again."""
@@ -78,32 +79,6 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A page to be made from a template."""
-
-    template: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    status: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """Go on at another page, which says `said` at its top (a key of `speech.SAID`)."""
-
-    to: str
-    said: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A file for the person to keep."""
-
-    name: str
-    content: bytes = field(repr=False)
-    media_type: str = "application/octet-stream"
-
-
-@dataclass(frozen=True, slots=True)
 class NewSession:
     """Go on as somebody else: with this cookie."""
 
@@ -113,3 +88,4 @@ class NewSession:
 
 Reply = Page | Redirect | Download | NewSession
 Handler = Callable[[Visit], Reply]
+__all__ = ["SECRET_FIELDS", "Download", "Handler", "NewSession", "Page", "Redirect", "Reply", "Visit"]
