@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from auditor.errors import EvidenceError
 from auditor.evidence import facts
 from auditor.evidence.moments import COUNTY, decimal, rational, shown_epsilon
 from auditor.evidence.party_facts import (
@@ -22,6 +23,7 @@ from auditor.evidence.round_facts import is_of_year, rounds_of
 from auditor.verify.privacy import year_accounts
 from crypto.checkpoint import parse_checkpoint
 from crypto.note import cosignature_time, parse_note, verified_by
+from plan.errors import phrase
 from privacy.risk import guess_bound, times_in_100
 from privacy.year_account import DEFAULT_CAP
 from protos.ledger import Ledger, RoundLog
@@ -64,6 +66,9 @@ def gather(source: Source, year: int, made_on: str = "") -> facts.Facts:
         source: what the pack is made from.
         year: the year, by the county's clock.
         made_on: the day that stands on the pack; empty for that of the newest cosignature.
+
+    Raises:
+        EvidenceError: no day was given, and nobody has cosigned the checkpoint.
     """
     ledger = source.ledger
     start, end = _start(source, year), _end(source)
@@ -157,7 +162,14 @@ def _moment(seconds: int) -> str:
 
 
 def _day(head: facts.Head) -> str:
-    """The day of the newest cosignature, at the county."""
+    """Give the day of the newest cosignature, at the county."""
+    if not head.cosignatures:
+        raise EvidenceError(
+            phrase(
+                "the checkpoint has no cosignature that counts, so the pack has no day of its own; "
+                "give --date"
+            )
+        )
     newest = max(datetime.fromisoformat(row.time) for row in head.cosignatures)
     return newest.astimezone(COUNTY).date().isoformat()
 

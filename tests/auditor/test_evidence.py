@@ -32,7 +32,7 @@ from fakes_evidence import (
 
 from auditor.cli import auditor
 from auditor.config import AuditorFolder
-from auditor.errors import ConfigError
+from auditor.errors import ConfigError, EvidenceError
 from auditor.evidence.facts import Facts
 from auditor.evidence.gaps import failures_of, open_points_of
 from auditor.evidence.gather import Source, gather
@@ -216,6 +216,23 @@ def test_without_a_kept_checkpoint_the_year_begins_at_its_first_plan_and_says_so
     assert found.start.origin == "unknown"
     assert found.start.size == found.rounds[0].index
     assert "no-kept-checkpoint" in {row.code for row in open_points_of(found)}
+
+
+def test_a_year_without_rounds_has_a_pack_that_says_so(year: Year) -> None:
+    found, files = make_pack(replace(year.source, kept=b""), Request("mlps3", 2030, formats=("html",)))
+    assert (found.rounds, found.accounts, found.entries_of_year) == ((), (), ())
+    assert "no-round" in {row.code for row in open_points_of(found)}
+    assert "本年度没有任何轮次" in files["mlps3.zh-CN.html"].decode()
+
+
+def test_without_a_cosignature_the_day_has_to_be_given(year: Year) -> None:
+    county = year.county
+    size = county.ledger.size
+    text = encode_checkpoint(Checkpoint(county.log_key.name, size, county.ledger.root()))
+    alone = replace(year.source, checkpoint=sign_entry(text, [county.log_key]))
+    with pytest.raises(EvidenceError, match="--date"):
+        gather(alone, YEAR)
+    assert gather(alone, YEAR, "2027-01-20").made_on == "2027-01-20"
 
 
 def test_open_points_name_what_people_have_to_state(year: Year, facts: Facts) -> None:
