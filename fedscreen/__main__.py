@@ -53,7 +53,7 @@ class Rooms(click.Group):
         except ModuleNotFoundError as err:
             if (err.name or "").split(".")[0] in {"node", "coordinator", "auditor", "fedscreen"}:
                 raise
-            extra = {"auditor": "coordinator", "plan": "demo"}.get(cmd_name, cmd_name)
+            extra = {"plan": "demo"}.get(cmd_name, cmd_name)
             message = _("'%(name)s' needs %(module)s: pip install 'fedscreen[%(extra)s]'")
             raise click.ClickException(
                 message % {"name": cmd_name, "module": err.name, "extra": extra}
