@@ -6,9 +6,8 @@ auditor's bundle and are SKIPPED on a public one.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from auditor.approve import verify_policy
 from auditor.errors import RefusalError
@@ -17,16 +16,12 @@ from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckFailed, CheckSkipped
 from crypto.checkpoint import parse_checkpoint
 from crypto.derivation import approvals_digest, draw_commitment
-from crypto.field64 import FieldVector, parse_vector
 from crypto.merkle import leaf_hash, verify_inclusion
 from crypto.note import parse_note
 from crypto.policy import verify_checkpoint
-from crypto.sharing import unmask
-from crypto.tier_sum import TierSum
 from crypto.tlog_proof import parse_proof
 from plan.errors import Phrase, phrase
-from protos.bodies import ReportName, parse_release_body
-from protos.bundle import Manifest
+from protos.bodies import ReportName
 from protos.followed import followed
 from protos.ledger import Logged, RoundLog
 from protos.round_log import candidates_for, closed_set, distinct_operators, fewest_replicas, tier_of
@@ -48,18 +43,18 @@ _COST = "max-rho"
 
 
 def _rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
-    """Return all rounds, at least one; see `_any_rounds`.
+    """Return all rounds, at least one; see `any_rounds`.
 
     Raises:
         CheckSkipped: there is none.
     """
-    rounds = _any_rounds(log, *types)
+    rounds = any_rounds(log, *types)
     if not rounds:
         raise CheckSkipped(phrase("the log has no round"))
     return rounds
 
 
-def _any_rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
+def any_rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
     """Return all rounds; fail first if the log broke off at a statement of these types.
 
     Raises:
@@ -80,7 +75,7 @@ def name_of(round_log: RoundLog) -> Phrase:
     return phrase("round %(serial)s", serial=round_log.terms.serial)
 
 
-def _count(number: int, what: Phrase) -> Phrase:
+def count(number: int, what: Phrase) -> Phrase:
     """Say what was looked at; a check that looked at nothing is SKIPPED."""
     if number == 0:
         raise CheckSkipped(phrase("nothing to look at (%(what)s)", what=what))
@@ -106,7 +101,7 @@ def check_plans(log: BundleLog) -> Phrase:
         except RefusalError as err:
             if err.code != _COST:  # check "rho" says so
                 raise CheckFailed(phrase("%(row)s: %(reason)s", row=name_of(row), reason=err)) from err
-    return _count(len(rounds), phrase("%(number)s plans", number=len(rounds)))
+    return count(len(rounds), phrase("%(number)s plans", number=len(rounds)))
 
 
 def check_approvals(log: BundleLog) -> Phrase:
@@ -123,7 +118,7 @@ def check_approvals(log: BundleLog) -> Phrase:
             raise CheckFailed(
                 phrase("%(row)s: reports came before all its auditors had approved", row=name_of(row))
             )
-    return _count(number, phrase("%(number)s approvals", number=number))
+    return count(number, phrase("%(number)s approvals", number=number))
 
 
 def _check_fresh(rounds: Iterable[RoundLog]) -> None:
@@ -165,7 +160,7 @@ def check_reports(log: BundleLog) -> Phrase:
             if (row.candidates is not None) and logged.index > row.candidates.index:
                 raise CheckFailed(phrase("%(place)s: logged after the candidates", place=place))
             number += 1
-    return _count(number, phrase("%(number)s reports", number=number))
+    return count(number, phrase("%(number)s reports", number=number))
 
 
 def check_candidates(log: BundleLog) -> Phrase:
@@ -180,7 +175,7 @@ def check_candidates(log: BundleLog) -> Phrase:
                 phrase("%(row)s: the candidates are not the reports in the log", row=name_of(row))
             )
         number += len(expected)
-    return _count(number, phrase("%(number)s candidates", number=number))
+    return count(number, phrase("%(number)s candidates", number=number))
 
 
 def check_checked(log: BundleLog) -> Phrase:
@@ -197,7 +192,7 @@ def check_checked(log: BundleLog) -> Phrase:
             raise CheckFailed(
                 phrase("%(row)s: a candidate is neither in S nor excluded with a code", row=name_of(row))
             )
-    return _count(number, phrase("%(number)s checks", number=number))
+    return count(number, phrase("%(number)s checks", number=number))
 
 
 def check_close(log: BundleLog) -> Phrase:
@@ -245,7 +240,7 @@ def check_close(log: BundleLog) -> Phrase:
             )
         _check_no_copy(row, expected.set)
         number += 1
-    return _count(number, phrase("%(number)s closes", number=number))
+    return count(number, phrase("%(number)s closes", number=number))
 
 
 def _check_no_copy(row: RoundLog, names: Iterable[ReportName]) -> None:
@@ -293,7 +288,7 @@ def check_votes(log: BundleLog) -> Phrase:
             )
         if any(logged.statement.close != row.close.digest for logged in row.agreements.values()):
             raise CheckFailed(phrase("%(row)s: an agreement to another close", row=name_of(row)))
-    return _count(len(votes), phrase("%(number)s agreements and abandons", number=len(votes)))
+    return count(len(votes), phrase("%(number)s agreements and abandons", number=len(votes)))
 
 
 def check_openings(log: BundleLog) -> Phrase:
@@ -311,7 +306,7 @@ def check_openings(log: BundleLog) -> Phrase:
                 )
             number += 1
     for row in released(rounds):
-        named = _named_openings(row)
+        named = named_openings(row)
         digests: dict[int, bytes] = {}
         for logged in named.values():
             for subset, sum_digest in logged.statement.sums:
@@ -329,7 +324,7 @@ def check_openings(log: BundleLog) -> Phrase:
             raise CheckFailed(phrase("%(row)s: the fewest replicas are stated wrongly", row=name_of(row)))
         _check_set_aside(row, named, digests)
         fewest.append(row.release.statement.replicas)
-    what = _count(number, phrase("%(number)s openings", number=number))
+    what = count(number, phrase("%(number)s openings", number=number))
     return phrase("%(what)s, fewest replicas %(least)s", what=what, least=min(fewest)) if fewest else what
 
 
@@ -354,7 +349,7 @@ def _check_set_aside(
         )
 
 
-def _named_openings(row: RoundLog) -> dict[str, Logged[Opening]]:
+def named_openings(row: RoundLog) -> dict[str, Logged[Opening]]:
     if row.release is None:
         return {}
     return {auditor: row.openings[auditor] for auditor, _ in row.release.statement.openings}
@@ -380,12 +375,12 @@ def sum_path(round_id: bytes, auditor: str, subset: int) -> str:
 
 def check_receipts(log: BundleLog) -> Phrase:
     """Check the receipt of every report in every released S, by the policy's keys."""
-    rounds, ledger = _any_rounds(log, Report), log.whole_ledger()
+    rounds, ledger = any_rounds(log, Report), log.whole_ledger()
     expected: dict[str, int] = {}
     for row in released(rounds):
-        for name in _set_of(row):
+        for name in set_of(row):
             expected[receipt_path(row.round_id, name)] = row.reports[(name.node, name.attempt)].index
-    _only(log, "receipts", expected)
+    only(log, "receipts", expected)
     policy = log.required_policy()
     for path, position in expected.items():
         proof = parse_proof(log.files.read(path))
@@ -407,97 +402,15 @@ def check_receipts(log: BundleLog) -> Phrase:
             raise CheckFailed(
                 phrase("%(path)s: its checkpoint is of another history than this log", path=path)
             )
-    return _count(len(expected), phrase("%(number)s receipts", number=len(expected)))
+    return count(len(expected), phrase("%(number)s receipts", number=len(expected)))
 
 
-def check_vectors(log: BundleLog, manifest: Manifest | None) -> Phrase:
-    """Check every masked vector of S: length, canonical elements, digest in the signed header."""
-    _need_auditors_bundle(manifest)
-    rounds = released(_any_rounds(log, Report))
-    expected = [vector_path(row.round_id, name) for row in rounds for name in _set_of(row)]
-    _only(log, "reports", expected)
-    for row in rounds:
-        for _ in _vectors(log, row):
-            pass
-    return _count(len(expected), phrase("%(number)s vectors", number=len(expected)))
-
-
-def check_sums(log: BundleLog, manifest: Manifest | None) -> Phrase:
-    """Check every mask sum that the release uses: length, canonical elements, digest in the opening."""
-    _need_auditors_bundle(manifest)
-    rounds = released(_any_rounds(log, Opening))
-    expected = [
-        sum_path(row.round_id, auditor, subset)
-        for row in rounds
-        for auditor, logged in _named_openings(row).items()
-        for subset, _ in logged.statement.sums
-    ]
-    _only(log, "sums", expected)
-    for row in rounds:
-        for _found in _sums(log, row):
-            pass
-    return _count(len(expected), phrase("%(number)s mask sums", number=len(expected)))
-
-
-def check_arithmetic(log: BundleLog, manifest: Manifest | None) -> Phrase:
-    """Add the masked vectors of S and the masks, and compare with the released sums cell by cell."""
-    _need_auditors_bundle(manifest)
-    number = 0
-    for row in released(_rounds(log, Release)):
-        total = TierSum(row.terms.cells, row.close.statement.tier if row.close else 0)
-        for _, vector in _vectors(log, row):
-            total.add_report(vector[: total.num_elements])
-        masks: dict[int, FieldVector] = {}
-        for _, subset, encoded in _sums(log, row):
-            masks.setdefault(subset, encoded)
-        opened = unmask(total.value(), [masks[subset] for subset in row.subsets])
-        released_sums = [value for table in parse_release_body(_release_body(row)) for value in table.sums]
-        if opened.tolist() != released_sums:
-            raise CheckFailed(
-                phrase(
-                    "%(row)s: vectors and masks add up to another result than the release", row=name_of(row)
-                )
-            )
-        number += len(released_sums)
-    return _count(number, phrase("%(number)s cells", number=number))
-
-
-def _need_auditors_bundle(manifest: Manifest | None) -> None:
-    if manifest is None:
-        raise CheckSkipped(phrase("the MANIFEST cannot be read"))
-    if manifest.kind != "auditor":
-        raise CheckSkipped(phrase("a public bundle has no vectors and no mask sums"))
-
-
-def _set_of(row: RoundLog) -> tuple[ReportName, ...]:
+def set_of(row: RoundLog) -> tuple[ReportName, ...]:
     body = row.close_body()
     return body.set if body else ()
 
 
-def _release_body(row: RoundLog) -> bytes:
-    return row.release.body if row.release else b""
-
-
-def _vectors(log: BundleLog, row: RoundLog) -> Iterator[tuple[ReportName, FieldVector]]:
-    for name in _set_of(row):
-        path = vector_path(row.round_id, name)
-        data = log.files.read(path)
-        if hashlib.sha256(data).digest() != row.reports[(name.node, name.attempt)].statement.vector:
-            raise CheckFailed(phrase("%(path)s: not the vector that the school signed", path=path))
-        yield name, parse_vector(data, row.terms.num_elements)
-
-
-def _sums(log: BundleLog, row: RoundLog) -> Iterator[tuple[str, int, FieldVector]]:
-    for auditor, logged in _named_openings(row).items():
-        for subset, sum_digest in logged.statement.sums:
-            path = sum_path(row.round_id, auditor, subset)
-            data = log.files.read(path)
-            if hashlib.sha256(data).digest() != sum_digest:
-                raise CheckFailed(phrase("%(path)s: not the sum that the opening names", path=path))
-            yield auditor, subset, parse_vector(data, row.terms.cells)
-
-
-def _only(log: BundleLog, folder: str, expected: Iterable[str]) -> None:
+def only(log: BundleLog, folder: str, expected: Iterable[str]) -> None:
     known = set(expected)
     extra = [path for path in log.files.under(folder) if path not in known]
     if extra:
@@ -515,9 +428,4 @@ ROUND_CHECKS: tuple[tuple[str, RoundCheck], ...] = (
     ("close", check_close),
     ("votes", check_votes),
     ("openings", check_openings),
-)
-SUM_CHECKS: tuple[tuple[str, Callable[[BundleLog, Manifest | None], Phrase]], ...] = (
-    ("vectors", check_vectors),
-    ("sums", check_sums),
-    ("arithmetic", check_arithmetic),
 )

@@ -7,7 +7,8 @@ one skips. Nothing is fetched, nothing is written.
 | --- | --- |
 | manifest | `auditor.verify.bundle_files` |
 | policy, checkpoint, tree, bodies, genesis, entries, rosters | `auditor.verify.log` |
-| plans … openings, vectors, sums, arithmetic | `auditor.verify.round` |
+| plans … openings | `auditor.verify.round` |
+| vectors, sums, arithmetic | `auditor.verify.sums` |
 | changes | `auditor.verify.changes` |
 | noise, rho, account, results | `auditor.verify.privacy` |
 | canonical, replays | `auditor.verify.canonical`, `auditor.verify.replays` |
@@ -30,7 +31,8 @@ from auditor.verify.changes import check_changes
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckSkipped, Verdict
 from auditor.verify.replays import check_replays
-from auditor.verify.round import ROUND_CHECKS, SUM_CHECKS
+from auditor.verify.round import ROUND_CHECKS
+from auditor.verify.sums import SUM_CHECKS
 from plan.errors import Phrase
 from protos.bundle import Manifest
 from protos.errors import ManifestError

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.county import ZooCounty
 from bundle_zoo.forge import Files, history_of
 from bundle_zoo.tampering import branch
@@ -169,7 +169,7 @@ def test_too_few_cosignatures_of_the_new_head_fail(tmp_path: Path) -> None:
 
 def test_another_federation_fails(tmp_path: Path) -> None:
     old = _bundle(stories.one_round(), tmp_path / "old")
-    values = _json(old, _bundle(stories._production(), tmp_path / "new"))
+    values = _json(old, _bundle(stories.production(), tmp_path / "new"))
     assert _outcomes(values)[2] == "FAIL"
 
 

@@ -17,7 +17,7 @@ from fakes_auditors import FakeCounty, joined_county, run_all
 
 from auditor.bundle_write import write_bundle
 from auditor.policy import parse_auditor_policy
-from auditor.verify import privacy
+from auditor.verify import privacy, sums
 from auditor.verify import round as rounds
 from auditor.verify.bundle_files import BundleFiles
 from auditor.verify.log import BundleLog
@@ -255,7 +255,7 @@ def test_another_sum_in_the_release_is_found(log: BundleLog) -> None:
     tables[0] = replace(tables[0], sums=(tables[0].sums[0] + 1, *tables[0].sums[1:]))
     row.release = replace(row.release, body=encode_release_body(tables))
     with pytest.raises(CheckFailed, match="another result"):
-        rounds.check_arithmetic(log, MANIFEST)
+        sums.check_arithmetic(log, MANIFEST)
 
 
 def _succeed(log: BundleLog, **succeeds: tuple[str, ...]) -> None:
@@ -350,7 +350,7 @@ def test_a_log_without_rounds_proves_nothing(check: Callable[[BundleLog], Phrase
         check(empty)
 
 
-@pytest.mark.parametrize("check", [check for _, check in rounds.SUM_CHECKS])
+@pytest.mark.parametrize("check", [check for _, check in sums.SUM_CHECKS])
 def test_without_a_manifest_or_in_public_there_is_no_arithmetic(
     log: BundleLog, check: Callable[[BundleLog, Manifest | None], Phrase]
 ) -> None:

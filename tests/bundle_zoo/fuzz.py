@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from bundle_zoo import honest as stories  # noqa: E402
+from bundle_zoo import stories  # noqa: E402
 from bundle_zoo.forge import Files, History, history_of, seal  # noqa: E402
 from bundle_zoo.run import Case, Verdict, on_disk, ours, standalone  # noqa: E402
 

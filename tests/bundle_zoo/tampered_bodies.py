@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.forge import History
 from bundle_zoo.tampering import OTHER, change_body, change_tables, history, set_fields
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.forge import Files, History, history_of
 from bundle_zoo.tampering import (
     OTHER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.forge import History
 from bundle_zoo.tampering import ALL_TYPES, OTHER, change_fields, history, raw_edit, set_fields
 

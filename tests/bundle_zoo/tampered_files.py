@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.forge import Files, history_of
 from bundle_zoo.tampering import branch, change_line, files, first, round_id
 from fakes_federation import ZERO

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.county import ZooCounty
 from bundle_zoo.forge import Files, History, history_of
-from bundle_zoo.honest import county_of, whole_round
+from bundle_zoo.stories import county_of, whole_round
 from bundle_zoo.tampering import (
     Story,
     Tampered,
@@ -221,14 +221,14 @@ def _other_branch() -> ZooCounty:
 def _histories() -> None:
     _foreign("forged whole, with its own keys", "checkpoint", _forged)
     _foreign("another genesis under the same keys", "genesis", _other_genesis)
-    _foreign("another federation", "checkpoint", stories._production)
+    _foreign("another federation", "checkpoint", stories.production)
 
     def nothing(found: History) -> None:
         return None
 
     history("split view: another branch than the head", "head", nothing, head=_head_of(_other_branch))
     history("split view at an early size", "head", nothing, head=_head_of(_other_branch, 4))
-    history("head of another federation", "head", nothing, head=_head_of(stories._production, 4))
+    history("head of another federation", "head", nothing, head=_head_of(stories.production, 4))
     history("rolled back below the head", "head", _cut(20), head=_head_of(stories.one_round), kind="public")
     history("truncated, signed by the log and one auditor", "checkpoint", _cut_with_one)
     history("rewritten after the head", "head", _other_confinement, head=_head_of(stories.one_round, 12))

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.county import ZooCounty
 from bundle_zoo.forge import Files, History, history_of
-from bundle_zoo.honest import county_of, whole_round
+from bundle_zoo.stories import county_of, whole_round
 from bundle_zoo.tampering import (
     OTHER,
     Tampered,

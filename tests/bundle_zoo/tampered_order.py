@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.forge import History, Row
-from bundle_zoo.honest import county_of
+from bundle_zoo.stories import county_of
 from bundle_zoo.tampering import (
     ALL_TYPES,
     OTHER,

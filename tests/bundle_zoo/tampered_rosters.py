@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.forge import History
 from bundle_zoo.tampering import (
     OTHER,
@@ -103,7 +103,7 @@ def _rosters() -> None:
             _roster(lambda rows: replace(rows, tuples=((4, 3, 1, 3), (5, 4, 2, 4)))),
             stories.one_round,
         ),
-        "a single auditor in a production federation": (_production_single, stories._production),
+        "a single auditor in a production federation": (_production_single, stories.production),
         "two schools with one key": (
             _roster(lambda rows: _node(rows, 1, report=rows.nodes[0].report)),
             stories.one_round,

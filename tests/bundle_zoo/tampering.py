@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bundle_zoo import honest as stories
+from bundle_zoo import stories
 from bundle_zoo.county import ZooCounty
 from bundle_zoo.forge import Files, History, Row, history_of, seal
-from bundle_zoo.honest import county_of
+from bundle_zoo.stories import county_of
 from fakes_federation import fake_bytes
 
 from auditor.verify.outcome import NUMBERS

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from auditor.verify.round import ROUND_CHECKS, SUM_CHECKS
+from auditor.verify.round import ROUND_CHECKS
 from auditor.verify.run import LOG_CHECKS, PRIVACY_CHECKS
+from auditor.verify.sums import SUM_CHECKS
 from coordinator.round import Reason
 from coordinator.status import _AT_WORK
 from node.vault.receipt import COSIGNED, IMMEDIATE
