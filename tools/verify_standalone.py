@@ -32,6 +32,7 @@ import re
 import struct
 import sys
 import traceback
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -504,7 +505,8 @@ def read_roster(s: Bag) -> None:
     body, keys = s.body, list[Key]()
     # a roster with other parts than it must have
     need(body.keys() == ROSTER and is_word("d", body["ca"]) and body["auditors"]
-         and is_ascending(body["tuples"]))
+         and is_ascending(body["tuples"])
+         and isinstance(body["tuples"], list))
     for name in ("log", "coordinator"):
         keys.append(parse_key(body[name]))
         # a key of another name or kind
@@ -531,7 +533,8 @@ def read_roster(s: Bag) -> None:
         need(is_word("i", *own, *row["succeeds"]) and is_word(LINE, *own.values()) and len(own) <= 16,
              row["id"])
         # a node without a commitment to its master secret, or that succeeds ids out of order
-        need(is_word("d", row["master"]) and is_ascending(row["succeeds"]), row["id"])
+        need(is_word("d", row["master"]) and is_ascending(row["succeeds"])
+             and isinstance(row["succeeds"], list), row["id"])
     # a key for two purposes, or a master secret of two nodes
     need(len({key.public for key in keys}) == len(keys) and len({row["master"] for row in body["nodes"]})
          == len(body["nodes"]))
@@ -748,7 +751,7 @@ class Log:
         need(r.candidates and s.candidates == r.candidates.digest and not r.close
              and {(*row[:3],) for row in rows} <= names)
         # a check whose body has another form
-        need(s.body.keys() == {"refused"} and is_ascending(row[0] for row in rows)
+        need(s.body.keys() == {"refused"} and isinstance(rows, list) and is_ascending(row[0] for row in rows)
              and is_word("code", *(code for *_, code in rows)) and all(len(row) == 4 for row in rows))
 
     # S = candidates minus what the named checks refuse; the first of them in plan order gives the code.
@@ -802,9 +805,9 @@ class Log:
         # other tables than the plan's at this tier, or other cells
         need([(row["id"], row["scale"], row["s2"]) for row in tables]
              == (left(r.plan, r.tier) if s.status == "ok" else []) and s.body.keys() == {"tables"})
-        # other tables than the plan's at this tier, or other cells
-        need(all(len(row) == 4 and is_word("[^a]", *("b" for x in row["sums"] if type(x) is not int))
-             for row in tables))
+        # tables of another form
+        need(isinstance(tables, list) and all(row.keys() == {"id", "s2", "scale", "sums"} for row in tables)
+             and all(isinstance(row["sums"], list) and {*map(type, row["sums"])} <= {int} for row in tables))
         # other tables than the plan's at this tier, or other cells
         need(sum(len(row["sums"]) for row in tables) in (r.plan.cells, 0 if s.status == "corrupt" else -1))
         r.release = s
@@ -894,6 +897,35 @@ def in_order(some: Any, known: list[str]) -> bool:
     return bool(some) and some == [code for code in known if code in some]
 
 
+# One line that a person reads: NFC, trimmed, nothing invisible.
+def is_text(text: Any, most: int, least: int = 1) -> bool:
+    return (isinstance(text, str) and least <= len(text) <= most and text == text.strip()
+         and unicodedata.is_normalized("NFC", text)
+            and not {*map(unicodedata.category, text)} & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+# The codes of pairs of a code and its label, each once.
+def codes_of(pairs: list[list[str]], most: int, longest: int) -> list[str]:
+    codes = [code for code, _ in pairs]
+    # a list of codes and labels of a wrong form
+    need(isinstance(pairs, list) and {*map(type, pairs)} <= {list} and len({*codes}) == len(codes) <= most
+         and all(is_text(code, longest) and is_text(label, 80) for code, label in pairs))
+    return codes
+
+
+def check_instrument(keys: Any, row: Bag) -> None:
+    scores = [Fraction(score) for score in row["total"] if is_word(SCORE, score)]
+    # an instrument of a wrong form: id, digest of its codebook, range of scores, factors
+    need(keys == {"id", "digest", "total", "factors"} and is_word("i", row["id"])
+         and is_word(f"({WORDS['d']})?", row["digest"])
+         and isinstance(row["total"], list) and len(row["total"]) == len(scores) == 2
+         and scores[0] < scores[1]
+         and is_word("[a-z][a-z0-9_]{0,31}", *codes_of(row["factors"], 32, 32)))
+
+
+SCORE = r"0|-?[1-9][0-9]{0,5}|-?(0|[1-9][0-9]{0,5})\.[0-9]{0,3}[1-9]"
+
+
 def stage_of(grade: str, system: str) -> str:
     if grade[0] == "V" or int(grade) > 9: return "vocational" if grade[0] == "V" else "senior"
     return "primary" if int(grade) <= (6 if system == "6-3" else 5) else "junior"
@@ -920,12 +952,19 @@ def read_plan(p: Bag) -> Bag:
          and body["consent"] in ("require", "record-only")
          and body["release_class"] in ("internal", "on-request", "public") and body["wave"] in ("A", "S", "X")
          and body["critical_items"] in ("off", "counted") and is_word("i", body["id"]))
-    attributes = {name: [code for code, _ in rows] for name, rows in body.get("attributes", {}).items()}
+    # words that a person reads, of a wrong form
+    need(is_text(body["title"], 80) and is_text(body["purpose"], 300) and is_text(body["legal_basis"], 300)
+         and isinstance(body["recipients"], list) and {*map(type, body["recipients"])} == {str}
+         and len({*body["recipients"]}) == len(body["recipients"]) <= 8
+         and all(is_text(row, 80) for row in body["recipients"]))
+    for row in body["instruments"]: check_instrument(row.keys(), row)
+    # no instrument, too many, or two of one name
+    need(1 <= len({row["id"] for row in body["instruments"]}) == len(body["instruments"]) <= 8)
+    attributes = {name: codes_of(rows, 200, 64) for name, rows in body.get("attributes", {}).items()}
     # attributes of a wrong form
     need(is_word("i", *attributes) and len(attributes) <= 4
          and not attributes.keys() & (CODES.keys() - {"system"} | {"factor"})
-         and all(1 <= len({*row}) == len(row) <= 200
-              for row in attributes.values()) and body.get("attributes") != {})
+         and all(attributes.values()) and body.get("attributes") != {})
     stages = {stage_of(grade, system) for grade in body["grades"] for system in body["systems"]}
     codes |= {"grade": body["grades"], "stage": [name for name in CODES["stage"] if name in stages],
          **attributes}
@@ -952,7 +991,9 @@ def read_table(t: Bag, keys: Any, body: Bag, codes: dict[str, list[str]], attrib
     t.codes = [[code for code in known[name] if code in t.where.get(name, known[name])] for name in t.dims]
     # a table with other parts than it must have
     need(keys - {"sum", "range"} == TABLE and is_word("table", t.id) and 1 <= len({*t.dims})
-         == len(t.dims) <= 6)
+         == len(t.dims) <= 6
+         and is_text(t.title, 60) and is_text(t.reason, 300, least=0) and isinstance(t.instrument,
+              str) and isinstance(t.dims, list))
     for name, kept in t.where.items():
         # a filter by what cannot be filtered, or of codes that are none or out of order
         need(in_order(kept, full[name]) and name != "band"
