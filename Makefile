@@ -88,7 +88,7 @@ replay-matrix: $(VENV)/dev.stamp
 
 kills: $(VENV)/dev.stamp
 	$(DEV) tests/kills/run.py $(ARGS)
-	FEDSCREEN_CRASH_EVERY=1 $(DEV) -m pytest -q -n 2 tests/county/test_crashes.py tests/auditor/test_crashes.py
+	FEDSCREEN_CRASH_EVERY=1 $(DEV) -m pytest -q -n 2 tests/county/test_crashes.py tests/auditor/test_crashes.py tests/auditor/test_offline.py
 
 store-kills: $(VENV)/dev.stamp
 	$(DEV) tests/store_kills/run.py $(ARGS)
