@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from node.console.sessions import Sessions
 
 DEFAULT_PORT = 8620
-_OURS = ("node", "plan", "privacy", "crypto", "protos")
+_OURS = ("node", "pages", "plan", "privacy", "crypto", "protos")
 
 _HOLDER = click.Group("holder")  # `command` needs a group; `node.cli` takes the command from here
 
@@ -71,8 +71,8 @@ def run_console(context: Context, port: int, host: str) -> None:
     from node.console.keeper import VaultKeeper
     from node.console.serve import bind, serve
     from node.console.sessions import LoginBrake, Sessions
-    from node.console.speech import default_language
     from node.console.visit import Console
+    from pages.speech import default_language
 
     config = read_config(context.folder)
     listener = bind(host, port)

@@ -33,10 +33,12 @@ from node.console import (
 from node.console.forms import read_form
 from node.console.guard import Guard, cookie_name, is_right_token
 from node.console.sessions import IDLE_S, IT, PRINCIPAL, PSYCHOLOGIST
-from node.console.speech import LANGUAGES, STATIC, make_templates, speaking
+from node.console.speech import STATIC, make_templates, speaking
 from node.console.visit import Console, Download, Handler, Page, Redirect, Reply, Visit
 from node.errors import NodeError
 from node.errors import _ as N_  # translated where it is shown
+from pages import speech as shared
+from pages.speech import LANGUAGES
 
 LANGUAGE_COOKIE: Final = "fedscreen-language"
 LANGUAGE_S: Final = 400 * 24 * 3600
@@ -175,11 +177,13 @@ class Answerer:
             text = self._templates.get_template(page.template).render(
                 visit=visit,
                 notices=notices,
-                operator=self._operator,
+                owner=self._operator,
+                language=visit.language,
                 token=_token_field(visit.session.form_token),
                 navigation=[(href, name) for href, name, who in NAVIGATION if visit.role in who],
                 idle_min=int(IDLE_S // 60),
                 leave_s=int(IDLE_S) + 2,
+                leave_to="/login?auto=1",
                 **page.values,
             )
         return text, page.status
@@ -223,7 +227,11 @@ def make_app(console: Console, *, authority: str, operator: str, language: str) 
         language: where a browser has not chosen one.
     """
     answerer = Answerer(console, int(authority.rpartition(":")[2]), operator, language)
-    routes = [*map(answerer.route, PLACES), Mount("/static", StaticFiles(directory=STATIC), name="static")]
+    routes = [
+        *map(answerer.route, PLACES),
+        Mount("/static", StaticFiles(directory=STATIC), name="static"),
+        Mount("/shared", StaticFiles(directory=shared.STATIC), name="shared"),
+    ]
     app = Starlette(routes=routes, exception_handlers={404: answerer.lost, 405: answerer.lost})
     return Guard(app, authority)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from node.console.sessions import IT, ROLES, Person
-from node.console.speech import LANGUAGES
 from node.console.visit import Page, Redirect, Reply, Visit
 from node.errors import NodeError, VaultRefusal
 from node.errors import _ as N_  # translated where it is shown
 from node.role_login import actor_of
+from pages.speech import LANGUAGES
 
 MAX_NAME_CHARS = 100
 WRONG = "wrong-role-passphrase"

@@ -7,23 +7,20 @@ a tunnel of their own (ssh -L) to the same port number.
 
 from __future__ import annotations
 
-import logging
 import socket
-import sys
 import threading
 from typing import Final
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from node.console.sessions import Sessions
 from node.errors import ConfigError
 from node.errors import _ as N_  # translated where it is shown
+from pages.serve import listen, make_server, run
 
 HOST: Final = "127.0.0.1"
 BACKLOG: Final = 64
 FORGET_EVERY_S: Final = 30.0
-MAX_REQUESTS_AT_ONCE: Final = 64
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -43,54 +40,25 @@ def bind(host: str, port: int) -> socket.socket:
             code="loopback-only",
             details={"host": host[:100]},
         )
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        if sys.platform == "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-        listener.listen(BACKLOG)
+        return listen(HOST, port, BACKLOG)
     except OSError as err:
-        listener.close()
         raise ConfigError(
             N_("port %(port)d of this computer is taken (%(reason)s)"),
             N_("Close the console that runs already, or name another port with --port."),
             code="port",
             details={"port": port, "reason": err.strerror or ""},
         ) from err
-    return listener
-
-
-def make_server(app: ASGIApp) -> uvicorn.Server:
-    """Make a server that tells nobody what it is."""
-    config = uvicorn.Config(
-        app,
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=MAX_REQUESTS_AT_ONCE,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=3,
-    )
-    return uvicorn.Server(config)
 
 
 def serve(app: ASGIApp, listener: socket.socket, sessions: Sessions) -> None:
     """Answer until the process is told to stop. Nothing of this process is logged from here on."""
-    logging.disable(logging.CRITICAL)  # a parser's complaint repeats what it was given
     ended = threading.Event()
     threading.Thread(target=_forget, args=(sessions, ended), name="sessions", daemon=True).start()
     try:
-        make_server(app).run(sockets=[listener])
+        run(make_server(app), listener)
     finally:
         ended.set()
-        listener.close()
 
 
 def _forget(sessions: Sessions, ended: threading.Event) -> None:

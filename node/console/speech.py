@@ -18,18 +18,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from node import cli_budget, cli_text, cli_words, follow_up_words
 from node.cell_words import ENGLISH, cell_word, title_of
 from node.errors import _ as N_  # translated where it is shown
 from node.local_report import words as report_words
 from node.vault.follow_up_form import LABELS
+from pages.speech import LANGUAGES, TAGS, make_environment, sentence
 from plan import words
 from plan.codes import FIELD_CODES, GRADE, LEVEL, UNKNOWN
 
-LANGUAGES: Final[Mapping[str, str]] = {"zh_CN": "中文", "en": "English"}
-TAGS: Final[Mapping[str, str]] = {"zh_CN": "zh-CN", "en": "en"}
 TEMPLATES: Final = Path(__file__).with_name("templates")
 STATIC: Final = Path(__file__).with_name("static")
 
@@ -52,11 +51,6 @@ CODES: Final[Mapping[str, Mapping[str, str]]] = {**FIELD_CODES, **LABELS, "level
 _LOCK = threading.RLock()
 
 
-def default_language(environ: Mapping[str, str]) -> str:
-    """Give the language in which this process was started (`fedscreen.language.speak` set it)."""
-    return "en" if environ.get("LANGUAGE", "").lower().startswith("en") else "zh_CN"
-
-
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
     """Speak a language for a while; others wait."""
@@ -75,14 +69,7 @@ def speaking(language: str) -> Iterator[None]:
 @functools.cache
 def make_templates() -> Environment:
     """Load and compile every template, so that the first page is as fast as the others."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment([TEMPLATES])
     environment.install_gettext_callables(gettext.gettext, gettext.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals |= {
         "languages": LANGUAGES,
@@ -128,11 +115,6 @@ def minute(text: str) -> str:
 def fill(template: str, details: Mapping[str, Any]) -> str:
     """Translate a message and fill it in; what it says about commands is said about forms."""
     return cli_text.fill(ON_A_PAGE.get(template, template), details)
-
-
-def sentence(text: str) -> str:
-    """Begin a message with a capital letter; commands print it behind a word, pages do not."""
-    return text[:1].upper() + text[1:]
 
 
 def role_word(role: str) -> str:

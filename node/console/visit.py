@@ -10,6 +10,7 @@ from node.config import NodeConfig, NodeFolder
 from node.console.keeper import VaultKeeper
 from node.console.sessions import LoginBrake, Notice, Person, Session, Sessions
 from node.errors import NodeError
+from pages.replies import Download, Page, Redirect
 
 SECRET_FIELDS: Final = frozenset({"passphrase", "new", "again", "form_token"})
 """What is never kept when a form is shown again."""
@@ -92,30 +93,6 @@ class Visit:
         self.token, self.session = self.console.sessions.change(self.token, person)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page to be made from a template."""
-
-    template: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    status: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """Go on at another page."""
-
-    to: str
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A file for the person to keep."""
-
-    name: str
-    content: bytes = field(repr=False)
-    media_type: str = "application/octet-stream"
-
-
 Reply = Page | Redirect | Download
 Handler = Callable[[Visit], Reply]
+__all__ = ["SECRET_FIELDS", "Console", "Download", "Handler", "Page", "Redirect", "Reply", "Visit"]
