@@ -7,104 +7,64 @@ thing (two sets, a small set, chosen candidates) want it often enough to get the
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from byzantine.county_log import CountyLog
 from byzantine.judge import Judge, hold
-from fakes_federation import fake_bytes
+from byzantine.liars import ZERO, Liars
 
-from coordinator.errors import CoordinatorError, StatementRefusedError
-from crypto.derivation import box_info, box_plaintext, commitments_digest, draw_commitment, seed_commitment
-from crypto.field64 import encode_vector
-from crypto.replication import subsets, subsets_with
-from crypto.sealing import ROUND_SECRET_BYTES, round_public_key, seal
-from crypto.sharing import mask_vector
-from node.vault.enrol import load_identity
+from coordinator.errors import StatementRefusedError
 from plan.document import encode_body, terms_of
 from plan.layout import build_layout
 from plan.published import noise_rows, step_rows
 from protos.bodies import (
     CloseBody,
-    Refusal,
     ReportName,
     TableSums,
     encode_candidates_body,
-    encode_checked_body,
     encode_close_body,
     encode_release_body,
     encode_roster_body,
 )
-from protos.report_payload import ReportPayload, encode_payload
 from protos.round_log import RoundLog, closed_set, fewest_replicas, tier_of
 from protos.statements import (
-    Abandon,
-    Agreement,
-    Approval,
     Cancel,
     Candidates,
-    Checked,
     Close,
-    Opening,
     Plan,
     Release,
-    Report,
     Roster,
-    Statement,
     body_ref,
-    digest,
-    encode_statement,
 )
 
 if TYPE_CHECKING:
     from byzantine.world import World
 
 MAX_LOGS = 3
-ZERO = bytes(32)
 STRATEGIES = ("any", "any", "two sets", "two sets", "two sets", "early", "forge", "replay")
 
 
-class Adversary:
+class Adversary(Liars):
     """Everybody that lies, with one will.
 
     Attributes:
         strategy: what the coordinator goes for.
+        victim: the auditor that it has shown another history than the others, and will show theirs.
     """
 
     def __init__(self, world: World) -> None:
-        self.world, self.rng = world, world.rng
+        super().__init__(world)
         self.strategy = self.rng.choice(STRATEGIES)
         self.num_plans = 0
+        self.victim = ""
         self.is_publishing = False
 
     # -- helpers -----------------------------------------------------------------------------------
-
-    def some_log(self) -> CountyLog:
-        """Choose a history."""
-        return self.rng.choice(self.world.logs)
-
-    def some_round(self, log: CountyLog) -> RoundLog | None:
-        """Choose a round, the newest first."""
-        rounds = list(log.ledger.rounds.values())
-        return self.rng.choice(rounds[-2:]) if rounds else None
-
-    def offer(self, log: CountyLog, statement: Statement, body: bytes = b"", *keys: Any) -> bool:
-        """Offer a statement to a history; what its rules refuse is perhaps shown to an auditor."""
-        try:
-            entry = log.sign(statement, *keys)
-            log.append(entry, body)
-        except StatementRefusedError:
-            if self.world.honest and self.rng.random() < 0.2:
-                victim = self.rng.choice(self.world.honest)
-                if victim.log is log:
-                    victim.poison = [(entry, body)]
-            return False
-        return True
 
     def between(self) -> None:
         """Do something while an honest party waits for an answer."""
@@ -169,8 +129,6 @@ class Adversary:
         judge = Judge()
         for entry, body in log.entries:
             judge.feed(entry, body)
-        import json
-
         sitting = judge.rounds[row.round_id]
         if row.release.statement.status != "ok":
             liars = {name for name, _, _ in sitting.chosen}.intersection(self.world.liar_schools)
@@ -199,7 +157,7 @@ class Adversary:
                 self.boxes,
                 self.hide,
             ),
-            "two sets": (self.equivocate, self.equivocate, self.forget, self.forget, self.early),
+            "two sets": (self.equivocate, self.equivocate, self.forget, self.push, self.push),
             "early": (self.early, self.early, self.forge, self.forget),
             "forge": (self.forge, self.forge, self.forge, self.early),
             "replay": (self.replay, self.replay, self.fork, self.switch),
@@ -238,7 +196,7 @@ class Adversary:
             if row.close is None and len(row.checked) >= row.terms.quorum and not row.is_dead
         ]
         if not ready or len(world.logs) >= MAX_LOGS:
-            return self.forget() if len(world.logs) > 1 else self.early()
+            return self.push() if len(world.logs) > 1 else self.early()
         log, row = self.rng.choice(ready)
         checked = [name for name in row.terms.auditors if name in row.checked]
         liars = [name for name in checked if name in world.liars]
@@ -257,22 +215,15 @@ class Adversary:
             names.remove(self.rng.choice(names))
         self.close(other, twin, names)
         self.close(log, row, checked)
+        self.victim = self.rng.choice(world.honest).id
+        is_alone = self.rng.random() < 0.6  # one against all others: these are a quorum with the liars
         for auditor in world.honest:
-            self.show(auditor, self.rng.choice((log, other)))
-        for name in world.liars:
-            self.cooperate(name, log, row)
-            self.cooperate(name, other, twin)
+            where = (
+                (log if auditor.id == self.victim else other) if is_alone else self.rng.choice((log, other))
+            )
+            self.show(auditor, where)
         world.chaos += 150
         return f"{log.name} and {other.name} close over {len(checked)} and {len(names)} checks"
-
-    def _check_otherwise(self, log: CountyLog, row: RoundLog, name: str) -> None:
-        """Let a liar refuse another report than in the other history."""
-        names = row.candidate_names()
-        refused = [Refusal(self.rng.choice(names), "box-unopenable")] if names else []
-        body = encode_checked_body(refused)
-        candidates = row.candidates.digest if row.candidates else ZERO
-        checked = Checked(row.terms.federation, row.round_id, name, candidates, body_ref(body))
-        self.offer(log, checked, body, self.world.template.federation.auditors[name])
 
     def show(self, party: Any, log: CountyLog) -> None:
         """Show a party another history."""
@@ -289,12 +240,21 @@ class Adversary:
         self.show(party, log)
         return f"{party.id} is shown {log.name}"
 
+    def push(self) -> str:
+        """Have all liars vote and cosign in every history."""
+        for log in self.world.logs:
+            for row in list(log.ledger.rounds.values())[-2:]:
+                for name in self.world.liars:
+                    self.cooperate(name, log, row)
+        return "the liars vote in every history"
+
     def forget(self) -> str:
         """Show an auditor another history, after it has lost its copy of the first and what it cosigned."""
         others = [auditor for auditor in self.world.honest if auditor.log.entries]
         if not others or len(self.world.logs) < 2:
             return self.early() if self.strategy == "two sets" else self.fork()
-        auditor = self.rng.choice(others)
+        auditor = self.rng.choice([row for row in others if row.id == self.victim] or others)
+        self.victim = ""
         self.world.forgets_what_it_cosigned(auditor)
         log = self.rng.choice([log for log in self.world.logs if log is not auditor.log])
         self.show(auditor, log)
@@ -507,190 +467,3 @@ class Adversary:
         except StatementRefusedError as err:
             return f"{log.name}: replay refused, {err.code}"
         return f"{log.name}: replayed"
-
-    # -- lying auditors ----------------------------------------------------------------------------
-
-    def liar_auditor(self) -> None:
-        """Let a liar say something in one history: what it should, mostly."""
-        if not self.world.liars:
-            return
-        name, log = self.rng.choice(self.world.liars), self.some_log()
-        row = self.some_round(log)
-        if row is None:
-            return
-        lies = (self.liar_checks, self.liar_votes, self.liar_opens, self.liar_abandons, self.liar_approves)
-        what = (
-            self.cooperate(name, log, row)
-            if self.rng.random() < 0.7
-            else self.rng.choice(lies)(name, log, row)
-        )
-        self.world.step("tick", f"{name} in {log.name}: {what}")
-
-    def cooperate(self, name: str, log: CountyLog, row: RoundLog) -> str:
-        """Do what an honest auditor would do next, in any history."""
-        log.cosign_as(name, len(log.entries))
-        if name not in row.approvals:
-            return self.liar_approves(name, log, row, is_first=True)
-        if row.candidates is not None and row.close is None and name not in row.checked:
-            return self.liar_checks(name, log, row)
-        if row.close is not None and name not in row.agreements and name not in row.abandons:
-            return self.liar_votes(name, log, row)
-        if len(row.agreements) >= row.terms.quorum and name not in row.openings:
-            return self.liar_opens(name, log, row, is_right=True)
-        return "cosigns"
-
-    def liar_approves(self, name: str, log: CountyLog, row: RoundLog, is_first: bool = False) -> str:
-        """Approve; a second time with another nonce."""
-        number = 0 if is_first else self.rng.randrange(3)
-        label = f"{name} {row.round_id.hex()}"
-        approval = Approval(
-            row.terms.federation,
-            row.round_id,
-            row.roster_digest,
-            name,
-            fake_bytes(f"instance {name}", 16),
-            round_public_key(fake_bytes(f"round key {label}", ROUND_SECRET_BYTES)),
-            fake_bytes(f"nonce {label} {number}"),
-            draw_commitment(fake_bytes(f"draw {label}")),
-        )
-        self.offer(log, approval, b"", self.world.template.federation.auditors[name])
-        return f"approves ({number})"
-
-    def liar_checks(self, name: str, log: CountyLog, row: RoundLog) -> str:
-        """Check; refuse nothing, or what it likes."""
-        names = row.candidate_names()
-        refused = [item for item in names if self.rng.random() < 0.25] if self.rng.random() < 0.35 else []
-        body = encode_checked_body([Refusal(item, "box-unopenable") for item in refused])
-        candidates = row.candidates.digest if row.candidates else ZERO
-        checked = Checked(row.terms.federation, row.round_id, name, candidates, body_ref(body))
-        self.offer(log, checked, body, self.world.template.federation.auditors[name])
-        return f"refuses {len(refused)}"
-
-    def liar_votes(self, name: str, log: CountyLog, row: RoundLog) -> str:
-        """Agree to the close of this history, whatever it is."""
-        close = row.close.digest if row.close else ZERO
-        vote = Agreement(row.terms.federation, row.round_id, name, close)
-        self.offer(log, vote, b"", self.world.template.federation.auditors[name])
-        return "agrees"
-
-    def liar_abandons(self, name: str, log: CountyLog, row: RoundLog) -> str:
-        """Abandon, in this history."""
-        if self.rng.random() < 0.7:
-            return "thinks of abandoning"
-        vote = Abandon(
-            row.terms.federation, row.round_id, name, row.close.digest if row.close else ZERO, "expired"
-        )
-        if self.offer(log, vote, b"", self.world.template.federation.auditors[name]):
-            self.world.oracle.on_abandon_by_liar(name, row.round_id)
-        return "abandons"
-
-    def liar_opens(self, name: str, log: CountyLog, row: RoundLog, is_right: bool = False) -> str:
-        """Answer: rightly, or with other sums."""
-        if row.close is None or name not in row.approvals:
-            return "cannot answer"
-        judge = Judge()
-        for entry, body in log.entries:
-            judge.feed(entry, body)
-        sums = self.world.oracle.sums(name, judge.rounds[row.round_id])
-        if not is_right:
-            sums = {subset: value[8:] + bytes(8) for subset, value in sums.items()}
-        opening = Opening(
-            federation=row.terms.federation,
-            round=row.round_id,
-            auditor=name,
-            close=row.close.digest,
-            draw=fake_bytes(f"draw {name} {row.round_id.hex()}"),
-            sums=tuple((subset, hashlib.sha256(value).digest()) for subset, value in sums.items()),
-        )
-        if self.offer(log, opening, b"", self.world.template.federation.auditors[name]):
-            for subset, value in sums.items():
-                log.sums[(row.round_id, name, subset)] = value
-        return "answers" if is_right else "answers wrongly"
-
-    # -- lying schools -----------------------------------------------------------------------------
-
-    def liar_school(self) -> None:
-        """Let a lying school report: garbled boxes, copied seeds, another round's header."""
-        if not self.world.liar_schools:
-            return
-        name, log = self.rng.choice(self.world.liar_schools), self.some_log()
-        row = self.some_round(log)
-        if row is None or not row.is_approved:
-            return
-        kind = self.rng.choice(("good", "good", "garbled", "wrong seed", "copied", "copied", "other round"))
-        if row.reports.num_attempts(name) == 0 or self.rng.random() < 0.1:
-            self.world.step("delivery", f"{name} reports to {log.name}: {kind}")
-            self.report(name, log, row, kind)
-
-    def report(self, name: str, log: CountyLog, row: RoundLog, kind: str) -> None:
-        """Make and send a report of a kind."""
-        terms, round_id = row.terms, row.round_id
-        n, t = len(terms.auditors), terms.threshold
-        attempt = row.reports.num_attempts(name)
-        seeds = {subset: self.rng.randbytes(32) for subset in subsets(n, t)}
-        if kind == "copied":
-            self._copy_seeds(seeds, row)
-        numbers = np.array([self.rng.randrange(-50, 500) for _ in range(terms.cells)], np.int64)
-        vector = encode_vector(mask_vector(numbers, seeds, round_id, n, t))
-        committed = tuple(
-            (subset, seed_commitment(round_id, name, attempt, subset, seed)) for subset, seed in seeds.items()
-        )
-        victims = (
-            set(self.rng.sample(terms.auditors, self.rng.randint(1, n)))
-            if kind in ("garbled", "wrong seed")
-            else set()
-        )
-        boxes, found = {}, {}
-        for place, auditor in enumerate(terms.auditors):
-            key = row.approvals[auditor].statement.round_key
-            info = box_info(
-                round_id, name, attempt, auditor, key, hashlib.sha256(vector).digest(),
-                commitments_digest([value for _, value in committed]),
-            )  # fmt: skip
-            held = [seeds[subset] for subset in subsets_with(place, n, t)]
-            if auditor in victims and kind == "wrong seed":
-                held = [self.rng.randbytes(32), *held[1:]]
-            boxes[auditor] = seal(key, box_plaintext(held), info)
-            if auditor in victims:
-                found[auditor] = None
-                if kind == "garbled":
-                    boxes[auditor] = bytes(len(boxes[auditor]))
-        header = Report(
-            federation=terms.federation,
-            round=round_id,
-            roster=row.roster_digest,
-            approvals=row.approvals_digest() if kind != "other round" else self.rng.randbytes(32),
-            node=name,
-            attempt=attempt,
-            cells=terms.cells,
-            vector=hashlib.sha256(vector).digest(),
-            seeds=committed,
-            boxes=tuple((auditor, hashlib.sha256(box).digest()) for auditor, box in boxes.items()),
-            input=bytes(32),
-            software=bytes(32),
-            confinement="L3",
-            previous=log.ledger.last_report.get(name, ZERO),
-            size=len(vector) + sum(map(len, boxes.values())),
-        )
-        key = load_identity(self.world.template.vaults[name]).report_key
-        payload = encode_payload(ReportPayload(log.sign(header, key), vector, tuple(boxes.values())))
-        self.world.oracle.learn(payload, header, digest(encode_statement(header)), seeds, found)
-        try:
-            if self.world.coordinator_lies and self.rng.random() < 0.3:  # past the checks of the door
-                log.offer_report(header, key, vector, boxes)
-            else:
-                log.receiver.receive(name, payload)
-        except CoordinatorError as err:
-            self.world.note(f"{name}: {type(err).__name__}")
-
-    def _copy_seeds(self, seeds: dict[int, bytes], row: RoundLog) -> None:
-        """Take a seed that a lying auditor holds, or one of the own: of an honest school, if there is one."""
-        known = list(row.reports)
-        bits = [
-            1 << row.terms.auditors.index(name) for name in self.world.liars if name in row.terms.auditors
-        ]
-        shared = [subset for subset in seeds if any(subset & bit for bit in bits)]
-        if known and shared:
-            digest_ = row.reports[self.rng.choice(known)].digest
-            for subset in self.rng.sample(shared, self.rng.randint(1, len(shared))):
-                seeds[subset] = self.world.oracle.reports[digest_].seeds[subset]

@@ -1,13 +1,13 @@
 """Planted bugs: each replaces one function of the product by a wrong one; the simulator has to notice.
 
-None of them touches the simulator, the judge or the oracle. `planted(name)` plants one for as long as a
-`with` lasts, in every module that has the function.
+None of them touches the simulator, the judge or the oracle. A bug is planted for as long as a `with` lasts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -293,8 +293,6 @@ def _another_round() -> AbstractContextManager[None]:
     original = protos.round_log.check_report
 
     def check_report(round_log: Any, report: Any, previous: bytes, is_revoked: bool) -> None:
-        from dataclasses import replace
-
         same = replace(report, approvals=round_log.approvals_digest(), roster=round_log.roster_digest)
         original(round_log, same, previous, is_revoked)
 
@@ -323,8 +321,6 @@ def _close_below_quorum() -> AbstractContextManager[None]:
     original = protos.round_log.check_close
 
     def check_close(round_log: Any, close: Any, body: bytes) -> None:
-        from dataclasses import replace
-
         terms = round_log.plan.statement
         round_log.plan = replace(round_log.plan, statement=replace(terms, quorum=1))
         try:

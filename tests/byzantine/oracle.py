@@ -7,6 +7,7 @@ it raises `judge.Violation` as soon as one of the invariants of docs/byzantine.m
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -93,6 +94,7 @@ class Oracle:
         answers: (auditor, round, kind) → digest of what it sent.
         opened: round → digest of the close → honest auditors that opened.
         abandons: round → auditors of which an abandon was seen, liars too.
+        votes: (auditor, round) → the close that it has agreed to.
         charged: school → rounds that it charged.
     """
 
@@ -103,6 +105,7 @@ class Oracle:
         self.opened: dict[bytes, dict[bytes, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.abandons: dict[bytes, set[str]] = defaultdict(set)
         self.charged: dict[str, set[bytes]] = defaultdict(set)
+        self.votes: dict[tuple[str, bytes], bytes] = {}
         self.vectors: dict[tuple[str, bytes, int], bytes] = {}
         self.followers: dict[str, Follower] = defaultdict(Follower)
         self.cosigned: dict[str, list[bytes]] = {}
@@ -197,8 +200,6 @@ class Oracle:
         )
 
     def _checked(self, auditor: Auditor, row: Sitting, body: bytes, data: bytes) -> None:
-        import json
-
         if row.candidates is None or entries.parse_entry(data).statement.candidates != row.candidates[0]:
             return  # a re-send, to a history that has not come so far
         found = {(name[0], name[1], bytes.fromhex(name[2])) for name in json.loads(body)["refused"]}
@@ -223,6 +224,7 @@ class Oracle:
         return set(candidates) - set(kept)
 
     def _agreed(self, auditor: Auditor, row: Sitting, agreement: Agreement) -> None:
+        self.votes[(auditor.id, row.id)] = agreement.close
         if row.close is None or agreement.close != row.close[0]:
             return  # a re-send in another history; what was signed was judged when it was
         self._set_is_right(auditor, row)
@@ -244,6 +246,8 @@ class Oracle:
     def _opened(self, auditor: Auditor, row: Sitting, opening: Opening, sums: Sequence[bytes]) -> None:
         who = auditor.id
         self._secrets_gone(auditor, row.id)
+        voted = self.votes.get((who, row.id))
+        hold(voted == opening.close, "opening-close", f"{who} opens for a close that it has not agreed to")
         is_first = who not in self.opened[row.id][opening.close]
         self.opened[row.id][opening.close].add(who)
         sets = [close for close, names in self.opened[row.id].items() if names]
