@@ -14,7 +14,15 @@ TEXT, NUMBER = "text", "number"
 
 def terms(facts: Facts, voice: Voice) -> Iterator[Block]:
     """Say which auditor held which keys from which roster to which, and who was away when."""
-    yield table(
+    yield _terms(facts, voice)
+    yield _rosters(facts, voice)
+    yield _new_keys(facts, voice)
+    yield _revocations(facts, voice)
+    yield from _duties(facts, voice)
+
+
+def _terms(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("守密方任期（依名册链）", "Auditors' terms (from the chain of rosters)"),
         (
@@ -39,7 +47,10 @@ def terms(facts: Facts, voice: Voice) -> Iterator[Block]:
             for row in facts.terms
         ),
     )
-    yield table(
+
+
+def _rosters(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("名册", "Rosters"),
         (
@@ -64,7 +75,10 @@ def terms(facts: Facts, voice: Voice) -> Iterator[Block]:
             for row in facts.rosters
         ),
     )
-    yield table(
+
+
+def _new_keys(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("密钥更换", "New keys"),
         (
@@ -78,7 +92,10 @@ def terms(facts: Facts, voice: Voice) -> Iterator[Block]:
             for row in facts.key_changes
         ),
     )
-    yield table(
+
+
+def _revocations(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("除名", "Revocations"),
         (
@@ -97,7 +114,6 @@ def terms(facts: Facts, voice: Voice) -> Iterator[Block]:
             for row in facts.revocations
         ),
     )
-    yield from _duties(facts, voice)
 
 
 def _span(row: Term, voice: Voice) -> str:

@@ -190,7 +190,15 @@ def accounts(facts: Facts, voice: Voice) -> Iterator[Block]:
 
 def releases(facts: Facts, voice: Voice) -> Iterator[Block]:
     """Say how each round ended, and what was moved, corrected or withdrawn."""
-    yield table(
+    yield _ends(facts, voice)
+    yield _extensions(facts, voice)
+    yield _corrections(facts, voice)
+    ended = [row for row in facts.rounds if row.ended]
+    yield from items(_end_of(row, voice) for row in ended)
+
+
+def _ends(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("各轮的结果", "How each round ended"),
         (
@@ -205,7 +213,10 @@ def releases(facts: Facts, voice: Voice) -> Iterator[Block]:
         ),
         (_release_row(row, voice) for row in facts.rounds),
     )
-    yield table(
+
+
+def _extensions(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("延期", "Extensions"),
         (
@@ -229,7 +240,10 @@ def releases(facts: Facts, voice: Voice) -> Iterator[Block]:
             for item in row.extensions
         ),
     )
-    yield table(
+
+
+def _corrections(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("更正和撤回", "Corrections and withdrawals"),
         (
@@ -253,8 +267,6 @@ def releases(facts: Facts, voice: Voice) -> Iterator[Block]:
             for item in row.corrections
         ),
     )
-    ended = [row for row in facts.rounds if row.ended]
-    yield from items(_end_of(row, voice) for row in ended)
 
 
 def _release_row(row: Round, voice: Voice) -> tuple[int | str, ...]:
@@ -296,7 +308,13 @@ def refused_rows(facts: Facts, voice: Voice) -> Iterator[tuple[int | str, ...]]:
 
 def replays(facts: Facts, voice: Voice) -> Iterator[Block]:
     """Say which draws were made, what was recomputed on site, and what visits found."""
-    yield table(
+    yield _draws(facts, voice)
+    yield _logged_replays(facts, voice)
+    yield _visits(facts, voice)
+
+
+def _draws(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("抽查依据", "Draws"),
         (
@@ -315,7 +333,10 @@ def replays(facts: Facts, voice: Voice) -> Iterator[Block]:
             for row in facts.rounds
         ),
     )
-    yield table(
+
+
+def _logged_replays(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("日志中的现场重算", "Replays in the log"),
         (
@@ -339,7 +360,10 @@ def replays(facts: Facts, voice: Voice) -> Iterator[Block]:
             if row.is_of_year
         ),
     )
-    yield table(
+
+
+def _visits(facts: Facts, voice: Voice) -> Block:
+    return table(
         voice,
         Both("现场核查记录（守密方的文件）", "Visits (the auditor's own files)"),
         (

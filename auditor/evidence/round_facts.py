@@ -70,10 +70,7 @@ def describe(ledger: Ledger, row: RoundLog) -> facts.Round:
         num_reporting=len({node for node, _ in row.reports}),
         num_attempts=len(row.reports),
         num_set=len(close.set) if close else 0,
-        excluded=tuple(
-            facts.Excluded(item.report.node, item.report.attempt, item.code)
-            for item in (close.excluded if close else ())
-        ),
+        excluded=_excluded(row),
         duties=duties,
         away=tuple(item.auditor for item in duties if item.is_away),
         withheld_draws=_withheld_draws(row),
@@ -88,6 +85,12 @@ def describe(ledger: Ledger, row: RoundLog) -> facts.Round:
         ),
         has_draw=int(bool(row.openings)),
     )
+
+
+def _excluded(row: RoundLog) -> tuple[facts.Excluded, ...]:
+    close = row.close_body()
+    found = close.excluded if close else ()
+    return tuple(facts.Excluded(item.report.node, item.report.attempt, item.code) for item in found)
 
 
 def _tables(view: Published) -> tuple[facts.Table, ...]:
