@@ -191,6 +191,14 @@ def test_an_unlisted_file_fails(bundle: Path, policy_text: str) -> None:
     assert _failed(_verify(bundle, policy_text)) == ["manifest"]
 
 
+@pytest.mark.parametrize("name", ["\x1b[2J", "x\n25 PASS    results", "a b", "\u202e"])
+def test_a_files_name_cannot_write_on_the_terminal(bundle: Path, policy_text: str, name: str) -> None:
+    (bundle / "log" / name).write_text("x")
+    check = _check(_verify(bundle, policy_text), "manifest")
+    assert check.outcome is Outcome.FAIL
+    assert check.detail.isprintable()
+
+
 def test_a_link_fails(bundle: Path, policy_text: str) -> None:
     (bundle / "log" / "link").symlink_to("checkpoint")
     assert "manifest" in _failed(_verify(bundle, policy_text))
