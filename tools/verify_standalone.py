@@ -508,16 +508,16 @@ def read_roster(s: Bag) -> None:
          and is_ascending(body["tuples"])
          and isinstance(body["tuples"], list))
     for name in ("log", "coordinator"):
-        keys.append(parse_key(body[name]))
+        body[name] = key = parse_key(body[name])
         # a key of another name or kind
-        need(keys[-1][::2][:2] == (f"fedscreen/{s.federation}/{name}", 1), name)
-        body[name] = keys[-1]
+        need((key.name, key.kind) == (f"fedscreen/{s.federation}/{name}", 1), name)
+        keys.append(key)
     for part, purpose, name, kind in ROLES:
         for row in body[part]:
-            keys.append(parse_key(row[purpose]))
+            row[purpose] = key = parse_key(row[purpose])
             # a key of another name or kind
-            need(keys[-1][::2][:2] == (f"fedscreen/{s.federation}/{name}/{row['id']}", kind), row["id"])
-            row[purpose] = keys[-1]
+            need((key.name, key.kind) == (f"fedscreen/{s.federation}/{name}/{row['id']}", kind), row["id"])
+            keys.append(key)
     for part in PARTIES:
         # a roster whose parties are not ascending, each once, with the parts that they must have
         need(is_ascending(row["id"] for row in body[part])
@@ -536,8 +536,8 @@ def read_roster(s: Bag) -> None:
         need(is_word("d", row["master"]) and is_ascending(row["succeeds"])
              and isinstance(row["succeeds"], list), row["id"])
     # a key for two purposes, or a master secret of two nodes
-    need(len({key.public for key in keys}) == len(keys) and len({row["master"] for row in body["nodes"]})
-         == len(body["nodes"]))
+    need(len({key.public for key in keys}) == len(keys)
+         and len({row["master"] for row in body["nodes"]}) == len(body["nodes"]))
 
 
 def keys_of(row: Bag) -> list[Key]:
@@ -649,8 +649,8 @@ class Log:
     def rule_revoke(self, s: Bag) -> list[Key]:
         roster, part, names = self.rosters[-1], f"{s.subject}s", [line[0] for line in s.lines]
         # it revokes nobody who stands in the roster in force unrevoked
-        need(s.roster == roster.digest and s.id in {row["id"]
-             for row in roster.body[part]} - self.revoked[part].keys())
+        need(s.roster == roster.digest
+             and s.id in {row["id"] for row in roster.body[part]} - self.revoked[part].keys())
         present = [row for row in roster.body["auditors"] if row["statement"].name in names]
         is_county = names == [roster.body["coordinator"].name]
         counted = {row["id"] for row in present} - self.revoked["auditors"].keys()
@@ -671,8 +671,8 @@ class Log:
         # not the next plan under the roster in force, of auditors in its order, and of a tuple that it allows
         need(s.auditor == [name for name in allowed if name in s.auditor])
         # a plan with too few schools, an empty window, no cost, or not one noise line a table
-        need(min(s.min_reports - 3, s.colluding_schools + 1, s.min_group + 1, h) >= 2 and s.opens < s.closes
-             and s.rho > 0 and len({*tables}) == len(tables) > 0)
+        need(s.min_reports >= 5 and s.colluding_schools >= 1 and s.min_group >= 1 and h >= 2
+             and s.opens < s.closes and s.rho > 0 and len({*tables}) == len(tables) > 0)
         # the tiers of a ladder do not rise from above h, or are not one step line for each table and tier
         need(len(s.tier) <= 12 and is_ascending([h, *s.tier]) and [row[:2] for row in s.step]
              == [[t, k + 1] for t in tables for k in range(len(s.tier))])
@@ -741,8 +741,8 @@ class Log:
              if name not in self.revoked["nodes"]]
         r.names = [[*name, r.reports[name].digest] for name in names]
         # candidates at a wrong time, or that are not the reports which stand in the log
-        need(r.apr and not is_over(r) and not r.candidates and s.log_size == s.index and encode_json(s.body)
-             == encode_json({"reports": r.names}))
+        need(r.apr and not is_over(r) and not r.candidates and s.log_size == s.index
+             and encode_json(s.body) == encode_json({"reports": r.names}))
         r.candidates = s
 
     def checked(self, r: Bag, s: Bag) -> None:
@@ -766,8 +766,8 @@ class Log:
         operators = len({r.nodes[name]["operator"] for name, *_ in r.set})
         r.tier = sum(tier <= operators - r.plan.colluding_schools for tier in r.plan.tier)
         # S, its number or its tier is not what candidates and checks make it
-        need(encode_json(s.body) == encode_json({"excluded": excluded, "set": r.set}) and (s.reports, s.tier)
-             == (len(r.set), r.tier))
+        need(encode_json(s.body) == encode_json({"excluded": excluded, "set": r.set})
+             and (s.reports, s.tier) == (len(r.set), r.tier))
         # S has fewer independent operators than min-reports
         need(operators >= r.plan.min_reports)
         r.close = s
@@ -792,8 +792,8 @@ class Log:
         tables = s.body["tables"]
         # a release at a wrong time or of another close, or that names too few agreements or openings
         need(r.close and not r.release and not is_over(r) and s.close == r.close.digest
-             and names_logged(r, "agreement", s.agreement, r.plan.quorum) and names_logged(r, "opening",
-             s.opening, r.plan.threshold))
+             and names_logged(r, "agreement", s.agreement, r.plan.quorum)
+             and names_logged(r, "opening", s.opening, r.plan.threshold))
         sums = [(*row,) for name, _ in s.opening for row in r.said["opening"][name].sum]
         replicas = Counter(subset for subset, _ in sums)
         # openings that do not cover each subset, or contradict each other, or the fewest replicas stated
@@ -834,19 +834,19 @@ class Log:
         r.cancel = s
 
     def correction(self, r: Bag, s: Bag) -> None:
-        last, gone = (r.corrections[-1].digest if r.corrections else ZEROS), "withdrawn" in {row.status
-             for row in r.corrections}
+        last, standing = ZEROS, {row.status for row in r.corrections}
+        if r.corrections: last = r.corrections[-1].digest
         # a correction of no release with numbers, or that does not name the one before it
         need(r.release and r.release.status == "ok" and (s.release, s.previous) == (r.release.digest, last))
         # a correction of tables out of the plan's order, or a withdrawal of some, or after a withdrawal more
         # than a successor
         need(s.table == [row[0] for row in r.plan.noise if row[0] in s.table]
-             and not (s.table and s.status == "withdrawn") and not (gone
+             and not (s.table and s.status == "withdrawn") and not ("withdrawn" in standing
              and (s.successor == ZEROS or s.table or s.status == "withdrawn")))
         other = self.rounds[s.successor] if s.successor != ZEROS else None
         # a successor that is no later round with numbers
-        need(not other or (other.plan.serial > r.plan.serial and other.release and other.release.status
-             == "ok"))
+        need(not other or (other.plan.serial > r.plan.serial and other.release
+             and other.release.status == "ok"))
         r.corrections.append(s)
 
 
@@ -1595,13 +1595,12 @@ CHECKS: list[tuple[int, str, Check]] = [
 
 # What the comment above the line says where the check ended, and the line's number.
 def reason(err: BaseException) -> str:
-    frames = [row for row in traceback.extract_tb(err.__traceback__) if row.filename == __file__]
-    line = [row.lineno or 0 for row in frames if row.name != "need"][-1]
-    above = takewhile(lambda text: text.startswith("#"),
-         (linecache.getline(__file__, n).strip() for n in range(line - 1, 0, -1)))
-    words = " ".join(text[2:] for text in [*above][::-1]) if isinstance(err,
-         Fail) else f"unreadable ({type(err).__name__})"
-    return f"{words}{f' ({err})' if isinstance(err, Fail) and str(err) else ''} [line {line}]"
+    name, frames = reason.__code__.co_filename, traceback.extract_tb(err.__traceback__)
+    line = [0, *(row.lineno or 0 for row in frames if row.filename == name and row.name != "need")][-1]
+    if not isinstance(err, Fail): return f"unreadable ({type(err).__name__}) [line {line}]"
+    above = (linecache.getline(name, n).strip() for n in range(line - 1, 0, -1))
+    words = [text[2:] for text in takewhile(lambda text: text.startswith("#"), above)]
+    return " ".join(words[::-1]) + (f" ({err})" if str(err) else "") + f" [line {line}]"
 
 
 def run(check: Check, b: Bag) -> tuple[str, str]:
