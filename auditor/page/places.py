@@ -7,6 +7,7 @@ from typing import Final
 
 from auditor.page import (
     pages_enter,
+    pages_evidence,
     pages_plans,
     pages_policy,
     pages_rosters,
@@ -39,6 +40,7 @@ NAVIGATION: Final = (
     ("/rounds", _("Rounds"), KEEPERS),
     ("/policy", _("Policy"), KEEPERS),
     ("/verify", _("Verify"), ENTERED),
+    ("/evidence", _("Evidence pack"), ENTERED),
     ("/keys", _("Fingerprints"), KEEPERS),
 )
 """What stands at the top of each page: where, its name, for whom."""
@@ -70,4 +72,7 @@ PLACES: Final = (
     Place("GET", "/verify/result", pages_verify.result, ENTERED),
     Place("POST", "/verify/diff", pages_verify.start_diff, ENTERED),
     Place("POST", "/bundle", pages_verify.write, KEEPERS),
+    Place("GET", "/evidence", pages_evidence.form, ENTERED),
+    Place("POST", "/evidence", pages_evidence.make, ENTERED),
+    Place("GET", "/evidence/result", pages_evidence.result, ENTERED),
 )

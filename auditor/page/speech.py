@@ -32,6 +32,7 @@ WORKS: Final[Mapping[str, str]] = {
     "watch": _("watch"),
     "verify": _("verifying a bundle"),
     "bundle": _("writing a bundle"),
+    "evidence": _("making an evidence pack"),
 }
 """What takes longer than a page."""
 
@@ -42,7 +43,14 @@ RELEASE_CLASSES: Final[Mapping[str, str]] = {
 }
 """Release classes of a plan."""
 
+PROFILES: Final[Mapping[str, str]] = {
+    "cn-minors-annual": _("yearly audit of minors' personal information"),
+    "mlps3": _("multi-level protection, level 3"),
+}
+"""What an evidence pack is for."""
+
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "profile": PROFILES,
     "role": ROLES,
     "work": WORKS,
     "class": RELEASE_CLASSES,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gettext
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +22,11 @@ from fakes_auditors import run_all
 
 from auditor.cli import auditor
 from auditor.enrol import load_policy
+from auditor.page import pages_evidence
 from auditor.page.places import PLACES, Place
 from auditor.page.visit import ANYBODY, ENTERED, INSPECTOR, KEEPER, KEEPERS
 from auditor.state import SlotKind
+from fedscreen.language import DOMAIN, LOCALE_DIR
 from pages.guard import SCRIPTLESS
 from pages.sessions import IDLE_S, LINK_S, LONGEST_S
 
@@ -60,6 +64,7 @@ FIELDS_OF = {
     "/verify": ("folder", "policy", "head"),
     "/verify/diff": ("old", "new"),
     "/bundle": ("out", "public"),
+    "/evidence": ("profile", "year", "out", "bundle"),
 }
 FORMS = [place for place in PLACES if place.method == "POST"]
 POLICY = {"tuple.4-3-1-3": "1"}
@@ -117,7 +122,7 @@ def test_every_page_has_a_rule_and_every_form_is_tried_below() -> None:
     open_ones = {place.path for place in PLACES if "" in place.who}
     assert open_ones == {"/enter/{token:str}", "/gone", "/logout", "/language"}
     assert {place.path for place in PLACES if INSPECTOR in place.who} - open_ones == {
-        *("/", "/verify", "/verify/result", "/verify/diff"),
+        *("/", "/verify", "/verify/result", "/verify/diff", "/evidence", "/evidence/result"),
     }
 
 
@@ -470,10 +475,40 @@ def test_an_inspector_verifies_without_a_folder_of_an_auditor(
     assert ">SKIPPED</span>" not in visitor.text
     visitor.post("/verify/diff", {"old": str(bundle), "new": str(bundle)})
     assert 'class="verdict good">PASS' in done(visitor, "/verify/result")
-    with (bundle / "log" / "checkpoint").open("ab") as file:
+    spoilt = Path(shutil.copytree(bundle, inspector.root / "spoilt"))
+    with (spoilt / "log" / "checkpoint").open("ab") as file:
         file.write(b"x")
-    visitor.post("/verify", {"folder": str(bundle)})
+    visitor.post("/verify", {"folder": str(spoilt)})
     assert 'class="verdict bad">FAIL' in done(visitor, "/verify/result")
+
+
+@pytest.fixture
+def catalogue() -> Iterator[None]:
+    """The catalogue is where the command would look for it."""
+    before = gettext.bindtextdomain(DOMAIN)
+    gettext.bindtextdomain(DOMAIN, str(LOCALE_DIR))
+    yield
+    gettext.bindtextdomain(DOMAIN, before)
+
+
+def test_an_inspector_makes_an_evidence_pack_from_a_bundle(
+    inspector: AuditorHouse,
+    busy: tuple[AuditorHouse, Busy],
+    bundle: Path,
+    tmp_path: Path,
+    catalogue: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make = pages_evidence.Request
+    monkeypatch.setattr(pages_evidence, "Request", lambda *words: make(*words, formats=("html",)))
+    visitor, out = inspector.visitor(), tmp_path / "pack"
+    policy = str(busy[0].folder.policy)
+    form = {"profile": "cn-minors-annual", "year": "2026", "bundle": str(bundle), "policy": policy}
+    assert visitor.post("/evidence", {**form, "out": str(out), "year": "26"}).status_code == 409
+    visitor.get("/evidence")
+    visitor.post("/evidence", {**form, "out": str(out)})
+    assert "The pack is made" in done(visitor, "/evidence/result")
+    assert (out / "checkpoint.txt").is_file()
 
 
 @pytest.mark.parametrize("folder", ["", "relative/path", "/no/such/folder"])
