@@ -34,7 +34,7 @@ from plan.published import thresholds_sha256
 from protos.bundle import encode_manifest, manifest_of
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "verify_standalone.py"
-MOST_LINES = 1145
+MOST_LINES = 1150
 """Code lines of the script; it has to stay short enough to be read."""
 
 ESTIMATES = "estimates"
