@@ -25,7 +25,16 @@ from fedscreen.language import speak
 WIDTHS = (1366, 390)
 PAGES = (
     *("/", "/rosters/ROSTER", "/plans", "/plans/PLAN", "/plans/REFUSED", "/rounds", "/rounds/DONE"),
-    *("/rounds/SITTING", "/rounds/EXTENSION", "/policy", "/verify", "/keys", "/work", "/no-such-page"),
+    *(
+        "/rounds/SITTING",
+        "/rounds/EXTENSION",
+        "/policy",
+        "/verify",
+        "/evidence",
+        "/keys",
+        "/work",
+        "/no-such-page",
+    ),
 )
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
 

@@ -25,7 +25,15 @@ pytestmark = [
 ]
 PAGES = (
     *("/", "/rosters/{ids.roster}", "/plans", "/plans/{ids.plans[0]}", "/plans/{ids.refused}", "/rounds"),
-    *("/rounds/{ids.sitting}", "/rounds/{ids.extension}", "/policy", "/verify", "/keys", "/work"),
+    *(
+        "/rounds/{ids.sitting}",
+        "/rounds/{ids.extension}",
+        "/policy",
+        "/verify",
+        "/evidence",
+        "/keys",
+        "/work",
+    ),
 )
 
 
