@@ -1,7 +1,4 @@
-"""Planted bugs: each replaces one function of the product by a wrong one; the simulator has to notice.
-
-None of them touches the simulator, the judge or the oracle. A bug is planted for as long as a `with` lasts.
-"""
+"""Planted bugs: each replaces one function of the product, none of the simulator, by a wrong one."""
 
 from __future__ import annotations
 
