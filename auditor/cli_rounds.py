@@ -153,7 +153,7 @@ def extend_rounds(
             {
                 "round": round_id.hex(),
                 "closes": review.extension.statement.closes.isoformat(),
-                "index": desk.extend(round_id),
+                "index": desk.extend(round_id, review.extension.digest),
             }
         )
     return granted

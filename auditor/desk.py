@@ -151,15 +151,18 @@ class Desk:
             signed = sign_approval(self.context, round_id)
             return self.context.link.submit_statement(signed.entry, signed.body)
 
-    def extend(self, round_id: bytes) -> int:
+    def extend(self, round_id: bytes, shown: bytes | None = None) -> int:
         """Grant the later deadline that the coordinator asks for; returns the log position.
 
+        The log may grow between looking and signing: `shown` is the digest of the extension that was looked
+        at, and another one is not granted.
+
         Raises:
-            RefusalError: it is against the rules, or nobody has asked.
+            RefusalError: it is against the rules, nobody has asked, or it is another than was shown.
         """
         with self.state.locked():
             self.mirror.sync(self.context.link)
-            signed = sign_extended(self.context, round_id)
+            signed = sign_extended(self.context, round_id, shown)
             return self.context.link.submit_statement(signed.entry, signed.body)
 
     def step(self, tell: Callable[[Event], None] | None = None, *, passes: int = MAX_PASSES) -> list[Event]:

@@ -103,8 +103,21 @@ def _statement(context: Context, round_log: RoundLog, pending: Logged[Extension]
     return Extended(round_log.terms.federation, round_log.round_id, context.id, pending.digest)
 
 
-def sign_extended(context: Context, round_id: bytes) -> SignedEntry:
-    """Check and grant the newest extension of a round; errors as `review_extension`."""
+def sign_extended(context: Context, round_id: bytes, shown: bytes | None = None) -> SignedEntry:
+    """Check and grant the newest extension of a round; errors as `review_extension`.
+
+    Args:
+        context: the auditor, its copy of the log up to date.
+        round_id: the round.
+        shown: digest of the extension that a person has said yes to; None where nobody was asked.
+
+    Raises:
+        RefusalError: the county has asked for another deadline since.
+    """
     review = review_extension(context, round_id)
+    if shown is not None and review.extension.digest != shown:
+        raise RefusalError(
+            "other-extension", phrase("the county now asks for another deadline; look at it first")
+        )
     statement = _statement(context, review.round_log, review.extension)
     return sign_entry(statement, context.signing_key(review.round_log))

@@ -16,6 +16,7 @@ from fakes_vault import plan_of
 from auditor.approve_year import review_year
 from auditor.bundle_write import write_bundle
 from auditor.errors import RefusalError
+from auditor.extend import review_extension
 from auditor.policy import parse_auditor_policy
 from auditor.verify.run import verify_bundle
 from coordinator.change_round import NewTerms
@@ -56,6 +57,19 @@ def test_schools_and_auditors_go_by_the_deadline_that_a_quorum_granted(collectin
         county.release(node_id, round_id)
     finish(county, round_id)
     assert np.array_equal(opened_sum(county, round_id), expected_sum(county, round_id, county.node_ids))
+
+
+def test_a_deadline_asked_for_after_looking_is_not_granted(collecting: Stage) -> None:
+    county, round_id = collecting
+    desk, old = county.auditors["a1"], county.round(round_id).closes
+    county.coordinator.rounds.extend(round_id, old + timedelta(days=1), "holiday")
+    desk.sync()
+    shown = review_extension(desk.context, round_id).extension.digest
+    county.coordinator.rounds.extend(round_id, old + timedelta(days=60), "holiday")
+    with pytest.raises(RefusalError, match="other-extension"):
+        desk.extend(round_id, shown)
+    assert county.round(round_id).changes.extended == {}
+    assert desk.extend(round_id, review_extension(desk.context, round_id).extension.digest) >= 0
 
 
 def test_an_auditor_grants_nothing_that_nobody_asked_for_or_that_has_passed(collecting: Stage) -> None:
