@@ -105,8 +105,9 @@ def reports(
         _("%(number)d reports, %(unknown)d of a program that is none of these releases")
         % {"number": len(rows), "unknown": len(unknown)}
     )
-    say(as_json, {"outcome": "FAIL" if unknown else "PASS", "reports": rows}, *lines)
-    raise SystemExit(EXIT_CODES["FAIL" if unknown else "PASS"])
+    outcome = "FAIL" if unknown else "PASS" if rows else "INCOMPLETE"
+    say(as_json, {"outcome": outcome, "reports": rows}, *lines)
+    raise SystemExit(EXIT_CODES[outcome])
 
 
 def install_lines(values: Mapping[str, Any], *, is_outside: bool) -> Iterator[str]:

@@ -15,7 +15,7 @@ from auditor.config import AuditorFolder
 from auditor.site_kit import make_challenge, write_kit
 from auditor.site_record import VisitReview, record, review_result, visits
 from plan.words import word
-from protos.site_visit import FAIL, MAX_BYTES, MAX_VISIT, PASS, TRIALS, SiteChallenge, Trial
+from protos.site_visit import FAIL, MAX_BYTES, MAX_VISIT, PASS, SKIPPED, TRIALS, SiteChallenge, Trial
 
 
 def N_(message: str) -> str:  # noqa: N802  (gettext's own name)
@@ -149,7 +149,7 @@ def review_lines(review: VisitReview) -> Iterator[str]:
         "started": result.started,
         "ended": result.ended,
     }
-    for name, trial in result.trials.items():
+    for name, trial in _asked(review).items():
         yield from _trial_lines(name, trial)
     if review.is_same_program:
         yield _("  program: the one that the report names (%(digest)s)") % {
@@ -160,6 +160,12 @@ def review_lines(review: VisitReview) -> Iterator[str]:
             "found": result.software.hex()[:16],
             "named": review.header.software.hex()[:16],
         }
+
+
+def _asked(review: VisitReview) -> dict[str, Trial]:
+    """Give every trial that was asked for; one that the result leaves out is SKIPPED."""
+    found = review.result.trials
+    return {name: found.get(name, Trial(SKIPPED, "", "missing", ())) for name in review.challenge.trials}
 
 
 def _trial_lines(name: str, trial: Trial) -> Iterator[str]:
@@ -226,7 +232,7 @@ def next_steps(review: VisitReview) -> Iterator[str]:
 
 
 def _incomplete_lines(review: VisitReview) -> Iterator[str]:
-    for name, trial in review.result.trials.items():
+    for name, trial in _asked(review).items():
         if trial.code == "records-gone":
             yield _("The records were deleted after their time of keeping: visit sooner after a release.")
         elif trial.outcome != PASS:

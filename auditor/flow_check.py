@@ -244,7 +244,7 @@ def parse_flows(data: bytes, zone: timezone | None) -> Iterator[Flow]:
         raise _refuse(phrase("at most %(number)s bytes of flows at once; cut the file", number=MAX_BYTES))
     rows = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace")))
     places: dict[str, int] = {}
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(_readable(rows), 1):
         if not row or row[0].startswith("#"):
             continue
         if not places:
@@ -254,12 +254,19 @@ def parse_flows(data: bytes, zone: timezone | None) -> Iterator[Flow]:
             return  # nfdump's own sums follow
         try:
             yield _flow(row, places, zone)
-        except (ValueError, IndexError, OverflowError) as err:
+        except (ValueError, IndexError, OverflowError, OSError) as err:
             raise _refuse(
                 phrase("line %(number)s of the flows cannot be read (%(reason)s)", number=number, reason=err)
             ) from err
     if not places:
         raise _refuse(phrase("the flows have no header"))
+
+
+def _readable(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    try:
+        yield from rows
+    except csv.Error as err:  # a field without end, a bare carriage return
+        raise _refuse(phrase("the flows are no CSV (%(reason)s)", reason=err)) from err
 
 
 def _places(header: list[str]) -> dict[str, int]:

@@ -96,9 +96,9 @@ class Finding:
     note: str = ""
 
     def add(self, what: str) -> None:
-        """Note something wrong."""
+        """Note something wrong; a file's name may hold anything that a terminal obeys."""
         self.result = FAIL
-        self.wrong.append(what)
+        self.wrong.append(what if what.isprintable() else ascii(what))
 
     def skip(self, note: str) -> None:
         """Note that this was not looked at, or not all of it."""
@@ -243,7 +243,7 @@ class Installation:
     def _walk(self) -> Iterator[str]:
         """Give every file below, relative, with `/`; a link is told and not followed."""
         links = self.findings["links"]
-        for folder, names, files in os.walk(self.root):
+        for folder, names, files in os.walk(self.root, onerror=self._unread):
             base = Path(folder)
             for name in (*names, *files):
                 path = (base / name).relative_to(self.root).as_posix()
@@ -253,6 +253,10 @@ class Installation:
                     links.looked_at += 1
                     yield path
             names[:] = [name for name in names if not (base / name).is_symlink()]
+
+    def _unread(self, _err: OSError) -> None:
+        """A folder that may not be listed: what lies in it was not looked at, so nothing is passed."""
+        self.findings["added"].skip("a folder cannot be read; read the disk as a user who may")
 
     def _check_added(self) -> None:
         strangers = set()

@@ -82,12 +82,18 @@ class VisitReview:
         return self.result.trials.get("replay")
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """Trials that were asked for and of which the result says nothing."""
+        return tuple(name for name in self.challenge.trials if name not in self.result.trials)
+
+    @property
     def outcome(self) -> str:
-        """FAIL if a trial failed or the program is another one; PASS if all passed; else INCOMPLETE."""
+        """FAIL if a trial failed; PASS if all that were asked passed in the same program; else INCOMPLETE."""
         outcomes = {trial.outcome for trial in self.result.trials.values()}
         if FAIL in outcomes:
             return FAIL
-        return PASS if outcomes == {PASS} and self.is_same_program else "INCOMPLETE"
+        is_whole = not self.missing and outcomes == {PASS}
+        return PASS if is_whole and self.is_same_program else "INCOMPLETE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ def read_kit(kit: Path) -> bytes:
     """
     path = kit / CHALLENGE if kit.is_dir() else kit
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as err:
         raise file_error(err, str(path)) from err
     if len(data) > MAX_BYTES:

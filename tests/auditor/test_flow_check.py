@@ -56,6 +56,9 @@ REFUSED: dict[str, str] = {
     "bytes with a unit": "time,src,dst,bytes\n1,10.1.0.7,203.0.113.5,4.2 M\n",
     "a time that is none": "time,src,dst,bytes\nnow,10.1.0.7,203.0.113.5,1\n",
     "a time out of range": "time,src,dst,bytes\n99999999999999999999,10.1.0.7,203.0.113.5,1\n",
+    "a time that this machine cannot hold": "time,src,dst,bytes\n99999999999999999,10.1.0.7,203.0.113.5,1\n",
+    "a field without end": 'time,src,dst,bytes\n"' + "x" * 200_000,
+    "a bare carriage return": "time,src,dst,bytes\n1\r2,10.1.0.7,203.0.113.5,1\n",
 }
 
 

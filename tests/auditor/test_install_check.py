@@ -183,6 +183,32 @@ def test_what_is_found(place: Path, release: bytes, name: str) -> None:
         assert paths is None or not paths or found[check] == paths
 
 
+def test_a_folder_that_cannot_be_read_is_not_passed(
+    place: Path, release: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "hidden").mkdir()
+    (place / "hidden" / "__init__.py").write_bytes(b"X = 1\n")
+    listed = os.scandir
+
+    def scandir(path: str) -> object:  # whoever runs the tests may be root, who reads everything
+        if os.fspath(path).endswith("hidden"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    values = verify(place, release, None)
+    assert values["outcome"] == "INCOMPLETE"
+    assert [row["name"] for row in values["checks"] if row["result"] != "PASS"] == ["added"]
+
+
+def test_a_files_name_cannot_write_on_the_terminal(place: Path, release: bytes) -> None:
+    (place / "crypto" / "\x1b[2Jevil.py").write_bytes(b"X = 1\n")
+    Path(os.fsdecode(os.fsencode(place) + b"/crypto/\xff.py")).write_bytes(b"X = 1\n")
+    (found,) = [row["wrong"] for row in verify(place, release, None)["checks"] if row["name"] == "added"]
+    assert len(found) == 2
+    assert all(name.isascii() and name.isprintable() for name in found)
+
+
 def test_another_pythons_compiled_files_are_not_passed(place: Path, release: bytes) -> None:
     target = place / "crypto" / "__pycache__" / "field64.cpython-399.pyc"
     target.write_bytes(b"\x01\x02\r\n" + bytes(40))

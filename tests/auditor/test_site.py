@@ -16,6 +16,7 @@ from fakes_auditors import FakeCounty, FakeLink
 
 from auditor import watch as watching
 from auditor.cli import auditor
+from auditor.cli_visit import next_steps, review_lines
 from auditor.config import AuditorConfig, AuditorFolder, write_config
 from auditor.desk import Desk
 from auditor.errors import AbstainError, LinkError, RefusalError, SlotTakenError
@@ -221,6 +222,20 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no confinement": ({"trials": {"replay": replace(replay(), confinement="")}}, "short-replay"),
 }
+
+
+@pytest.mark.parametrize("left", ["replay", "selftest"])
+def test_a_trial_that_the_result_leaves_out_is_not_passed(
+    desk: Desk, opened_round: bytes, kit: bytes, tmp_path: Path, left: str
+) -> None:
+    trials = {"replay": replay(), "selftest": selftest()}
+    data = encode_result(result_of(desk, opened_round, kit, **{left: trials[left]}))
+    review = review_result(desk.context, tmp_path, data)
+    (missing,) = set(trials) - {left}
+    assert (review.missing, review.outcome) == ((missing,), "INCOMPLETE")
+    assert (review.statement is None) == (missing == "replay")
+    assert any("SKIPPED" in line and "missing" in line for line in review_lines(review))
+    assert any("missing" in line for line in next_steps(review))
 
 
 def test_results_that_are_not_taken(desk: Desk, opened_round: bytes, kit: bytes, tmp_path: Path) -> None:
