@@ -40,12 +40,13 @@ from crypto.errors import CryptoError
 from crypto.sealing import seal
 from plan.errors import Phrase, PhraseError, encode_phrase, parse_phrase, phrase
 from protos import trip_records as records
-from protos.errors import ProtocolError
+from protos.errors import ProtocolError, TripFileError
 from protos.round_log import RoundLog, RoundState
 from protos.trip_file import Parts, Record, TripFile
 from protos.trip_records import TAKEN, Told, record_digest
 
 PAGE_ENTRIES = 500
+MAX_ANSWER_RECORDS = 10_000  # an auditor of ten rounds at once sends some dozens
 _ENDED = (RoundState.RELEASED, RoundState.ABORTED)
 _ORDER = (records.ROSTER_LINE, records.STATEMENT, records.OPENING, records.COSIGNATURE)
 
@@ -96,8 +97,12 @@ def take_answer(desk: Desk, auditor_id: str, file: TripFile) -> Answer:
     """Take every record of an auditor's answer that can be taken; again changes nothing.
 
     Raises:
+        TripFileError: ``too-large``: more records than any auditor sends; nothing was taken. What became of
+            each would stand in the next file, which its reader would refuse for its length.
         StoreError: the database does not answer; nothing more was taken, and the file can be taken again.
     """
+    if sum(map(file.count, file.kinds())) > MAX_ANSWER_RECORDS:
+        raise TripFileError("too-large", f"more than {MAX_ANSWER_RECORDS} records")
     rows = [_take(desk, auditor_id, kind, parts) for kind in _ORDER for parts in file.parts(kind)]
     answer = Answer(tuple(rows))
     for parts in file.parts(records.KEY):

@@ -374,6 +374,19 @@ def test_somebody_elses_answer_is_not_taken(
     assert to_auditor_path(stick, "a1").exists()
 
 
+def test_more_than_any_auditor_sends_is_refused_whole(
+    published: County, stick: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor_files, "MAX_ANSWER_RECORDS", 2)
+    own, junk = approval(published, "a1"), (records.STATEMENT, (b"x", b""))
+    rows = []
+    for content in ([own, junk, junk], [own, junk]):
+        from_auditor_path(stick, "a1").write_bytes(answer_data(content, published, "a1"))
+        _code, told = run(published, stick, "--auditor", "a1")
+        rows += told["auditors"]  # type: ignore[misc]
+    assert [(row.get("error"), row["taken"]) for row in rows] == [("too-large", 0), (None, 1)]
+
+
 def test_strangers_and_revoked_auditors_get_no_file(published: County, stick: Path, run: Run) -> None:
     assert run(published, stick, "--auditor", "a9")[1]["error"] == "not-rostered"
     assert run(published, stick, "--auditor", "s01")[1]["error"] == "not-rostered"
