@@ -17,6 +17,7 @@ from byzantine.judge import Judge, Sitting, hold
 from auditor.errors import AuditorError
 from auditor.signing import stored_entry
 from auditor.state import SecretKind, SlotKind
+from auditor.witness import last_head
 from coordinator.round import Reason, Wait
 from protos.round_log import RoundLog
 from protos.statements import Agreement, Checked
@@ -128,8 +129,9 @@ def _follows(auditor: Auditor, log: CountyLog) -> bool:
         return False
     leaves = log.ledger.leaves[: len(log.entries)]
     copied = auditor.desk.mirror.ledger.leaves[: auditor.desk.mirror.ledger.size]
-    cosigned = auditor.world.oracle.cosigned.get(auditor.id, [])
-    return leaves[: len(copied)] == copied and leaves[: len(cosigned)] == cosigned
+    head = last_head(auditor.desk.state)  # written before it is sent, so it may be more than anybody has seen
+    is_below = head is None or (head.size <= len(leaves) and log.ledger.root(head.size) == head.root)
+    return leaves[: len(copied)] == copied and is_below
 
 
 def _judge(log: CountyLog) -> Judge:
