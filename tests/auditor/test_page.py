@@ -90,10 +90,10 @@ def house(tmp_path: Path) -> Iterator[AuditorHouse]:
     made.close()
 
 
-@pytest.fixture
-def inspector(tmp_path: Path) -> Iterator[AuditorHouse]:
-    """A page without an auditor's folder."""
-    made = AuditorHouse(tmp_path, has_keys=False)
+@pytest.fixture(scope="module")
+def inspector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditorHouse]:
+    """A page without an auditor's folder, for all tests: it holds nothing that one could change."""
+    made = AuditorHouse(tmp_path_factory.mktemp("inspector"), has_keys=False)
     yield made
     made.close()
 
@@ -138,12 +138,13 @@ def test_nobody_sees_a_page_without_the_link(busy: tuple[AuditorHouse, Busy], me
             assert answer.url.path == "/gone", place
 
 
-@pytest.mark.parametrize("place", [row for row in PLACES if KEEPER in row.who and "" not in row.who])
-def test_an_inspector_meets_only_what_needs_no_keys(inspector: AuditorHouse, place: Place) -> None:
+def test_an_inspector_meets_only_what_needs_no_keys(inspector: AuditorHouse) -> None:
     visitor = inspector.visitor()
-    path = place.path.replace("{digest:str}", "0" * 64).replace("{round:str}", "0" * 64)
-    answer = visitor.get(path) if place.method == "GET" else visitor.post(path)
-    assert (answer.status_code == 403) == (INSPECTOR not in place.who)
+    for place in PLACES:
+        if KEEPER in place.who and "" not in place.who:
+            path = place.path.replace("{digest:str}", "0" * 64).replace("{round:str}", "0" * 64)
+            answer = visitor.get(path) if place.method == "GET" else visitor.post(path)
+            assert (answer.status_code == 403) == (INSPECTOR not in place.who), place
 
 
 def test_a_link_works_once_and_for_ten_minutes(house: AuditorHouse) -> None:
@@ -231,7 +232,8 @@ def test_hostile_texts_are_refused_or_shown_as_text(
         ids = ids._replace(plans=("0" * 64, ids.plans[1]), roster="0" * 64)
     before, policy = house.county.ledger.size, house.folder.policy.read_bytes()
     visitor, names = house.visitor(), FIELDS_OF[place.path]
-    for at, text in enumerate(HOSTILE):
+    reads_none = names == ("anything",)  # how a form is read at all: some texts show it as well as all of them
+    for at, text in enumerate(HOSTILE[::5] if reads_none else HOSTILE):
         form = {**POLICY, names[at % len(names)]: text, "form_token": visitor.token}
         answer = visitor.post_raw(with_ids(place.path, ids), urlencode(form, errors="surrogatepass"))
         assert answer.status_code in (200, 303, 400, 409), (text, answer.status_code)
