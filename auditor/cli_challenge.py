@@ -71,7 +71,10 @@ def select_schools(
     """Show the schools drawn, what they were drawn from, and the odds."""
     if number is not None and probability is not None:
         raise click.UsageError(_("give --number or --probability, not both"))
-    wanted = None if probability is None else Fraction(str(probability))
+    try:
+        wanted = None if probability is None else Fraction(str(probability))
+    except ValueError as err:  # nan, inf
+        raise click.BadParameter(_("a probability lies between 0 and 1"), param_hint="--probability") from err
     with refusing(as_json):
         ledger = open_log(directory, bundle, policy_file)
         selection = select(find_round(ledger, round_prefix), number, wanted, cheaters)

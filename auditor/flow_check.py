@@ -155,7 +155,8 @@ class FlowReport:
         results = {row.result for row in self.schools}
         if FAIL in results or self.unknown:
             return FAIL
-        return PASS if results == {PASS} else "INCOMPLETE"
+        is_seen = self.num_flows > self.num_outside
+        return PASS if is_seen and results == {PASS} else "INCOMPLETE"
 
 
 # ---------------------------------------------------------------- manifest and flows
@@ -196,6 +197,9 @@ def parse_network(data: bytes) -> Network:
         zone=_zone(values.get("utc_offset")),
         schools={str(node): _addresses(schools, node) for node in sorted(schools)},
     )
+    for node, found in network.schools.items():
+        if not found:  # nothing would be counted for it, and nothing counted is within every bound
+            raise _refuse(phrase("the manifest's %(key)s: expected a list of addresses", key=node))
     known = [address for found in network.schools.values() for address in found]
     if len(set(known)) != len(known) or set(known) & (network.county | network.allowed):
         raise _refuse(phrase("the manifest gives one address to two parties"))

@@ -193,3 +193,9 @@ def test_a_draw_of_another_order_of_schools_is_another(county: FakeCounty, opene
     challenge = challenge_of(county.round(opened_round))
     turned = replace(challenge, schools=challenge.schools[::-1])
     assert turned.draw(3) != challenge.draw(3)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_a_probability_that_is_no_number(text: str) -> None:
+    found = CliRunner().invoke(auditor, ["challenge", "select", "abcd", "--probability", text])
+    assert (found.exit_code, isinstance(found.exception, SystemExit)) == (2, True)

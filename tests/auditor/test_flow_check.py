@@ -15,7 +15,7 @@ from auditor.bundle_write import write_bundle
 from auditor.cli import auditor
 from auditor.desk import Desk
 from auditor.errors import RefusalError
-from auditor.flow_check import Flow, parse_flows, parse_network
+from auditor.flow_check import Flow, FlowReport, SchoolFlow, parse_flows, parse_network
 
 MANIFEST = """
 format = "fedscreen/flows/v1"
@@ -99,11 +99,22 @@ def test_addresses_are_compared_by_value() -> None:
         ("utc_offset", "offset"),
         ("[schools]", "[school]"),
         ("format", "\x00"),
+        ('["10.1.0.7"]', "[]"),
     ],
 )
 def test_manifests_that_are_refused(old: str, new: str) -> None:
     with pytest.raises(RefusalError):
         parse_network(MANIFEST.replace(old, new, 1).encode())
+
+
+def test_nothing_counted_is_not_passed() -> None:
+    quiet = SchoolFlow("s1", 0, 0, 0, 0, 9000)
+    assert quiet.result == "PASS"  # it sent no report, and nothing was counted
+    found = [
+        FlowReport([quiet], num_flows=flows, num_outside=outside).outcome
+        for flows, outside in ((0, 0), (4, 4), (5, 4))
+    ]
+    assert found == ["INCOMPLETE", "INCOMPLETE", "PASS"]
 
 
 def test_the_command_on_a_bundle(
