@@ -36,7 +36,9 @@ PAGES = (
     ),
 )
 SCRIPTS = "() => [...document.scripts].map(script => script.outerHTML)"
-WRONG = f"() => [{LABELS}, {HEADS}, {CONTRAST}, {SCRIPTS}].flatMap(look => look())"
+TOO_WIDE = f"Math.max(0, ({OVERFLOW})())"
+WRONG = f"""() => [document.documentElement.lang, {TOO_WIDE},
+  ...[{LABELS}, {HEADS}, {CONTRAST}, {SCRIPTS}].flatMap(look => look())]"""
 
 
 @dataclass
@@ -79,7 +81,7 @@ def sitting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sitting]:
 
 @pytest.mark.parametrize(("tag", "button", "first"), [("zh-CN", "中文", 0), ("en", "English", 1)])
 def test_every_page_reads_well(sitting: Sitting, tag: str, button: str, first: int) -> None:
-    """Labels, table heads, contrast, no sideways scrolling, at 1366×768 and at a phone's width.
+    """Labels, table heads, contrast, no sideways scrolling at a phone's width; at 1366×768 every third page.
 
     Every second page in each language, so that each is looked at once; all of them in both languages and
     widths opens `bench/auditor_pages.py`.
@@ -87,13 +89,14 @@ def test_every_page_reads_well(sitting: Sitting, tag: str, button: str, first: i
     page = sitting.page
     sitting.go("/")
     page.get_by_role("button", name=button).click()
+    page.set_viewport_size({"width": 390, "height": 844})
     for path in PAGES[first::2]:
         assert sitting.go(path) == 200, path
-        assert page.get_attribute("html", "lang") == tag
-        assert page.evaluate(WRONG) == [], path
-        for width in (390, 1366):
-            page.set_viewport_size({"width": width, "height": 768})
-            assert page.evaluate(OVERFLOW) <= 0, (path, width)
+        assert page.evaluate(WRONG) == [tag, 0], path
+    page.set_viewport_size({"width": 1366, "height": 768})
+    for path in PAGES[first::6]:
+        sitting.go(path)
+        assert page.evaluate(OVERFLOW) <= 0, path
 
 
 def test_a_first_sitting_from_the_first_page_with_the_keyboard(sitting: Sitting) -> None:
