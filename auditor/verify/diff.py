@@ -24,7 +24,7 @@ from auditor.enrol import load_card
 from auditor.errors import BundleError
 from auditor.mirror import Mirror
 from auditor.verify.bundle_files import BundleFiles
-from auditor.verify.log import body_path, card_of, read_entries
+from auditor.verify.log import card_of, read_body, read_entries
 from auditor.verify.outcome import CheckFailed, CheckSkipped, Verdict
 from crypto.checkpoint import Checkpoint, parse_checkpoint
 from crypto.merkle import leaf_hash, tree_root
@@ -138,7 +138,7 @@ def _folder(files: BundleFiles) -> Shown:
     _compare_root(found)
     for entry in found.entries:
         ref = body_of(parse_statement(parse_note(entry).text))
-        found.bodies.append(b"" if ref is None else files.read(body_path(ref, "")))
+        found.bodies.append(b"" if ref is None else read_body(files, ref, ""))
     return found
 
 

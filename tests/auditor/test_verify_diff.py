@@ -18,6 +18,7 @@ from auditor.cli import auditor
 from auditor.config import AuditorFolder
 from auditor.verify.diff import compare, read_shown
 from auditor.verify.outcome import CheckSkipped, Outcome
+from auditor.verify.run import verify_bundle
 
 
 def _write(files: Files, folder: Path) -> Path:
@@ -48,6 +49,20 @@ def _outcomes(values: dict[str, object]) -> list[str]:
     assert isinstance(rows, list)
     assert [row["number"] for row in rows] == [1, 2, 3, 4]
     return [row["outcome"] for row in rows]
+
+
+def test_a_body_of_holes_is_not_read_into_memory(tmp_path: Path) -> None:
+    county = stories.corrected("table", "withdrawn", "replaced")
+    old, new = _bundle(county, tmp_path / "old", 28), _bundle(county, tmp_path / "new")
+    for path in (new / "log" / "blob").iterdir():
+        with path.open("r+b") as file:
+            file.truncate(200 * 2**20)
+    found = {row.number: row for row in compare(old, new).verdict.checks}
+    assert found[2].outcome is Outcome.FAIL
+    assert "more than" in found[2].detail
+    read = {row.name: row for row in verify_bundle(new, None, None).checks}
+    assert read["bodies"].outcome is Outcome.FAIL
+    assert "more than" in read["bodies"].detail
 
 
 def test_what_is_new_is_told_in_words(tmp_path: Path) -> None:
