@@ -65,6 +65,16 @@ def test_a_body_of_holes_is_not_read_into_memory(tmp_path: Path) -> None:
     assert "more than" in read["bodies"].detail
 
 
+def test_bodies_that_are_not_there_are_not_said_to_be_in_their_one_form(tmp_path: Path) -> None:
+    bundle = _bundle(stories.corrected("table", "withdrawn", "replaced"), tmp_path / "bundle")
+    assert {row.name: row.outcome for row in verify_bundle(bundle, None, None).checks}[
+        "canonical"
+    ] is Outcome.PASS
+    next((bundle / "log" / "blob").iterdir()).unlink()
+    found = {row.name: row.outcome for row in verify_bundle(bundle, None, None).checks}
+    assert (found["bodies"], found["canonical"]) == (Outcome.SKIPPED, Outcome.SKIPPED)
+
+
 def test_what_is_new_is_told_in_words(tmp_path: Path) -> None:
     county = stories.corrected("table", "withdrawn", "replaced")
     old, new = _bundle(county, tmp_path / "old", 28), _bundle(county, tmp_path / "new")
