@@ -13,7 +13,7 @@ import click
 from auditor.challenge import find_round
 from auditor.cli_challenge import BUNDLE, POLICY, open_log
 from auditor.cli_context import DIR, FILE, JSON, refusing, say
-from auditor.flow_check import check_flows, parse_flows, parse_network, report_values
+from auditor.flow_check import MOST_NAMED, check_flows, parse_flows, parse_network, report_values
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 2}
 
@@ -87,4 +87,12 @@ def flow_lines(values: Mapping[str, Any]) -> Iterator[str]:
     yield (
         _("%(flows)d flows; %(other)d of other machines, %(outside)d outside of the time asked for") % values
     )
+    if values["unlisted"]:
+        yield _(
+            "%(number)d schools of this round are not in the manifest and were not looked at: %(nodes)s"
+        ) % {
+            "number": len(values["unlisted"]),
+            "nodes": ", ".join(values["unlisted"][:MOST_NAMED])
+            + (" …" if len(values["unlisted"]) > MOST_NAMED else ""),
+        }
     yield f"{values['outcome']}"

@@ -47,7 +47,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from auditor.errors import RefusalError
-from plan.errors import phrase
+from plan.errors import Phrase, phrase
 from protos.ledger import Ledger, RoundLog
 
 FORMAT = "fedscreen/flows/v1"
@@ -57,6 +57,7 @@ SEGMENT_BYTES = 1_200  # of a packet on a line with tunnels; ordinary ones carry
 LOG_ENTRY_BYTES = 4_096
 DAY_S = 86_400
 MAX_BYTES = 512 << 20
+MOST_NAMED = 10
 PASS, FAIL, SKIPPED = "PASS", "FAIL", "SKIPPED"
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "time": ("time", "ts", "firstseen", "first"),
@@ -138,12 +139,14 @@ class FlowReport:
 
     Attributes:
         schools: one row a school of the manifest.
+        unlisted: schools of the round's roster that the manifest does not name; nothing of them is judged.
         unknown: (source, destination) → bytes, for what no line of the manifest allows.
         num_flows, num_other, num_outside: flows read; those that no school sent; those before or after the
             time asked for.
     """
 
     schools: list[SchoolFlow] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
     unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
     num_flows: int = 0
     num_other: int = 0
@@ -258,9 +261,13 @@ def parse_flows(data: bytes, zone: timezone | None) -> Iterator[Flow]:
             return  # nfdump's own sums follow
         try:
             yield _flow(row, places, zone)
-        except (ValueError, IndexError, OverflowError, OSError) as err:
+        except _CellError as err:
             raise _refuse(
-                phrase("line %(number)s of the flows cannot be read (%(reason)s)", number=number, reason=err)
+                phrase(
+                    "line %(number)s of the flows cannot be read (%(reason)s)",
+                    number=number,
+                    reason=err.reason,
+                )
             ) from err
     if not places:
         raise _refuse(phrase("the flows have no header"))
@@ -286,26 +293,59 @@ def _places(header: list[str]) -> dict[str, int]:
     return found
 
 
+class _CellError(Exception):
+    """A cell of a line cannot be read; `reason` says what was expected and what stands there."""
+
+    def __init__(self, reason: Phrase) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 def _flow(row: list[str], places: Mapping[str, int], zone: timezone | None) -> Flow:
-    num_bytes = int(row[places["bytes"]])
-    if num_bytes < 0:
-        raise ValueError("bytes below 0")
+    if len(row) <= max(places.values()):
+        raise _CellError(phrase("expected %(number)s columns or more", number=max(places.values()) + 1))
+    cells = {column: row[place].strip() for column, place in places.items()}
     return Flow(
-        _time(row[places["time"]].strip(), zone),
-        str(ipaddress.ip_address(row[places["src"]].strip())),
-        str(ipaddress.ip_address(row[places["dst"]].strip())),
-        num_bytes,
+        _time(cells["time"], zone), _address(cells["src"]), _address(cells["dst"]), _count(cells["bytes"])
     )
 
 
+def _shown(text: str) -> str:
+    """Give the beginning of a cell so that no terminal obeys it."""
+    return ascii(text[:40])
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as err:
+        raise _CellError(phrase("expected an IP address, found %(found)s", found=_shown(text))) from err
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise _CellError(
+            phrase("expected bytes as a whole number without a unit, found %(found)s", found=_shown(text))
+        )
+    return int(text)
+
+
 def _time(text: str, zone: timezone | None) -> datetime:
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return datetime.fromtimestamp(float(text), UTC)
-    found = datetime.fromisoformat(text)
+    try:
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+            return datetime.fromtimestamp(float(text), UTC)
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as err:
+        raise _CellError(
+            phrase(
+                "expected a time like 2026-10-12T08:00:00+08:00 or seconds since 1970, found %(found)s",
+                found=_shown(text),
+            )
+        ) from err
     if found.tzinfo is not None:
         return found
     if zone is None:
-        raise ValueError("a time without offset: give utc_offset in the manifest")
+        raise _CellError(phrase("a time without offset: give utc_offset in the manifest"))
     return found.replace(tzinfo=zone)
 
 
@@ -373,9 +413,13 @@ def check_flows(
         network: whose addresses are whose.
         flows: what was counted.
         window: from when to when flows count; default: the plan's.
+
+    Raises:
+        RefusalError: the manifest names a school that the round does not have. One mistyped has no report,
+            so that whatever it sent would stay below a bound that is nobody's.
     """
     start, end = window or (round_log.terms.opens, round_log.closes)
-    report, owner = FlowReport(), network.school_of()
+    report, owner = FlowReport(unlisted=_unlisted(round_log, network)), network.school_of()
     to_county: Counter[str] = Counter()
     to_allowed: Counter[str] = Counter()
     for flow in flows:
@@ -399,6 +443,22 @@ def check_flows(
     return report
 
 
+def _unlisted(round_log: RoundLog, network: Network) -> list[str]:
+    """Give the round's schools that a manifest lacks; refuse one with a school that the round lacks."""
+    known = {row.id for row in round_log.roster.nodes}
+    strangers = [node for node in network.schools if node not in known]
+    if strangers:
+        raise _refuse(
+            phrase(
+                "the manifest names %(nodes)s, not in the roster of this round (%(example)s, … is); "
+                "correct the school's id",
+                nodes=", ".join(ascii(node[:64])[1:-1] for node in strangers[:MOST_NAMED]),
+                example=min(known),
+            )
+        )
+    return sorted(known - set(network.schools))
+
+
 def report_values(report: FlowReport) -> dict[str, Any]:
     """Give a report as JSON values."""
     return {
@@ -406,6 +466,7 @@ def report_values(report: FlowReport) -> dict[str, Any]:
         "flows": report.num_flows,
         "other": report.num_other,
         "outside": report.num_outside,
+        "unlisted": report.unlisted,
         "schools": [
             {
                 "node": row.node,

@@ -16,6 +16,7 @@ from auditor.cli import auditor
 from auditor.desk import Desk
 from auditor.errors import RefusalError
 from auditor.flow_check import Flow, FlowReport, SchoolFlow, parse_flows, parse_network
+from plan.errors import phrase_of
 
 MANIFEST = """
 format = "fedscreen/flows/v1"
@@ -54,6 +55,7 @@ REFUSED: dict[str, str] = {
     "fewer bytes than none": "time,src,dst,bytes\n1,10.1.0.7,203.0.113.5,-1\n",
     "a short line": "time,src,dst,bytes\n1,10.1.0.7\n",
     "bytes with a unit": "time,src,dst,bytes\n1,10.1.0.7,203.0.113.5,4.2 M\n",
+    "bytes in other digits": "time,src,dst,bytes\n1,10.1.0.7,203.0.113.5,\u0664\u0662\n",
     "a time that is none": "time,src,dst,bytes\nnow,10.1.0.7,203.0.113.5,1\n",
     "a time out of range": "time,src,dst,bytes\n99999999999999999999,10.1.0.7,203.0.113.5,1\n",
     "a time that this machine cannot hold": "time,src,dst,bytes\n99999999999999999,10.1.0.7,203.0.113.5,1\n",
@@ -76,6 +78,14 @@ def test_flow_files_that_are_refused(name: str) -> None:
 def test_a_time_without_an_offset_needs_one() -> None:
     with pytest.raises(RefusalError, match="utc_offset"):
         list(parse_flows(READ["no offset"].encode(), None))
+
+
+def test_a_line_that_is_refused_says_what_was_expected_in_the_readers_language() -> None:
+    with pytest.raises(RefusalError) as caught:
+        list(parse_flows(REFUSED["bytes with a unit"].encode(), CHINA))
+    told = phrase_of(caught.value).text(lambda text: f"<{text}>")
+    assert "<line 2 of the flows" in told
+    assert "<expected bytes as a whole number without a unit, found '4.2 M'>" in told
 
 
 def test_addresses_are_compared_by_value() -> None:
@@ -149,3 +159,9 @@ def test_the_command_on_a_bundle(
     assert check(*good[:1], code=2)["outcome"] == "INCOMPLETE"
     assert check(*good, ("10.1.0.7", "203.0.113.5", 10**7), code=1)["schools"][0]["result"] == "FAIL"
     assert check(*good, ("10.1.0.7", "192.0.2.2", 1), code=1)["unknown"][0]["bytes"] == 1
+    assert len(values["unlisted"]) > 0
+    assert not {"s1", "s2"} & set(values["unlisted"])
+    (tmp_path / "flows.toml").write_text(MANIFEST.replace("s2 =", "s99 ="))
+    refused = check(*good, ("10.2.0.7", "203.0.113.5", 18_000), code=1)
+    assert refused["error"] == "flows"
+    assert "s99" in refused["message"]
