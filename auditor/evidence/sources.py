@@ -22,14 +22,14 @@ from auditor.evidence.gather import Source
 from auditor.evidence.stated import parse_stated
 from auditor.mirror import Mirror
 from auditor.policy import AuditorPolicy
-from auditor.verify.bundle_files import CHECKPOINT, BundleFiles
+from auditor.verify.bundle_files import CHECKPOINT, BundleFiles, manifest_bytes
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import Verdict
 from auditor.verify.run import LOG_CHECKS, verify_bundle
 from crypto.errors import CryptoError
 from paper.speech import CHINESE, speech_of
 from plan.errors import phrase
-from protos.bundle import NAME, parse_manifest
+from protos.bundle import parse_manifest
 from protos.ledger import Ledger
 from protos.site_visit import VISIT_FORMAT, SiteFileError, parse_signed, verify_signed
 
@@ -118,7 +118,7 @@ def _bound(check: Callable[[BundleLog], Any], log: BundleLog) -> Callable[[], An
 
 
 def _verification(bundle: Path, policy: Path | None, verdict: Verdict) -> facts.Verification:
-    manifest = (bundle / NAME).read_bytes()
+    manifest = manifest_bytes(bundle)
     parsed = parse_manifest(manifest)
     return facts.Verification(
         summary=verdict.summary,

@@ -81,7 +81,7 @@ def extend(visit: Visit) -> Reply:
             raise RefusalError(
                 "other-extension", phrase("the county now asks for another deadline; look at it first")
             )
-        desk.extend(row.round_id)
+        desk.extend(row.round_id, asked.digest)
         visit.keeper.forget()
     visit.say("good", phrase("The later deadline is granted."))
     return Redirect(f"/rounds/{visit.path['round']}")

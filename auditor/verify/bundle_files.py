@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from auditor.errors import BundleError
 from auditor.verify.outcome import CheckFailed, CheckSkipped
 from plan.errors import Phrase, phrase
 from protos.bundle import MAX_BYTES, NAME, FileEntry, Manifest, is_safe_path, parse_manifest
@@ -77,6 +78,18 @@ class BundleFiles:
     def under(self, folder: str) -> list[str]:
         """List the files below a folder, ascending."""
         return sorted(path for path in self.paths if path.startswith(folder + "/"))
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """Read a bundle's list of files, whose digest names every byte of it; never through a link, never too much.
+
+    Raises:
+        BundleError: it is not there, is no plain file, or is larger than any.
+    """
+    path = folder / NAME
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise BundleError(phrase("%(path)s: no list of files", path=path))
+    return path.read_bytes()
 
 
 def read_manifest(files: BundleFiles) -> Manifest:
