@@ -45,7 +45,8 @@ def form(visit: Visit) -> Reply:
 def make(visit: Visit) -> Reply:
     """Make a pack; what takes long goes on while the page looks again."""
     profile, year, out = visit.text("profile"), visit.text("year"), read_path(visit.text("out"))
-    if profile not in PROFILES or not (year.isascii() and len(year) == 4 and year.isdigit() and int(year) in YEARS):
+    is_year = len(year) == 4 and year.isascii() and year.isdigit() and int(year) in YEARS
+    if profile not in PROFILES or not is_year:
         raise EvidenceError(phrase("choose a profile and a year of four digits"))
     if out.exists() or not out.parent.is_dir():
         raise EvidenceError(phrase("%(folder)s: exists already; choose a new folder", folder=out))

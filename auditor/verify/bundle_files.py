@@ -81,7 +81,7 @@ class BundleFiles:
 
 
 def manifest_bytes(folder: Path) -> bytes:
-    """Read a bundle's list of files, whose digest names every byte of it; never through a link, never too much.
+    """Read a bundle's list of files, whose digest names every byte of it; through no link, and bounded.
 
     Raises:
         BundleError: it is not there, is no plain file, or is larger than any.
