@@ -7,7 +7,8 @@ standard output, in English.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from gettext import gettext as _
 from pathlib import Path
@@ -18,6 +19,7 @@ from auditor import watch as watching
 from auditor.config import AuditorFolder
 from auditor.desk import Desk
 from auditor.errors import AuditorError, LinkError, RefusalError
+from auditor.fingerprint_sheet import Shown, shown_lines
 from crypto.errors import CryptoError
 from plan.errors import PlanError, told
 from protos.errors import ProtocolError
@@ -75,3 +77,10 @@ def say(as_json: bool, values: dict[str, object], *lines: str) -> None:
         return
     for line in lines:
         click.echo(line)
+
+
+def fingerprint_lines(shown: Iterable[Shown], *, has_code: bool = True) -> Iterator[str]:
+    """Show fingerprints for the telephone, in the words of the reader's language."""
+    language = "zh" if os.environ.get("LANGUAGE", "").startswith("zh") else "en"
+    for row in shown:
+        yield from shown_lines(row, language, _, has_code=has_code)

@@ -6,7 +6,6 @@ page to print (`fingerprints.html`); `join` takes what the county told in any of
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from gettext import gettext as _
 from pathlib import Path
@@ -15,13 +14,13 @@ import click
 from pydantic import ValidationError
 
 from auditor import watch as watching
-from auditor.cli_context import DIR, FILE, JSON, refusing, say
+from auditor.cli_context import DIR, FILE, JSON, fingerprint_lines, refusing, say
 from auditor.client import connect
 from auditor.config import AuditorConfig, AuditorFolder, first_problem, read_config
 from auditor.enrol import create_auditor, load_card, make_request, roll_keys
 from auditor.enrol import join as join_federation
 from auditor.errors import ConfigError
-from auditor.fingerprint_sheet import SHEET_NAME, Shown, fingerprints_of, sheet, shown_lines, write_sheet
+from auditor.fingerprint_sheet import SHEET_NAME, Shown, fingerprints_of, sheet, write_sheet
 from auditor.keys import load_tls
 from auditor.mirror import Mirror
 from auditor.renewal import renew_if_due
@@ -75,16 +74,10 @@ def _config(values: dict[str, object]) -> AuditorConfig:
 
 def _init_lines(folder: AuditorFolder, request: Path, shown: tuple[Shown, ...]) -> Iterator[str]:
     yield _("made: %(folder)s") % {"folder": folder.root}
-    yield from _fingerprint_lines(shown)
+    yield from fingerprint_lines(shown)
     yield _("to print: %(file)s") % {"file": folder.root / SHEET_NAME}
     yield _("next: give %(file)s to the coordinator, then 'join' with its grant") % {"file": request}
     yield _("the county reads the same words out of it; compare them by telephone before it approves")
-
-
-def _fingerprint_lines(shown: tuple[Shown, ...]) -> Iterator[str]:
-    language = "zh" if os.environ.get("LANGUAGE", "").startswith("zh") else "en"
-    for row in shown:
-        yield from shown_lines(row, language, _)
 
 
 def _fingerprint_values(shown: tuple[Shown, ...]) -> dict[str, object]:
@@ -135,7 +128,12 @@ def keys() -> None:
     """Hold the commands about keys."""
 
 
-@keys.command(name="show", help=_("Show this auditor's and the card's fingerprints: digits, words, QR code."))
+@keys.command(
+    name="show",
+    help=_(
+        "Show the fingerprints of this auditor, the card, and what a policy pins: digits, words, QR code."
+    ),
+)
 @OUT
 @DIR
 @JSON
@@ -146,7 +144,7 @@ def show_keys(directory: Path, out: Path | None, as_json: bool) -> None:
         shown, path = fingerprints_of(folder), out or folder.root / SHEET_NAME
         path.write_text(sheet(shown, _), "utf-8")
     printed = _("to print: %(file)s") % {"file": path}
-    say(as_json, {**_fingerprint_values(shown), "sheet": str(path)}, *_fingerprint_lines(shown), printed)
+    say(as_json, {**_fingerprint_values(shown), "sheet": str(path)}, *fingerprint_lines(shown), printed)
 
 
 @keys.command(name="roll", help=_("Go over to the next pair of keys; write the file for the coordinator."))

@@ -2,8 +2,8 @@
 
 | command | |
 | --- | --- |
-| `policy show [FILE]` | the policy in force, or a file, in plain words |
-| `policy check FILE` | whether a file is a policy of this federation, and what it would change |
+| `policy show [FILE]` | a policy in plain words, with the fingerprint of what it pins |
+| `policy check FILE` | whether it pins what was told (`--fingerprint`), a card (`--card`), this folder |
 | `policy set WORD VALUE` | one limit: `max-rho 1/5`, `min-group 8` |
 | `policy add WORD VALUE…`, `policy remove WORD VALUE…` | one line: `forbid-field sex`, `tuple 4 3 1 3` |
 | `policy use FILE` | a whole file, checked |
@@ -20,9 +20,10 @@ from pathlib import Path
 
 import click
 
-from auditor.cli_context import DIR, FILE, JSON, YES, refusing, say, show
+from auditor.cli_context import DIR, FILE, JSON, YES, fingerprint_lines, refusing, say, show
 from auditor.config import AuditorFolder
-from auditor.enrol import load_policy
+from auditor.enrol import load_policy, read_card
+from auditor.fingerprint_sheet import Shown
 from auditor.policy import AuditorPolicy, parse_auditor_policy
 from auditor.policy_edit import (
     PolicyChange,
@@ -33,9 +34,13 @@ from auditor.policy_edit import (
     set_line,
     store_policy,
 )
+from auditor.trust import policy_name, trust_fingerprint, verify_same, verify_told
 from plan.code_words import code_phrase
+from protos.card import encode_card, fingerprint
 
 WORD = click.argument("word", metavar="WORD")
+CARD = click.option("--card", "card_file", type=FILE, help=_("Compare with this federation card, too."))
+EXIT_NOT_COMPARED = 2
 VALUES = click.argument("values", metavar="VALUE...", nargs=-1, required=True)
 
 
@@ -46,30 +51,54 @@ def policy() -> None:
 
 @policy.command(name="show", help=_("Show the policy in force, or that of FILE, in plain words."))
 @click.argument("file", metavar="[FILE]", type=FILE, required=False)
+@CARD
 @DIR
 @JSON
-def show_policy(directory: Path, file: Path | None, as_json: bool) -> None:
-    """Show a policy."""
+def show_policy(directory: Path, file: Path | None, card_file: Path | None, as_json: bool) -> None:
+    """Show a policy and the fingerprint of what it pins."""
     with refusing(as_json):
         found = load_policy(file or AuditorFolder(directory).policy)
-    say(as_json, policy_values(found), *policy_lines(found))
+        if card_file is not None:
+            verify_same(found, read_card(card_file))
+    lines = [*policy_lines(found), *pin_lines(found), *_card_lines(card_file)]
+    say(as_json, {**policy_values(found), **_card_values(card_file)}, *lines)
 
 
 @policy.command(
-    name="check", help=_("Check that FILE is a policy of this federation; show what it would change.")
+    name="check",
+    help=_(
+        "Check that FILE pins what was told or a card has, or this folder: 0 it does, 1 not, 2 nothing to "
+        "compare with."
+    ),
 )
 @click.argument("file", metavar="FILE", type=FILE)
+@click.option("--fingerprint", "told", help=_("What a key keeper reads from 'keys show': words or digits."))
+@CARD
 @DIR
 @JSON
-def check(directory: Path, file: Path, as_json: bool) -> None:
-    """Read a file as a policy; compare it with the one in force where this folder has joined."""
+def check(directory: Path, file: Path, told: str | None, card_file: Path | None, as_json: bool) -> None:
+    """Read a file as a policy; compare it with all that is there to compare it with."""
     folder = AuditorFolder(directory)
     with refusing(as_json):
         found = load_policy(file)
         changes = review_change(folder, found) if folder.policy.exists() else ()
-    values = {"policy": policy_values(found), **_change_values(changes)}
-    say(
-        as_json, values, *policy_lines(found), *change_lines(changes), _("a good policy; nothing was written")
+        if told is not None:
+            verify_told(found, told)
+        if card_file is not None:
+            verify_same(found, read_card(card_file))
+    is_compared = told is not None or card_file is not None or folder.policy.exists()
+    values = {"policy": policy_values(found), "is_compared": is_compared, **_change_values(changes)}
+    lines = [*policy_lines(found), *pin_lines(found), *_card_lines(card_file), *change_lines(changes)]
+    say(as_json, {**values, **_card_values(card_file)}, *lines, _check_line(is_compared))
+    raise SystemExit(0 if is_compared else EXIT_NOT_COMPARED)
+
+
+def _check_line(is_compared: bool) -> str:
+    if is_compared:
+        return _("a good policy; nothing was written")
+    return _(
+        "well formed, but compared with nothing: it may be another county's. Give --fingerprint with the "
+        "words that a key keeper reads to you, or --card"
     )
 
 
@@ -164,10 +193,14 @@ def change_lines(changes: Sequence[PolicyChange]) -> Iterator[str]:
 
 def policy_values(found: AuditorPolicy) -> dict[str, object]:
     """Give a policy for a program."""
+    pinned = _pinned(found)
     return {
         "log": found.log.name,
         "witnesses": list(found.trust.witnesses),
         "genesis": found.genesis.hex(),
+        "fingerprint": pinned.line,
+        "words_zh": " ".join(pinned.words("zh")),
+        "words_en": " ".join(pinned.words("en")),
         "max_rho": str(found.max_rho),
         "max_rho_year": str(found.max_rho_year),
         "min_reports": found.min_reports,
@@ -178,6 +211,30 @@ def policy_values(found: AuditorPolicy) -> dict[str, object]:
         "forbidden_tables": list(found.forbidden_tables),
         "forbidden_relations": list(found.forbidden_relations),
     }
+
+
+def _pinned(found: AuditorPolicy) -> Shown:
+    return Shown("policy", policy_name(found), trust_fingerprint(found))
+
+
+def pin_lines(found: AuditorPolicy) -> Iterator[str]:
+    """Show what a policy pins as it is read out by telephone."""
+    yield _("first roster (genesis), SHA-256: %(genesis)s") % {"genesis": found.genesis.hex()}
+    yield from fingerprint_lines((_pinned(found),), has_code=False)
+    yield _("  two key keepers of different institutions read you these words from 'keys show'")
+
+
+def _card_lines(card_file: Path | None) -> Iterator[str]:
+    """Show the fingerprint of a card that the policy was held against."""
+    if card_file is not None:
+        card = read_card(card_file)
+        row = Shown("card", f"{card.federation}/card", fingerprint(encode_card(card)))
+        yield from fingerprint_lines((row,), has_code=False)
+        yield _("  this policy pins what this card pins")
+
+
+def _card_values(card_file: Path | None) -> dict[str, object]:
+    return {} if card_file is None else {"card": fingerprint(encode_card(read_card(card_file)))}
 
 
 def policy_lines(found: AuditorPolicy) -> Iterator[str]:

@@ -191,13 +191,24 @@ def load_card(folder: AuditorFolder) -> FederationCard:
         ConfigError: there is none, or it is not text.
     """
     try:
-        return parse_card(folder.card.read_text("utf-8"))
+        return read_card(folder.card)
     except FileNotFoundError as err:
         raise ConfigError(
             phrase("%(card)s: not found; run 'fedscreen auditor join' first", card=folder.card)
         ) from err
+
+
+def read_card(path: Path) -> FederationCard:
+    """Read a federation card's file.
+
+    Raises:
+        ConfigError: it is not text.
+        CardError: it is no card.
+    """
+    try:
+        return parse_card(path.read_text("utf-8"))
     except UnicodeDecodeError as err:
-        raise ConfigError(phrase("%(path)s: not UTF-8 text", path=folder.card)) from err
+        raise ConfigError(phrase("%(path)s: not UTF-8 text", path=path)) from err
 
 
 def load_policy(path: Path) -> AuditorPolicy:

@@ -1,8 +1,9 @@
 """The fingerprints that a key keeper compares with the county by another way than the files.
 
-Two of them: of this auditor's statement key, which the county sees in the request (`coordinator approve
---show`), and, from `join` on, of the federation card. Each is shown as digits, as words and as a QR code with
-the same digits; the sheet is one page to print, sign and keep. Nothing in it is secret.
+Three of them: of this auditor's statement key, which the county sees in the request (`coordinator approve
+--show`), and, from `join` on, of the federation card and of what a policy of its must pin (`auditor.trust`),
+which an inspector has on the own screen from `policy show`. Each is shown as digits, as words and as a QR
+code with the same digits; the sheet is one page to print, sign and keep. Nothing in it is secret.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 
 from auditor.config import AuditorFolder, read_config
 from auditor.durable import replace_durably
+from auditor.enrol import load_card
 from auditor.keys import load_keys
+from auditor.trust import card_trust_fingerprint
 from crypto.fingerprint import fingerprint_words
 from protos.card import fingerprint
 
@@ -31,6 +34,7 @@ def _(message: str) -> str:
 KINDS = {
     "key": _("this auditor's key: the county reads it from the request"),
     "card": _("the federation card: every auditor and every school reads the same"),
+    "policy": _("what a policy must pin: an inspector reads the same from 'policy show'"),
 }
 
 
@@ -39,8 +43,8 @@ class Shown:
     """One fingerprint.
 
     Attributes:
-        kind: `key` or `card`.
-        name: whose: `federation/auditor/id`, or `federation/card`.
+        kind: `key`, `card` or `policy`.
+        name: whose: `federation/auditor/id`, `federation/card` or `federation/policy`.
         line: eight groups of four hex digits.
     """
 
@@ -62,7 +66,7 @@ class Shown:
 
 
 def fingerprints_of(folder: AuditorFolder) -> tuple[Shown, ...]:
-    """List an auditor's fingerprints: of its newest key, and of the card once it has joined.
+    """List an auditor's fingerprints: of its newest key, and once it has joined of the card and of its pins.
 
     Raises:
         ConfigError, KeyFileError: there is no auditor in the folder.
@@ -73,6 +77,8 @@ def fingerprints_of(folder: AuditorFolder) -> tuple[Shown, ...]:
     if folder.card.exists():
         line = fingerprint(folder.card.read_text("utf-8"))
         found.append(Shown("card", f"{config.federation}/card", line))
+        pinned = card_trust_fingerprint(load_card(folder))
+        found.append(Shown("policy", f"{config.federation}/policy", pinned))
     return tuple(found)
 
 

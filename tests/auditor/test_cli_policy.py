@@ -15,6 +15,8 @@ from auditor.cli import auditor
 from auditor.config import AuditorFolder
 from auditor.policy import parse_auditor_policy
 from auditor.policy_edit import compare_policies
+from auditor.trust import card_trust_fingerprint
+from crypto.fingerprint import fingerprint_words
 from protos.card import encode_card
 
 Run = Callable[..., Result]
@@ -167,3 +169,63 @@ def test_what_loosens_is_told_apart(county: FakeCounty, old: str, new: str, is_l
     policies = parse_auditor_policy(text), parse_auditor_policy(text.replace(old, new))
     assert [row.is_looser for row in compare_policies(*policies)] == [is_looser]
     assert [row.is_looser for row in compare_policies(*reversed(policies))] == [not is_looser]
+
+
+def alone(*arguments: str | Path) -> Result:
+    """Run as an inspector does: nobody's auditor, no folder."""
+    return CliRunner().invoke(auditor, ["policy", *map(str, arguments), "--dir", "nowhere"])
+
+
+def test_what_a_keeper_reads_out_is_what_an_inspector_sees(folder: AuditorFolder, county: FakeCounty) -> None:
+    told = card_trust_fingerprint(county.card)
+    words = " ".join(fingerprint_words(told, "en"))
+    shown = alone("show", folder.policy)
+    assert told in shown.output
+    assert county.card.genesis.hex() in shown.output
+    assert "  ".join(fingerprint_words(told, "en")[:4]) in shown.output
+    for given in (told, words, " ".join(fingerprint_words(told, "zh"))):
+        assert alone("check", folder.policy, "--fingerprint", given).exit_code == 0
+    assert alone("check", folder.policy, "--card", folder.card).exit_code == 0
+    assert json.loads(alone("show", folder.policy, "--card", folder.card, "--json").output)["card"]
+
+
+def test_a_tighter_policy_pins_the_same(folder: AuditorFolder) -> None:
+    before = json.loads(alone("show", folder.policy, "--json").output)["fingerprint"]
+    folder.policy.write_text(folder.policy.read_text() + "forbid-table A3\n")
+    assert json.loads(alone("show", folder.policy, "--json").output)["fingerprint"] == before
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda text: text.replace("group quorum 3", "group quorum 2"), "quorum"),
+        (lambda text: text.replace(" a1 a2 a3 a4", " a1 a2 a3"), "quorum"),
+        (lambda text: re.sub("witness a4 .*\n", "", text).replace(" a1 a2 a3 a4", " a1 a2 a3"), "witnesses"),
+        (lambda text: re.sub("genesis [0-9a-f]{64}", "genesis " + "0" * 64, text), "genesis"),
+    ],
+    ids=["quorum", "a witness that does not count", "a witness less", "genesis"],
+)
+def test_another_countys_policy_is_refused_without_a_folder(
+    folder: AuditorFolder, county: FakeCounty, change: Callable[[str], str], named: str
+) -> None:
+    before = folder.policy.read_text()
+    folder.policy.write_text(change(before))
+    assert folder.policy.read_text() != before
+    told = card_trust_fingerprint(county.card)
+    for words in (("--fingerprint", told), ("--card", folder.card)):
+        refused = alone("check", folder.policy, *words, "--json")
+        assert (refused.exit_code, json.loads(refused.output)["error"]) == (1, "other-trust")
+    assert f"differ in: {named}" in alone("show", folder.policy, "--card", folder.card).output
+
+
+def test_a_policy_compared_with_nothing_is_not_called_good(folder: AuditorFolder) -> None:
+    checked = alone("check", folder.policy)
+    assert checked.exit_code == 2
+    assert "compared with nothing" in checked.output
+    assert "a good policy" not in checked.output
+    assert json.loads(alone("check", folder.policy, "--json").output)["is_compared"] is False
+
+
+def test_a_word_that_was_misheard_is_told(folder: AuditorFolder) -> None:
+    assert alone("check", folder.policy, "--fingerprint", "one two three").exit_code == 1
+    assert "you were told 0000-" in alone("check", folder.policy, "--fingerprint", "0" * 32).output
