@@ -148,6 +148,7 @@ class Head:
         day: for the file's own properties.
         language: as pages name it, such as `zh-CN`.
         withheld: stands for a number that is too small or too uncertain.
+        alarms: names of the facts that nobody may read past; their values are red.
     """
 
     title: str
@@ -161,6 +162,7 @@ class Head:
     day: date
     language: str
     withheld: str
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from paper.document import (
     Document,
     Drawing,
     Head,
+    Paragraph,
     Part,
     Table,
     cell_text,
@@ -99,10 +100,9 @@ class _Writer:
             if not part.is_annex:
                 self._part(part)
         self._sign()
-        for place, part in enumerate(part for part in document.parts if part.is_annex):
-            if place == 0:
-                self._word.add_page_break()  # type: ignore[no-untyped-call]
-            self._part(part)
+        for part in document.parts:
+            if part.is_annex:
+                self._part(part)
         for text in (head.notice, *head.footers):
             self._line(text, colour=_SOFT, points=SMALL_POINTS)
 
@@ -141,19 +141,23 @@ class _Writer:
         _page_number(below)
 
     def _facts(self) -> None:
-        rows = [self._head.facts[at : at + 2] for at in range(0, len(self._head.facts), 2)]
+        head = self._head
+        rows = [head.facts[at : at + 2] for at in range(0, len(head.facts), 2)]
         table = self._word.add_table(rows=0, cols=4, style="Table Grid")
         for row in rows:
             cells = table.add_row().cells
             for at, (name, value) in enumerate(row):
                 self._fill(cells[2 * at], name, colour=_SOFT)
-                self._fill(cells[2 * at + 1], value)
+                is_alarm = name in head.alarms
+                self._fill(cells[2 * at + 1], value, colour=_RED if is_alarm else "", bold=is_alarm)
         self._word.add_paragraph()
 
     def _part(self, part: Part) -> None:
         self._word.add_heading(clean(part.title), 2 if part.is_annex else 1)
-        for block in part.blocks:
+        for block, follower in zip(part.blocks, (*part.blocks[1:], None), strict=True):
             self._block(block)
+            if isinstance(block, Paragraph) and isinstance(follower, Paragraph) and follower.kind == "code":
+                self._word.paragraphs[-1].paragraph_format.keep_with_next = True
 
     def _block(self, block: Block) -> None:
         if isinstance(block, Table):

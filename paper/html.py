@@ -69,6 +69,7 @@ _CODE_STYLE: Final = (
     'p.code:empty::before{content:"\\00a0"}'
 )
 _WHOLE: Final = ' style="break-inside:avoid"'
+_ALARM: Final = ' style="color:var(--red);font-weight:600"'
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -98,7 +99,10 @@ def _style(document: Document) -> str:
 
 
 def _top(head: Head) -> str:
-    facts = "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in head.facts)
+    facts = "".join(
+        f"<div><dt>{_text(name)}</dt><dd{_ALARM if name in head.alarms else ''}>{_text(value)}</dd></div>"
+        for name, value in head.facts
+    )
     return (
         f'<div class="top"><span>{_text(head.mark)}</span><span>{_text(head.notice)}</span></div>'
         f'<h1>{_text(head.title)}</h1><p class="subtitle">{_text(head.subtitle)}</p>'

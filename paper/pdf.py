@@ -92,18 +92,29 @@ _TEMPLATE: Final = """
 #block(width: 100%, fill: rgb("#eef2f6"), inset: 3mm, {
   set par(leading: 0.55em)
   grid(columns: (1fr,) * 3, gutter: 4mm, row-gutter: 3mm,
-    ..doc.facts.map(f => [#text(size: 8pt, fill: soft, f.first()) \\ #text(size: 9.5pt, f.last())]))
+    ..doc.facts.map(f => {
+      let style = if f.last() { (fill: red, weight: "bold") } else { (:) }
+      [#text(size: 8pt, fill: soft, f.first()) \\ #text(size: 9.5pt, ..style, f.at(1))]
+    }))
 })
 #let chapter(p) = {
   block(above: 7mm, below: 3.5mm, sticky: true, text(size: 12.5pt, weight: "bold", p.title))
-  for b in p.blocks { show-block(b) }
+  for (at, b) in p.blocks.enumerate() {
+    // lines for a machine stay with one another and with the words before them
+    let is-bound = p.blocks.at(at + 1, default: (kind: "")).kind == "code"
+    if is-bound and b.kind in ("code", "note", "body") {
+      let gap = if b.kind == "code" { 1mm } else { 0.95em }
+      block(width: 100%, sticky: true, above: gap, below: gap, show-block(b))
+    } else { show-block(b) }
+  }
 }
 #for p in doc.parts.filter(p => not p.annex) { chapter(p) }
 #block(breakable: false, above: 12mm, grid(columns: (1fr,) * doc.sign.len(), gutter: 6mm,
   ..doc.sign.map(name => [#name #v(7mm) #line(length: 100%, stroke: 0.6pt)])))
 #let annexes = doc.parts.filter(p => p.annex)
 #if annexes.len() > 0 {
-  pagebreak(weak: true)
+  v(6mm)
+  line(length: 100%, stroke: 0.4pt + line-colour)
   set text(size: 9.5pt)
   for p in annexes { chapter(p) }
 }
@@ -185,7 +196,7 @@ def _values(document: Document, fonts: list[str]) -> dict[str, Any]:
         "place": clean(head.place),
         "mark": clean(head.mark),
         "notice": head.notice,
-        "facts": [[clean(name), clean(value)] for name, value in head.facts],
+        "facts": [[clean(name), clean(value), name in head.alarms] for name, value in head.facts],
         "parts": [
             {
                 "title": clean(part.title),

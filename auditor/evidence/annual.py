@@ -196,7 +196,7 @@ def retention(facts: Facts, voice: Voice) -> Iterator[Block]:
     yield note(
         voice,
         Both(
-            "守密方的轮次密钥在开封、弃权、过期或发布之后销毁，不受上表约束。",
+            "审计方的轮次密钥在开封、弃权、过期或发布之后销毁，不受上表约束。",
             "Auditors' round keys are destroyed after an opening, an abandonment, their expiry or the "
             "release, "
             "whatever the table says.",
@@ -237,7 +237,7 @@ BODY: Final[tuple[tuple[Both, Chapter], ...]] = (
     (Both("失败与异常", "Failures"), failures),
     (Both("日志根", "Log roots"), log.roots),
     (Both("保存期限", "Retention"), retention),
-    (Both("待办事项", "Open points"), open_points),
+    (Both("未决事项", "Open points"), open_points),
     (Both("尚未满足的要求", "What is not yet met"), not_met),
 )
 ANNEXES: Final[tuple[tuple[Both, Chapter], ...]] = (

@@ -24,9 +24,9 @@ def terms(facts: Facts, voice: Voice) -> Iterator[Block]:
 def _terms(facts: Facts, voice: Voice) -> Block:
     return table(
         voice,
-        Both("守密方任期（依名册链）", "Auditors' terms (from the chain of rosters)"),
+        Both("审计方任期（依名册链）", "Auditors' terms (from the chain of rosters)"),
         (
-            (Both("守密方", "auditor"), TEXT),
+            (Both("审计方", "auditor"), TEXT),
             (Both("机构", "operator"), TEXT),
             (Both("县级条线之外", "outside the county's line"), TEXT),
             (Both("声明密钥", "statement key"), TEXT),
@@ -58,8 +58,8 @@ def _rosters(facts: Facts, voice: Voice) -> Block:
             (Both("日志位置", "log entry"), NUMBER),
             (Both("学校", "schools"), NUMBER),
             (Both("办学主体", "operators"), NUMBER),
-            (Both("守密方", "auditors"), TEXT),
-            (Both("法定数", "quorum"), NUMBER),
+            (Both("审计方", "auditors"), TEXT),
+            (Both("法定人数", "quorum"), NUMBER),
             (Both("本年度", "this year"), TEXT),
         ),
         (
@@ -107,7 +107,7 @@ def _revocations(facts: Facts, voice: Voice) -> Block:
         (
             (
                 row.id,
-                voice.say(Both("学校", "school") if row.subject == "node" else Both("守密方", "auditor")),
+                voice.say(Both("学校", "school") if row.subject == "node" else Both("审计方", "auditor")),
                 voice.word(REASONS, row.reason),
                 row.index,
             )
@@ -134,10 +134,10 @@ def _remark(row: Term, voice: Voice) -> str:
 def _duties(facts: Facts, voice: Voice) -> Iterator[Block]:
     yield table(
         voice,
-        Both("各轮中每家守密方做了什么", "What each auditor did in each round"),
+        Both("各轮中每家审计方做了什么", "What each auditor did in each round"),
         (
             (Both("轮次", "round"), NUMBER),
-            (Both("守密方", "auditor"), TEXT),
+            (Both("审计方", "auditor"), TEXT),
             (Both("批准", "approved"), TEXT),
             (Both("核对", "checked"), TEXT),
             (Both("同意或弃权", "agreed or abandoned"), TEXT),
@@ -161,7 +161,7 @@ def _duties(facts: Facts, voice: Voice) -> Iterator[Block]:
     yield note(
         voice,
         Both(
-            "“缺席”指候选名单公布后没有任何声明。轮次只需法定数的守密方，缺席一家不影响结果。",
+            "“缺席”指候选名单公布后没有任何声明。轮次只需达到法定人数的审计方，缺席一家不影响结果。",
             "“Away” is whoever stated nothing after the candidates were fixed. A round needs a quorum "
             "only; one "
             "auditor may be away.",
@@ -187,7 +187,7 @@ def witnesses(facts: Facts, voice: Voice) -> Iterator[Block]:
     yield body(
         voice,
         Both(
-            "日志由守密方兼任见证。联署人各自保存全部日志，并核对与所见一致；时间是联署人自己的时钟。",
+            "日志由审计方兼任见证。联署人各自保存全部日志，并核对与所见一致；时间是联署人自己的时钟。",
             "The auditors witness the log. Whoever cosigns keeps the whole log and has found it "
             "consistent with what "
             "it saw before; times are the witnesses' own.",

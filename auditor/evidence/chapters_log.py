@@ -22,6 +22,17 @@ ORIGINS: Final = {
 
 def roots(facts: Facts, voice: Voice) -> Iterator[Block]:
     """Give size and root of the log at both ends of the year, and what was entered between them."""
+    yield from ends(facts, voice)
+    yield table(
+        voice,
+        Both("本年度的日志条目", "Entries of the year"),
+        ((Both("类型", "type"), TEXT), (Both("条数", "entries"), NUMBER)),
+        ((voice.word(STATEMENTS, row.type), row.number) for row in facts.entries_of_year),
+    )
+
+
+def ends(facts: Facts, voice: Voice) -> Iterator[Block]:
+    """Give size and root of the log at both ends of the year."""
     yield table(
         voice,
         Both("日志的两端", "The two ends of the log"),
@@ -43,7 +54,7 @@ def roots(facts: Facts, voice: Voice) -> Iterator[Block]:
                 size=head.size,
             )
             yield from code((head.root,))
-    yield note(voice, Both("创始名册的摘要：", "Digest of the genesis roster:"))
+    yield note(voice, Both("首份名册的摘要：", "Digest of the genesis roster:"))
     yield from code((facts.genesis,))
     yield note(
         voice,
@@ -54,12 +65,6 @@ def roots(facts: Facts, voice: Voice) -> Iterator[Block]:
         first=facts.start.size,
         last=facts.year_until,
     )
-    yield table(
-        voice,
-        Both("本年度的日志条目", "Entries of the year"),
-        ((Both("类型", "type"), TEXT), (Both("条数", "entries"), NUMBER)),
-        ((voice.word(STATEMENTS, row.type), row.number) for row in facts.entries_of_year),
-    )
 
 
 def checks(facts: Facts, voice: Voice) -> Iterator[Block]:
@@ -68,14 +73,14 @@ def checks(facts: Facts, voice: Voice) -> Iterator[Block]:
     yield body(
         voice,
         Both(
-            "结论：%(summary)s。被核验的包：%(kind)s，%(files)s 个文件，其文件清单的 SHA-256 为：",
+            "结论：%(summary)s。所核验的核验包：%(kind)s，%(files)s 个文件，其文件清单的 SHA-256 为：",
             "Outcome: %(summary)s. What was checked: a bundle of kind %(kind)s with %(files)s files; "
             "SHA-256 of its "
             "MANIFEST:",
         ),
         summary=voice.word(OUTCOMES, found.summary),
         kind=voice.speech.choose(
-            {"public": "公开包", "auditor": "守密方包"}.get(found.kind, found.kind), found.kind
+            {"public": "公开包", "auditor": "审计方包"}.get(found.kind, found.kind), found.kind
         ),
         files=found.num_files,
     )
@@ -112,7 +117,7 @@ def commands(facts: Facts, voice: Voice) -> Iterator[Block]:
             "sha256sum --check MANIFEST",
         ),
         (
-            Both("核对包的文件清单就是附一所列的那一份：", "See that the bundle is the one of annex 1:"),
+            Both("核对核验包的文件清单就是附一所列的那一份：", "See that the bundle is the one of annex 1:"),
             "sha256sum BUNDLE/MANIFEST",
         ),
         (
@@ -157,7 +162,7 @@ def commands(facts: Facts, voice: Voice) -> Iterator[Block]:
     yield note(
         voice,
         Both(
-            "包须由持有守密方包的一方提供；生成时另用了留存检查点、现场核查文件或说明文件的，"
+            "核验包须由持有审计方包的一方提供；生成时另用了留存检查点、现场核查文件或说明文件的，"
             "重新生成须用相同的文件。",
             "Whoever holds the bundle hands it over. A pack that was made with a kept checkpoint, visits or "
             "statements needs the same files to be made again.",
@@ -186,14 +191,23 @@ def schools(facts: Facts, voice: Voice) -> Iterator[Block]:
             "From the roster, by id; no count or result of a school.",
         ),
     )
+    has_names = any(row.name for row in facts.schools)
     yield table(
         voice,
         "",
         (
             (Both("学校", "school"), TEXT),
-            (Both("名称", "name"), TEXT),
+            *(((Both("名称", "name"), TEXT),) if has_names else ()),
             (Both("办学主体", "operator"), TEXT),
             (Both("部署方式", "records"), TEXT),
         ),
-        ((row.id, row.name or "—", row.operator, voice.word(FORMS, row.deployment)) for row in facts.schools),
+        (
+            (
+                row.id,
+                *((row.name or "—",) if has_names else ()),
+                row.operator,
+                voice.word(FORMS, row.deployment),
+            )
+            for row in facts.schools
+        ),
     )

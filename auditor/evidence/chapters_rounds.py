@@ -89,7 +89,7 @@ def _in_words(row: Round, voice: Voice) -> str:
         Both(
             "第 %(serial)s 轮《%(title)s》（编号 %(id)s…）：目的“%(purpose)s”；依据“%(basis)s”；结果报送 "
             "%(recipients)s；"
-            "发布等级%(release_class)s；%(consent)s；统计时点 %(census)s。守密方 %(auditors)s，须 "
+            "发布等级%(release_class)s；%(consent)s；统计时点 %(census)s。审计方 %(auditors)s，须 "
             "%(threshold)s 家开封，"
             "同意数不少于 %(quorum)s；至少 %(min_reports)s 个独立办学主体，每组至少 %(min_group)s 所学校。"
             "每名学生至多付出 ρ = %(rho)s（口径：%(relation)s），即 δ = 10⁻⁶ 时 ε = %(epsilon)s。",
@@ -180,7 +180,7 @@ def accounts(facts: Facts, voice: Voice) -> Iterator[Block]:
     yield note(
         voice,
         Both(
-            "额度由任何人依日志重新计算；守密方多数弃权、密钥未开封即销毁的轮次退还额度，县级终止的不退。",
+            "额度由任何人依日志重新计算；审计方多数弃权、密钥未开封即销毁的轮次退还额度，县级终止的不退。",
             "Anybody recomputes the account from the log. A round that a quorum of auditors abandoned "
             "costs nothing; "
             "one that the county ended does.",
@@ -224,7 +224,7 @@ def _extensions(facts: Facts, voice: Voice) -> Block:
             (Both("第几次", "number"), NUMBER),
             (Both("新期限", "new deadline"), TEXT),
             (Both("原因", "why"), TEXT),
-            (Both("准予的守密方", "granted by"), TEXT),
+            (Both("准予的审计方", "granted by"), TEXT),
             (Both("生效", "in force"), TEXT),
         ),
         (
@@ -321,7 +321,7 @@ def _draws(facts: Facts, voice: Voice) -> Block:
             (ROUND, NUMBER),
             (Both("可以抽查", "draw possible"), TEXT),
             (Both("已重算的学校数", "schools replayed"), NUMBER),
-            (Both("同意而未公开承诺的守密方", "auditors that withheld their share"), TEXT),
+            (Both("同意而未公开承诺的审计方", "auditors that withheld their share"), TEXT),
         ),
         (
             (
@@ -342,7 +342,7 @@ def _logged_replays(facts: Facts, voice: Voice) -> Block:
         (
             (ROUND, NUMBER),
             (Both("学校", "school"), TEXT),
-            (Both("守密方", "auditor"), TEXT),
+            (Both("审计方", "auditor"), TEXT),
             (Both("结果", "outcome"), TEXT),
             (Both("隔离等级", "wall"), TEXT),
             (Both("日志位置", "log entry"), NUMBER),
@@ -365,11 +365,11 @@ def _logged_replays(facts: Facts, voice: Voice) -> Block:
 def _visits(facts: Facts, voice: Voice) -> Block:
     return table(
         voice,
-        Both("现场核查记录（守密方的文件）", "Visits (the auditor's own files)"),
+        Both("现场核查记录（审计方的文件）", "Visits (the auditor's own files)"),
         (
             (ROUND, NUMBER),
             (Both("学校", "school"), TEXT),
-            (Both("守密方", "auditor"), TEXT),
+            (Both("审计方", "auditor"), TEXT),
             (Both("时间", "time"), TEXT),
             (Both("做了什么", "what was tried"), TEXT),
             (Both("结论", "outcome"), TEXT),

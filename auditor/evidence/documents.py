@@ -17,6 +17,7 @@ _NUMERALS: Final = "一二三四五六七八九十"
 NOTICE: Final = Both(
     "依公开日志生成的证据，不是合规结论", "evidence from the public log, no finding of compliance"
 )
+VERIFICATION: Final = Both("核验结论", "Verification")
 MARK: Final = Both("内部", "Internal")
 FOOTERS: Final = (
     Both(
@@ -98,14 +99,15 @@ def _head(facts: Facts, profile: Profile, voice: Voice) -> Head:
         day=date.fromisoformat(facts.made_on),
         language=voice.speech.tag,
         withheld="—",
+        alarms=(voice.say(VERIFICATION),) if facts.verification.summary == "FAIL" else (),
     )
 
 
 def _about(facts: Facts, voice: Voice) -> tuple[tuple[Both, str], ...]:
     summary = voice.word(OUTCOMES, facts.verification.summary)
     source = {
-        "folder": Both("守密方自己的日志副本", "an auditor's own copy"),
-        "bundle": Both("离线包", "a bundle"),
+        "folder": Both("审计方自己的日志副本", "an auditor's own copy"),
+        "bundle": Both("核验包", "a bundle"),
     }
     return (
         (Both("年度", "Year"), str(facts.year)),
@@ -113,5 +115,5 @@ def _about(facts: Facts, voice: Voice) -> tuple[tuple[Both, str], ...]:
         (Both("来源", "Made from"), voice.say(source[facts.source])),
         (Both("日志条数", "Log entries"), str(facts.end.size)),
         (Both("轮次", "Rounds"), str(len(facts.rounds))),
-        (Both("核验结论", "Verification"), summary),
+        (VERIFICATION, summary),
     )

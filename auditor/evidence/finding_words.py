@@ -21,7 +21,7 @@ FINDINGS: Final[Mapping[str, Both]] = {
         "round %(place)s had no reports and was replaced by round %(number)s: %(detail)s",
     ),
     "round-abandoned": Both(
-        "第 %(place)s 轮因守密方弃权而无法打开，没有任何数公布：%(detail)s",
+        "第 %(place)s 轮因审计方弃权而无法打开，没有任何数公布：%(detail)s",
         "round %(place)s was abandoned by its auditors and can never be opened; no number was published: "
         "%(detail)s",
     ),
@@ -36,7 +36,7 @@ FINDINGS: Final[Mapping[str, Both]] = {
         "第 %(place)s 轮的发布已撤回：%(detail)s", "the release of round %(place)s was withdrawn: %(detail)s"
     ),
     "refused": Both(
-        "第 %(place)s 轮有 %(number)s 份报送被守密方拒收：%(detail)s",
+        "第 %(place)s 轮有 %(number)s 份报送被审计方拒收：%(detail)s",
         "round %(place)s: %(number)s reports were refused by auditors: %(detail)s",
     ),
     "draw-withheld": Both(
@@ -64,7 +64,7 @@ FINDINGS: Final[Mapping[str, Both]] = {
         "school %(place)s was taken out: %(detail)s (log entry %(number)s)",
     ),
     "revoked-auditor": Both(
-        "守密方 %(place)s 被除名：%(detail)s（日志第 %(number)s 条）",
+        "审计方 %(place)s 被除名：%(detail)s（日志第 %(number)s 条）",
         "auditor %(place)s was taken out: %(detail)s (log entry %(number)s)",
     ),
     "over-the-cap": Both(
@@ -83,7 +83,7 @@ OPEN: Final[Mapping[str, Both]] = {
         "%(number)s checks were skipped (annex 1); the verification is not complete",
     ),
     "public-bundle": Both(
-        "所用材料是公开包，不含加掩码的报送，合计的重新计算须由持有守密方包的一方进行",
+        "所用材料是公开包，不含加掩码的报送，合计的重新计算须由持有审计方包的一方进行",
         "the bundle is a public one without masked vectors; who holds an auditor's bundle can repeat the "
         "sums",
     ),
@@ -102,7 +102,7 @@ OPEN: Final[Mapping[str, Both]] = {
     ),
     "no-visits": Both("没有随附的现场核查记录", "no record of an on-site visit is enclosed"),
     "few-outside": Both(
-        "现任守密方中县级条线之外的有 %(number)s 家，建议不少于两家",
+        "现任审计方中县级条线之外的有 %(number)s 家，建议不少于两家",
         "%(number)s of the auditors in force are outside the county's own line; two or more are advised",
     ),
     "custody-unknown": Both(

@@ -105,12 +105,12 @@ BODY: Final[tuple[tuple[Both, annual.Chapter], ...]] = (
     *((family.title, _family(family)) for family in FAMILIES),
     (Both("本年度审计记录", "Audit records of the year"), records),
     (Both("失败与异常", "Failures"), annual.failures),
-    (Both("待办事项", "Open points"), annual.open_points),
+    (Both("未决事项", "Open points"), annual.open_points),
     (Both("尚未满足的要求", "What is not yet met"), annual.not_met),
 )
 ANNEXES: Final[tuple[tuple[Both, annual.Chapter], ...]] = (
     *annual.ANNEXES[:3],
     (Both("密钥与任期", "Keys and terms"), keys.terms),
     (Both("见证与联署", "Witnesses and cosignatures"), keys.witnesses),
-    (Both("日志根", "Log roots"), log.roots),
+    (Both("日志根", "Log roots"), log.ends),
 )

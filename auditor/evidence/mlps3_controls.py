@@ -107,8 +107,8 @@ FAMILIES: Final[tuple[Family, ...]] = (
                 Both("登录和操作者的身份标识唯一", "Every actor has one identity of its own"),
                 COVERED,
                 Both(
-                    "每所学校、每家守密方、县级各有自己的签名密钥，名册载明，同一公钥不重复；现有学校 "
-                    "%(schools)s 所、守密方 %(auditors)s 家，"
+                    "每所学校、每家审计方、县级各有自己的签名密钥，名册载明，同一公钥不重复；现有学校 "
+                    "%(schools)s 所、审计方 %(auditors)s 家，"
                     "历次名册 %(rosters)s 份。",
                     "Schools, auditors and the county each sign with a key of their own that the roster "
                     "names; no "
@@ -146,7 +146,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
                 Both("按角色授权，最小权限", "Roles and least privilege"),
                 COVERED,
                 Both(
-                    "每类声明只认规定的签名方，其余一律不入日志；学校只能报送本校，打开合计须有多家守密方。",
+                    "每类声明只认规定的签名方，其余一律不入日志；学校只能报送本校，打开合计须有多家审计方。",
                     "Each type of statement counts only with the signatures of those whose duty it is, "
                     "else it never "
                     "enters the log; a school reports for itself only; a sum is opened by several auditors.",
@@ -294,7 +294,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
                 Both("异地备份", "Copies elsewhere"),
                 PARTLY,
                 Both(
-                    "日志的全部副本在 %(auditors)s 家守密方各有一份，由各自机构保管。"
+                    "日志的全部副本在 %(auditors)s 家审计方各有一份，由各自机构保管。"
                     "县级数据库和学校记录的备份由运营单位证明。",
                     "Each of %(auditors)s auditors keeps a whole copy of the log at its own institution. "
                     "Backups of "

@@ -61,7 +61,7 @@ STATES: Final[Mapping[str, Both]] = {
 ENDS: Final[Mapping[str, Both]] = {
     "cancelled": Both("县级终止", "ended by the county"),
     "reissued": Both("由另一方案代替", "replaced by another plan"),
-    "abandoned": Both("守密方弃权，无法打开", "abandoned by its auditors, can never be opened"),
+    "abandoned": Both("审计方弃权，无法打开", "abandoned by its auditors, can never be opened"),
     "corrupt": Both("合计超出界限，未公布任何数", "the sum was out of bounds, no number was published"),
 }
 STANDINGS: Final[Mapping[str, Both]] = {
@@ -73,7 +73,7 @@ REASONS: Final[Mapping[str, Both]] = {
     "schools-missing": Both("有学校未报", "schools are missing"),
     "holiday": Both("放假", "holidays"),
     "technical-fault": Both("技术故障", "a technical fault"),
-    "auditor-away": Both("守密方缺席", "an auditor is away"),
+    "auditor-away": Both("审计方缺席", "an auditor is away"),
     "wrong-terms": Both("方案条款有误", "the plan's terms were wrong"),
     "expired": Both("已过期限", "it expired"),
     "no-longer-needed": Both("不再需要", "no longer needed"),
@@ -144,9 +144,9 @@ KEY_CHANGES: Final[Mapping[str, Both]] = {
     "coordinator": Both("县级声明密钥更换", "new key of the coordinator"),
     "log": Both("日志密钥更换", "new key of the log"),
     "ca": Both("证书签发机构更换", "new certificate authority"),
-    "auditor-joined": Both("守密方加入", "an auditor joined"),
-    "auditor-rolled": Both("守密方更换密钥", "an auditor rolled its keys over"),
-    "auditor-left": Both("守密方退出", "an auditor left"),
+    "auditor-joined": Both("审计方加入", "an auditor joined"),
+    "auditor-rolled": Both("审计方更换密钥", "an auditor rolled its keys over"),
+    "auditor-left": Both("审计方退出", "an auditor left"),
     "schools-rolled": Both("学校更换报送密钥", "schools with new report keys"),
 }
 STATEMENTS: Final[Mapping[str, Both]] = {
@@ -178,7 +178,7 @@ TOPICS: Final[Mapping[str, Both]] = {
     "sealed_files_days": Both("密封移交文件（学校）", "sealed hand-over files (school)"),
     "journal_days": Both("节点流水（学校）", "the node's journal (school)"),
     "vectors_days": Both("加掩码的报送与掩码和（县级）", "masked reports and mask sums (county)"),
-    "log_days": Both("日志及其副本（县级、守密方）", "the log and its copies (county, auditors)"),
+    "log_days": Both("日志及其副本（县级、审计方）", "the log and its copies (county, auditors)"),
     "backups_days": Both("备份（各方）", "backups (everybody)"),
 }
 WITHIN: Final[Mapping[str, Both]] = {
