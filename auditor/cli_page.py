@@ -25,7 +25,7 @@ from click.core import ParameterSource
 from auditor.cli_context import DIR, JSON, refusing, say
 from auditor.config import AuditorFolder, read_config
 from auditor.errors import ConfigError
-from auditor.watch import connected_desk, utc_now
+from auditor.watch import utc_now
 from plan.errors import phrase
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def folder_of(directory: Path, *, is_named: bool) -> AuditorFolder | None:
 def _run(folder: AuditorFolder | None, host: str, port: int, is_opened: bool, as_json: bool) -> None:
     from auditor.page.app import make_app
     from auditor.page.office import open_office
+    from auditor.page.stick_only import desk_of
     from pages.guard import Address
     from pages.serve import listen, make_server, run
     from pages.speech import default_language
@@ -109,7 +110,7 @@ def _run(folder: AuditorFolder | None, host: str, port: int, is_opened: bool, as
             )
         ) from err
     authority = "{}:{}".format(*listener.getsockname())
-    office = open_office(folder, connected_desk, utc_now, time.monotonic, secrets.token_bytes)
+    office = open_office(folder, desk_of, utc_now, time.monotonic, secrets.token_bytes)
     ended = threading.Event()
     try:
         app = make_app(office, Address("http", authority), default_language(os.environ))

@@ -169,11 +169,11 @@ class FileLink:
         return NOT_KNOWN_YET
 
 
-def empty_link(federation: str, auditor: str) -> FileLink:
-    """Make a link to nobody, for looking at what this auditor has."""
+def empty_link(federation: str, auditor: str, kind: type[FileLink] = FileLink) -> FileLink:
+    """Make a link to nobody, for looking at what this auditor has; `kind` may say so when it is asked."""
     stream, head = io.BytesIO(), TripHead(TO_AUDITOR, federation, auditor, datetime.fromtimestamp(0, UTC))
     write_trip(stream, head, [(records.LOG, records.log_parts(records.LogHead(0, b"", b"")))])
-    return FileLink(TripFile(stream))
+    return kind(TripFile(stream))
 
 
 @contextmanager

@@ -30,6 +30,8 @@ PAGES = (
         "/rounds/EXTENSION",
         "/policy",
         "/verify",
+        "/challenge",
+        "/trips",
         "/evidence",
         "/keys",
         "/work",
@@ -53,7 +55,7 @@ class Looker:
 
     def __init__(self, browser: Any, house: AuditorHouse, origin: str, language: str, out: Path) -> None:
         self.page, self.origin, self.language, self.out = browser.new_page(), origin, language, out
-        self.wrong: list[str] = []
+        self.house, self.wrong = house, list[str]()
         cookie = {"name": "fedscreen-language", "value": language, "url": origin}
         self.page.context.add_cookies([cookie])
         self.page.goto(f"{origin}/enter/{house.office.sessions.make_link()}")
@@ -61,7 +63,7 @@ class Looker:
     def look(self, name: str) -> None:
         """Take pictures of the page that is open."""
         for width in WIDTHS:
-            self.page.set_viewport_size({"width": width, "height": 768})
+            self.page.set_viewport_size({"width": width, "height": 844 if width < 500 else 768})
             over = self.page.evaluate(OVERFLOW)
             self.page.screenshot(path=self.out / f"{name}-{self.language}-{width}.png", full_page=True)
             if over > 0:
@@ -92,6 +94,14 @@ def walk(looker: Looker, ids: Busy, bundle: Path) -> None:
     looker.open("/verify", ids)
     looker.page.fill("[name=out]", str(bundle))
     looker.press("main form[action='/bundle'] button", "bundle-written")
+    looker.open("/challenge", ids)
+    looker.press("main form button", "drawn")
+    looker.open("/trips", ids)
+    looker.page.fill("[name=stick]", str(looker.house.root / "stick"))
+    looker.press("main form button", "trip")
+    looker.press("main form button.primary", "trip-made")
+    looker.open("/verify", ids)
+    looker.page.fill("[name=folder]", str(bundle))
     looker.press("main form[action='/verify'] button", "verdict")
     looker.page.emulate_media(media="print")
     looker.look("verdict-print")
@@ -115,7 +125,7 @@ def main(out: Path) -> int:
         chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         try:
             browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            with served(house) as origin:
+            with served(house) as origin, house.by_stick():
                 for language in ("zh_CN", "en"):
                     looker = Looker(browser, house, origin, language, out)
                     walk(looker, ids, Path(folder) / f"bundle-{language}")

@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import pytest
 from anyio.from_thread import start_blocking_portal
 from fakes_auditors import Entropy, FakeCounty, FakeLink, joined_county, run_all, small_plan
+from fakes_trips import put_file
 
+from auditor import watch as watching
 from auditor.config import AuditorConfig, AuditorFolder, write_config
 from auditor.desk import Desk
 from auditor.errors import LinkError
@@ -96,6 +99,21 @@ class AuditorHouse:
         self.num_opened += 1
         policy = folder.policy.read_text("utf-8")
         yield self.county.desk("a1", folder.root, link=self.link, policy=policy)
+
+    @contextmanager
+    def by_stick(self) -> Iterator[Path]:
+        """Let trips open this auditor of the fake county; gives a stick with the county's newest file."""
+        patch, stick = pytest.MonkeyPatch(), self.root / "stick"
+        patch.setattr(
+            watching,
+            "open_desk",
+            lambda folder, _config, link: self.county.desk("a1", folder.root, link=link),
+        )
+        try:
+            put_file(self.county, stick, "a1")
+            yield stick
+        finally:
+            patch.undo()
 
     def visitor(self, *, is_in: bool = True) -> Visitor:
         """Give a new browser; with `is_in` one that came in by a link."""

@@ -90,6 +90,22 @@ class Keeper:
         finally:
             self._lock.release()
 
+    @contextmanager
+    def alone(self, wait_s: float | None = None) -> Iterator[AuditorFolder]:
+        """Have the folder alone, without connection: the desk is closed and opened anew by the next page.
+
+        Raises:
+            AtWorkError: another thread has had it for `wait_s` seconds (by default `PATIENCE_S`).
+        """
+        if not self._lock.acquire(timeout=PATIENCE_S if wait_s is None else wait_s):
+            raise AtWorkError(phrase("this auditor is at work now; the page comes when it is done"))
+        try:
+            self._close()
+            yield self.folder
+        finally:
+            self.forget()
+            self._lock.release()
+
     def look(self, desk: Desk, *, anyway: bool = False) -> Reach:
         """Follow the log and list what waits, unless that was done just now; failures are kept, not raised.
 

@@ -16,6 +16,7 @@ from auditor.errors import BundleError
 from auditor.page.keeper import Keeper
 from auditor.page.visit import KEEPER, Page, Redirect, Reply, Visit
 from auditor.page.work import Work
+from auditor.verify.bundle_files import manifest_bytes
 from auditor.verify.diff import Difference, compare
 from auditor.verify.outcome import Verdict
 from auditor.verify.run import verify_bundle
@@ -157,16 +158,17 @@ def read_path(text: str) -> Path:
 def bundles(own: AuditorFolder | None) -> Iterator[str]:
     """Find bundles where they usually lie: the auditor's own folder, and sticks."""
     places = [own.root / "bundles", own.root] if own else []
-    places += [path for stick in STICKS for path in _folders(Path(stick))]
+    places += [path for stick in STICKS for path in folders_of(Path(stick))]
     num_found = 0
     for place in places:
-        for folder in (place, *_folders(place)):
+        for folder in (place, *folders_of(place)):
             if num_found < MAX_FOUND and (folder / NAME).is_file():
                 num_found += 1
                 yield str(folder)
 
 
-def _folders(place: Path) -> list[Path]:
+def folders_of(place: Path) -> list[Path]:
+    """List the folders of a place; none where it cannot be read."""
     try:
         return sorted(path for path in list(place.iterdir())[:MAX_LOOKED_AT] if path.is_dir())
     except OSError:
@@ -199,6 +201,6 @@ def _last(visit: Visit) -> bool:
 def manifest_digest(folder: Path) -> str:
     """Name a bundle by the digest of its list of files; "" where it has none."""
     try:
-        return hashlib.sha256((folder / NAME).read_bytes()).hexdigest()
-    except OSError:
+        return hashlib.sha256(manifest_bytes(folder)).hexdigest()
+    except (BundleError, OSError):
         return ""

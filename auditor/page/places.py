@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditor.page import (
+    pages_challenge,
     pages_enter,
     pages_evidence,
     pages_plans,
@@ -13,6 +14,7 @@ from auditor.page import (
     pages_rosters,
     pages_rounds,
     pages_today,
+    pages_trips,
     pages_verify,
 )
 from auditor.page.visit import ANYBODY, ENTERED, KEEPERS, Handler
@@ -38,8 +40,10 @@ NAVIGATION: Final = (
     ("/", _("Today"), KEEPERS),
     ("/plans", _("Plans"), KEEPERS),
     ("/rounds", _("Rounds"), KEEPERS),
+    ("/trips", _("Trips by stick"), KEEPERS),
     ("/policy", _("Policy"), KEEPERS),
     ("/verify", _("Verify"), ENTERED),
+    ("/challenge", _("Draw of schools"), ENTERED),
     ("/evidence", _("Evidence pack"), ENTERED),
     ("/keys", _("Fingerprints"), KEEPERS),
 )
@@ -65,6 +69,10 @@ PLACES: Final = (
     Place("GET", "/work", pages_rounds.work, KEEPERS),
     Place("POST", "/work/start", pages_rounds.start, KEEPERS),
     Place("POST", "/work/stop", pages_rounds.stop, KEEPERS),
+    Place("GET", "/trips", pages_trips.form, KEEPERS),
+    Place("POST", "/trips/read", pages_trips.show, KEEPERS),
+    Place("POST", "/trips", pages_trips.make, KEEPERS),
+    Place("GET", "/trips/result", pages_trips.result, KEEPERS),
     Place("GET", "/policy", pages_policy.policy, KEEPERS),
     Place("POST", "/policy", pages_policy.change, KEEPERS),
     Place("GET", "/verify", pages_verify.form, ENTERED),
@@ -72,6 +80,9 @@ PLACES: Final = (
     Place("GET", "/verify/result", pages_verify.result, ENTERED),
     Place("POST", "/verify/diff", pages_verify.start_diff, ENTERED),
     Place("POST", "/bundle", pages_verify.write, KEEPERS),
+    Place("GET", "/challenge", pages_challenge.form, ENTERED),
+    Place("POST", "/challenge", pages_challenge.draw, ENTERED),
+    Place("GET", "/challenge/result", pages_challenge.result, ENTERED),
     Place("GET", "/evidence", pages_evidence.form, ENTERED),
     Place("POST", "/evidence", pages_evidence.make, ENTERED),
     Place("GET", "/evidence/result", pages_evidence.result, ENTERED),

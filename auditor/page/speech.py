@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from jinja2 import Environment
 
+from auditor.trip import printable
 from pages import speech as shared
 from pages.speech import LANGUAGES, TAGS, minute, sentence, translator
 from plan import words
@@ -33,6 +34,8 @@ WORKS: Final[Mapping[str, str]] = {
     "verify": _("verifying a bundle"),
     "bundle": _("writing a bundle"),
     "evidence": _("making an evidence pack"),
+    "draw": _("drawing schools"),
+    "trip": _("a trip by stick"),
 }
 """What takes longer than a page."""
 
@@ -49,8 +52,17 @@ PROFILES: Final[Mapping[str, str]] = {
 }
 """What an evidence pack is for."""
 
+SIGNED: Final[Mapping[str, str]] = {
+    "roster": _("roster"),
+    "plan": _("plan"),
+    "deadline": _("later deadline"),
+}
+"""What is signed at a trip."""
+
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "profile": PROFILES,
+    "signed": SIGNED,
+    "item": words.TRIP_ITEMS,
     "role": ROLES,
     "work": WORKS,
     "class": RELEASE_CLASSES,
@@ -83,6 +95,7 @@ def make_templates(language: str) -> Environment:
         "phrase": functools.partial(_text, catalogue.gettext),
         "sentence": sentence,
         "rho": rho,
+        "printable": printable,
     }
     for name in environment.list_templates(extensions=["html"]):
         environment.get_template(name)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gettext
+import io
+import json
 import os
 import re
 import shutil
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,16 +22,24 @@ pytest.importorskip("jinja2", reason="the page needs fedscreen[web]")
 from click.testing import CliRunner
 from fakes_auditor_page import BASE, AuditorHouse, Busy, Visitor, busy_house, plan_like
 from fakes_auditors import run_all
+from fakes_sticks import no_sockets
+from fakes_trips import deliver
 
 from auditor.cli import auditor
 from auditor.enrol import load_policy
+from auditor.evidence.writing import Request
 from auditor.page import pages_evidence
 from auditor.page.places import PLACES, Place
+from auditor.page.stick_only import desk_of
 from auditor.page.visit import ANYBODY, ENTERED, INSPECTOR, KEEPER, KEEPERS
 from auditor.state import SlotKind
 from fedscreen.language import DOMAIN, LOCALE_DIR
 from pages.guard import SCRIPTLESS
 from pages.sessions import IDLE_S, LINK_S, LONGEST_S
+from protos.statements import digest
+from protos.stick import from_auditor_path, to_auditor_path
+from protos.trip_file import TripFile
+from protos.trip_records import STATEMENT
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -60,6 +71,9 @@ FIELDS_OF = {
     "/rounds/{round:str}/extend": ("extension",),
     "/work/start": ("kind",),
     "/work/stop": ("anything",),
+    "/trips/read": ("stick",),
+    "/trips": ("stick", "vectors", "sign.plan." + "0" * 64, "sign.deadline." + "0" * 64, "sign.roster.x"),
+    "/challenge": ("bundle", "policy", "round", "number", "percent", "cheaters"),
     "/policy": ("max-rho", "min-group", "forbid-field", "forbid-table", "tuple", "tuple.4-3-1-3", "shown"),
     "/verify": ("folder", "policy", "head"),
     "/verify/diff": ("old", "new"),
@@ -123,6 +137,7 @@ def test_every_page_has_a_rule_and_every_form_is_tried_below() -> None:
     assert open_ones == {"/enter/{token:str}", "/gone", "/logout", "/language"}
     assert {place.path for place in PLACES if INSPECTOR in place.who} - open_ones == {
         *("/", "/verify", "/verify/result", "/verify/diff", "/evidence", "/evidence/result"),
+        *("/challenge", "/challenge/result"),
     }
 
 
@@ -232,7 +247,9 @@ def test_hostile_texts_are_refused_or_shown_as_text(
         ids = ids._replace(plans=("0" * 64, ids.plans[1]), roster="0" * 64)
     before, policy = house.county.ledger.size, house.folder.policy.read_bytes()
     visitor, names = house.visitor(), FIELDS_OF[place.path]
-    reads_none = names == ("anything",)  # how a form is read at all: some texts show it as well as all of them
+    reads_none = names == (
+        "anything",
+    )  # how a form is read at all: some texts show it as well as all of them
     for at, text in enumerate(HOSTILE[::5] if reads_none else HOSTILE):
         form = {**POLICY, names[at % len(names)]: text, "form_token": visitor.token}
         answer = visitor.post_raw(with_ids(place.path, ids), urlencode(form, errors="surrogatepass"))
@@ -501,8 +518,8 @@ def test_an_inspector_makes_an_evidence_pack_from_a_bundle(
     catalogue: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    make = pages_evidence.Request
-    monkeypatch.setattr(pages_evidence, "Request", lambda *words: make(*words, formats=("html",)))
+    html_only = partial(Request, formats=("html",))
+    monkeypatch.setattr(pages_evidence, "Request", html_only)
     visitor, out = inspector.visitor(), tmp_path / "pack"
     policy = str(busy[0].folder.policy)
     form = {"profile": "cn-minors-annual", "year": "2026", "bundle": str(bundle), "policy": policy}
@@ -517,6 +534,113 @@ def test_an_inspector_makes_an_evidence_pack_from_a_bundle(
 def test_a_path_that_is_none_is_said(inspector: AuditorHouse, folder: str) -> None:
     visitor = inspector.visitor()
     assert visitor.post("/verify", {"folder": folder}).status_code == 409
+
+
+# --- the draw --------------------------------------------------------------------------------------
+
+
+def test_an_inspector_draws_the_same_schools_as_the_command(
+    inspector: AuditorHouse, busy: tuple[AuditorHouse, Busy], bundle: Path
+) -> None:
+    house, ids = busy
+    policy = str(house.folder.policy)
+    command = [
+        "challenge",
+        "select",
+        ids.done[:8],
+        "--bundle",
+        str(bundle),
+        "--policy",
+        policy,
+        "--number",
+        "3",
+    ]
+    told = json.loads(CliRunner().invoke(auditor, [*command, "--json"], catch_exceptions=False).stdout)
+    visitor = inspector.visitor()
+    form = {"bundle": str(bundle), "policy": policy, "number": "3"}
+    visitor.post("/challenge", form)
+    text = done(visitor, "/challenge/result")
+    assert re.findall(r'<th scope="row">([^<]+)</th>', text) == [row["node"] for row in told["schools"]]
+    assert told["seed"] in text
+    assert f"{100 * told['found']:.1f} %" in text
+    visitor.post("/challenge", {"bundle": str(bundle)})
+    assert "ame a policy file" in visitor.text
+    assert visitor.post("/challenge", {**form, "percent": "90"}).status_code == 409
+    visitor.post("/challenge", {**form, "round": ids.sitting[:8]})
+    assert "no draw yet" in done(visitor, "/challenge/result")
+
+
+# --- trips by stick --------------------------------------------------------------------------------
+
+
+def waiting_house(house: AuditorHouse) -> tuple[bytes, bytes, str]:
+    """Let two plans and a roster wait; gives the plans' rounds and the roster's digest."""
+    county = house.county
+    kept = [row for row in county.all_roster_nodes() if row.id != max(county.nodes)]
+    proposal = county.propose(county.roster_body(kept))
+    one, two = (county.publish_plan(plan_like(name, name, "1/20", days=at)) for at, name in enumerate("ab"))
+    return one, two, digest(proposal.text).hex()
+
+
+def answer_on(stick: Path) -> TripFile:
+    """Read the auditor's answer."""
+    return TripFile(io.BytesIO(from_auditor_path(stick, "a1").read_bytes()))
+
+
+def test_a_trip_signs_what_was_ticked_and_nothing_else(house: AuditorHouse) -> None:
+    one, two, roster = waiting_house(house)
+    visitor = house.visitor()
+    with house.by_stick() as stick, no_sockets():
+        visitor.post("/trips/read", {"stick": str(stick)})
+        ticks = re.findall(r'name="(sign\.[a-z]+\.[0-9a-f]{64})"', visitor.text)
+        assert ticks == [f"sign.roster.{roster}", f"sign.plan.{one.hex()}", f"sign.plan.{two.hex()}"]
+        assert not from_auditor_path(stick, "a1").exists()
+        with house.office.keeper.desk() as desk:  # type: ignore[union-attr]
+            assert desk.state.slot(SlotKind.APPROVAL, one) is None
+        form = {"stick": str(stick), ticks[0]: "1", ticks[1]: "1", "sign.plan." + "0" * 64: "1"}
+        visitor.post("/trips", form)
+        text = done(visitor, "/trips/result")
+        assert "Now eject the stick" in text
+        assert text.count("Not signed:") == 1  # what was never shown
+        assert "cosign that" in text  # what to come back for
+        deliver(house.link, answer_on(stick))
+        assert list(house.county.round(one).approvals) == ["a1"]
+        assert not house.county.round(two).approvals
+        assert len(house.county.proposals[0].signatures) == 2
+        first = from_auditor_path(stick, "a1").read_bytes()
+        visitor.post("/trips", form)
+        assert first == from_auditor_path(stick, "a1").read_bytes()
+
+
+def test_a_computer_without_a_certificate_shows_its_own_copy_and_takes_trips(house: AuditorHouse) -> None:
+    keeper = house.office.keeper
+    assert keeper is not None
+    with house.by_stick() as stick, no_sockets():
+        visitor = house.visitor()
+        visitor.post("/trips", {"stick": str(stick)})
+        keeper.open_desk = desk_of
+        keeper.close()
+        text = visitor.get("/").text
+        assert "no certificate for the county" in text
+        assert "log: 2 entries" in text
+        assert visitor.get("/trips").status_code == 200
+
+
+def test_a_deadline_that_changed_on_the_stick_is_not_granted(
+    busy: tuple[AuditorHouse, Busy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, ids = busy
+    visitor = house.visitor()
+    with house.by_stick() as stick:
+        visitor.post("/trips/read", {"stick": str(stick)})
+        assert f'name="sign.deadline.{ids.extension}" value="' in visitor.text
+        assert f'name="sign.plan.{ids.refused}"' not in visitor.text
+        monkeypatch.setattr("auditor.desk.Desk.step", lambda *_words, **_options: [])
+        visitor.post("/trips", {"stick": str(stick), f"sign.deadline.{ids.extension}": "0" * 64})
+        assert "Not signed:" in done(visitor, "/trips/result")
+        assert not list(answer_on(stick).parts(STATEMENT))
+        to_auditor_path(stick, "a1").write_bytes(b"x")
+        assert "not one that" in visitor.post("/trips/read", {"stick": str(stick)}).text
 
 
 # --- the command -----------------------------------------------------------------------------------

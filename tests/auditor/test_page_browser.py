@@ -30,6 +30,8 @@ PAGES = (
         "/rounds/{ids.extension}",
         "/policy",
         "/verify",
+        "/challenge",
+        "/trips",
         "/evidence",
         "/keys",
         "/work",
@@ -65,7 +67,7 @@ def sitting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sitting]:
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "fsync", lambda _descriptor: None)
     house, ids = busy_house(tmp_path_factory.mktemp("browser"))
-    with playwright.sync_playwright() as engine, served(house, "en") as base:
+    with playwright.sync_playwright() as engine, served(house, "en") as base, house.by_stick():
         browser = engine.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(QUIET))
         page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
         page.set_default_timeout(20_000)
