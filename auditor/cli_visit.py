@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import click
 from auditor.challenge import find_round, ledger_of_folder, select
 from auditor.cli_context import DIR, EXIT_REFUSED, FILE, JSON, YES, open_desk, refusing, say, show
 from auditor.config import AuditorFolder
+from auditor.errors import RefusalError
 from auditor.site_kit import make_challenge, write_kit
 from auditor.site_record import VisitReview, record, review_result, visits
-from plan.words import word
+from plan.errors import phrase
+from plan.words import REPLAY_CHECKS, TRIAL_CHECKS, TRIAL_NOTES, word
+from plan.words import TRIALS as TRIAL_WORDS
 from protos.site_visit import FAIL, MAX_BYTES, MAX_VISIT, PASS, SKIPPED, TRIALS, SiteChallenge, Trial
 
 
@@ -23,11 +26,8 @@ def N_(message: str) -> str:  # noqa: N802  (gettext's own name)
     return message
 
 
-TRIAL_WORDS: Mapping[str, str] = {
-    "replay": N_("replay of the report"),
-    "rehearse": N_("rehearsal with made-up pupils"),
-    "selftest": N_("self-test with planted pupils"),
-}
+EXIT_INCOMPLETE = 2
+EXIT_CODES: Mapping[str, int] = {PASS: 0, FAIL: EXIT_REFUSED, "INCOMPLETE": EXIT_INCOMPLETE}
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -81,8 +81,25 @@ def prepare(
         "round": challenge.round.hex(),
         "trials": list(challenge.trials),
         "schools": schools,
+        "without": [*_not_asked(trials, only), *(["release"] if release is None else [])],
     }
-    say(as_json, values, *_prepared_lines(challenge, out))
+    say(as_json, values, *_prepared_lines(challenge, out), *_left_out_lines(values["without"]))
+
+
+_LEFT_OUT: Mapping[str, str] = {
+    "rehearse": N_("without a rehearsal: nothing will show how this program counts; give --material for one"),
+    "release": N_("without release.json: the program cannot be checked from this kit; give --release"),
+}
+
+
+def _not_asked(trials: Sequence[str], only: Sequence[str]) -> list[str]:
+    """Give what nobody asked for and nobody left out on purpose either."""
+    return [] if only else [name for name in TRIALS if name not in trials]
+
+
+def _left_out_lines(names: object) -> Iterator[str]:
+    for name in names if isinstance(names, list) else ():
+        yield word(_LEFT_OUT, name, _)
 
 
 def _prepared_lines(challenge: SiteChallenge, out: Path) -> Iterator[str]:
@@ -91,17 +108,25 @@ def _prepared_lines(challenge: SiteChallenge, out: Path) -> Iterator[str]:
         yield f"  {row.node}  {drawn}"
     yield _("kit: %(folder)s; at the school: %(command)s") % {
         "folder": out,
-        "command": f"fedscreen node audit visit {out.name} --out result.json",
+        "command": f"fedscreen node audit visit {out.name}",
     }
 
 
-@site.command(name="record", help=_("Check a visit's RESULT, show it, sign and log what the replay showed."))
+@site.command(
+    name="record",
+    help=_(
+        "Check a visit's RESULT, show it, sign and log what the replay showed: 0 all passed, 1 something "
+        "failed or was refused, 2 recorded, but something is missing or to be explained."
+    ),
+)
 @click.argument("result", type=FILE)
 @YES
 @DIR
 @JSON
 def record_result(directory: Path, result: Path, yes: bool, as_json: bool) -> None:
-    """Record a visit; exit code 1 also where the visit found something."""
+    """Record a visit; the exit code is the visit's outcome."""
+    with refusing(as_json):
+        _verify_own(directory)
     with open_desk(directory, as_json) as desk:
         desk.sync()
         review = review_result(desk.context, directory, _read(result))
@@ -119,9 +144,25 @@ def record_result(directory: Path, result: Path, yes: bool, as_json: bool) -> No
         "position": -1 if kept.position is None else kept.position,
         "file": str(kept.file),
     }
-    say(as_json, values, _("recorded: %(file)s") % values, *next_steps(review))
-    if review.outcome != PASS:
-        raise SystemExit(EXIT_REFUSED)
+    say(as_json, values, _("recorded: %(file)s") % values, review.outcome, *next_steps(review))
+    raise SystemExit(EXIT_CODES.get(review.outcome, EXIT_INCOMPLETE))
+
+
+def _verify_own(directory: Path) -> None:
+    """Refuse to record where no auditor is, before somebody makes himself one for it.
+
+    Raises:
+        RefusalError: the folder is no auditor's.
+    """
+    if not AuditorFolder(directory).config.exists():
+        raise RefusalError(
+            "no-auditor",
+            phrase(
+                "%(folder)s is no auditor's folder. The key keeper who prepared the kit records the result, "
+                "on the keeper's machine: take it there. Do not run 'auditor init' for it",
+                folder=directory,
+            ),
+        )
 
 
 def _read(path: Path) -> bytes:
@@ -156,7 +197,10 @@ def review_lines(review: VisitReview) -> Iterator[str]:
             "digest": result.software.hex()[:16]
         }
     else:
-        yield _("  program: ANOTHER than the report names (%(found)s, the report has %(named)s)") % {
+        yield _(
+            "  program: ANOTHER than the report names (now %(found)s, the report has %(named)s): updated or "
+            "changed since; both are recorded"
+        ) % {
             "found": result.software.hex()[:16],
             "named": review.header.software.hex()[:16],
         }
@@ -169,6 +213,7 @@ def _asked(review: VisitReview) -> dict[str, Trial]:
 
 
 def _trial_lines(name: str, trial: Trial) -> Iterator[str]:
+    words = REPLAY_CHECKS if name == "replay" else TRIAL_CHECKS
     values = {
         "outcome": trial.outcome,
         "name": word(TRIAL_WORDS, name, _),
@@ -179,7 +224,13 @@ def _trial_lines(name: str, trial: Trial) -> Iterator[str]:
     yield _("  %(outcome)-8s %(name)s: %(passed)d of %(all)d checks (%(confinement)s)") % values
     for row in trial.checks:
         if row.result != PASS:
-            yield f"      {row.number:2d} {row.result:7s} {row.name}  {row.note}".rstrip()
+            note = f"  ({word(TRIAL_NOTES, row.note, _)})" if row.note else ""
+            yield f"      {row.number:2d} {_shown(row.result):7s} {word(words, row.name, _)}{note}"
+
+
+def _shown(result: str) -> str:
+    """Say SKIPPED where an older program said SKIP."""
+    return SKIPPED if result == "SKIP" else result
 
 
 # ---------------------------------------------------------------- what comes next
@@ -241,7 +292,11 @@ def _incomplete_lines(review: VisitReview) -> Iterator[str]:
                 "code": trial.code or trial.outcome,
             }
     if not review.is_same_program:
-        yield _("The school's program was changed since the report: 'install verify', and ask when and why.")
+        yield _(
+            "The school's program is another than at the time of the report: ask when and why it was updated "
+            "and write down the answer. 'install verify' says whether today's is a release, 'install reports "
+            "%(round)s' with --release, once for each release, whether that of the report is."
+        ) % {"round": review.result.round.hex()[:8]}
 
 
 @site.command(name="list", help=_("List the visits recorded in this folder."))

@@ -52,29 +52,54 @@ FOLDER, CHALLENGES = "site", "challenges"
 
 _READ_ME: Final = """到校检查 / A visit to a school
 
-1. 先查程序,最好用自己的电脑读取学校电脑的硬盘(只读),不运行学校的程序:
+1. 先查程序，最好用自己的电脑读取学校电脑的硬盘（只读），不运行学校的程序：
    First the program; best with a computer of your own that reads the school's disk, read only:
 
        python3 install_check.py --release release.json --site-packages 目录/DIR
 
-   在学校电脑上直接运行也可以,但被人控制的电脑可以说谎:
+   在学校电脑上直接运行也可以，但被人控制的电脑可以说谎：
    On the school's own machine it works too, but a machine that somebody controls can lie:
 
        fedscreen auditor install verify --release release.json
-
-2. 学校的人输入口令,督查人员在旁:
+%(release)s
+2. 学校的人输入口令，督查人员在旁：
    A person of the school gives the passphrase, you stand beside:
 
-       fedscreen node audit visit %(kit)s --out result.json
+       fedscreen node audit visit %(kit)s
 
-3. 带走 result.json。回去以后:
-   Take result.json with you. Back at your desk:
+   检查：%(trials_zh)s。
+   Asked for: %(trials)s.
 
-       fedscreen auditor site record result.json
+3. 带走它写出的 result-学校编号.json（一所学校一个文件，不会覆盖已有的），
+   亲手交给准备这个文件夹的守密方 %(auditor)s。由守密方在自己的机器上运行 site record；
+   你不需要、也不要为此运行 auditor init。
+   Take result-SCHOOL.json, which it writes (one file a school, none is written over), to the key keeper
+   who prepared this folder, %(auditor)s. The keeper runs, on the keeper's machine (you need no 'auditor init'):
 
-若有 FAIL:电脑不要关机,不要重装;按 site record 显示的步骤办。
-On FAIL: leave the machine on and as it is; `site record` says what comes next.
+       fedscreen auditor site record result-SCHOOL.json
+
+若有 FAIL：电脑不要关机，不要重装；打电话给守密方，按 site record 显示的步骤办。
+On FAIL: leave the machine on and as it is, and telephone the keeper; `site record` says what comes next.
 """
+_NO_RELEASE: Final = """
+   本文件夹里没有 release.json：请从发布版另取，并另行核对它的 SHA-256。
+   This folder has no release.json: take it from the release, and compare its SHA-256 by another way.
+"""
+_TRIALS_ZH: Final = {
+    "replay": "重算（replay）",
+    "rehearse": "演练（rehearse）",
+    "selftest": "自检（selftest）",
+}
+
+
+def _read_me(kit: str, challenge: SiteChallenge, *, has_release: bool) -> str:
+    return _READ_ME % {
+        "kit": kit,
+        "auditor": challenge.auditor,
+        "release": "" if has_release else _NO_RELEASE,
+        "trials": ", ".join(challenge.trials),
+        "trials_zh": "、".join(_TRIALS_ZH[name] for name in challenge.trials),
+    }
 
 
 def make_challenge(
@@ -172,7 +197,8 @@ def write_kit(
     out.mkdir(parents=True)
     (out / CHALLENGE).write_bytes(data)
     (out / CHECKER).write_bytes(Path(install_check.__file__).read_bytes())
-    (out / READ_ME).write_text(_READ_ME % {"kit": out.name}, "utf-8-sig", newline="\r\n")
+    text = _read_me(out.name, challenge, has_release=release is not None)
+    (out / READ_ME).write_text(text, "utf-8-sig", newline="\r\n")
     if material is not None:
         shutil.copytree(material, out / MATERIAL)
     if release is not None:

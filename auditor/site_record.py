@@ -8,7 +8,11 @@ A result is taken if, in order:
 4. a replay that says PASS has all twelve checks, by their names.
 
 Beside them stands whether the program on the school's disk is the one that the report names
-(`is_same_program`): another one is no failure of the replay, which ran in it, but has to be explained.
+(`is_same_program`). Another one is no failure: a school may have updated, and a replay that passes in the
+new program shows that the report's bytes are what that one makes. What made them then, only the header says;
+so the visit is INCOMPLETE (exit code 2), and somebody has to say when and why. Both digests stand in the
+record; `install reports` tells whether the header's is a release's. The statement is signed all the same,
+because the replay has an outcome.
 
 Once only: per round, school and visit there is one `replayed`, in a slot of the state, and its final bytes
 are what is sent again. A log that has one of this auditor's which no slot knows means another copy of this

@@ -1,6 +1,6 @@
-"""Numbered checks of the audit commands: each comes out PASS, FAIL or SKIP, and all of them are shown.
+"""Numbered checks of the audit commands: each comes out PASS, FAIL or SKIPPED, and all of them are shown.
 
-A check that could not be made is SKIP and never PASS. What comes out at the end is PASS if no check failed
+A check that could not be made is SKIPPED and never PASS. What comes out at the end is PASS if no check failed
 and at least one passed; a check without which the others prove nothing fails where it cannot be made.
 """
 
@@ -16,7 +16,7 @@ from plan.errors import PlanError
 from privacy.errors import PrivacyError
 from protos.errors import ProtocolError
 
-PASS, FAIL, SKIP = "PASS", "FAIL", "SKIP"
+PASS, FAIL, SKIPPED = "PASS", "FAIL", "SKIPPED"
 
 
 class AuditError(NodeError):
@@ -56,7 +56,7 @@ class CheckList:
             found = check()
             result, note = (PASS if found is not False else FAIL), found if isinstance(found, str) else ""
         except SkippedError as err:
-            result, note = SKIP, str(err)
+            result, note = SKIPPED, str(err)
         except NodeError as err:
             result, note = FAIL, err.code
         except (CryptoError, ProtocolError, PlanError, PrivacyError, KeyError, ValueError) as err:
@@ -67,16 +67,16 @@ class CheckList:
     def skip(self, names: Sequence[str], note: str) -> None:
         """Note checks that cannot be made any more."""
         self.checks += [
-            AuditCheck(len(self.checks) + place, name, SKIP, note) for place, name in enumerate(names, 1)
+            AuditCheck(len(self.checks) + place, name, SKIPPED, note) for place, name in enumerate(names, 1)
         ]
 
     @property
     def outcome(self) -> str:
-        """Sum up: FAIL if one failed, SKIP if nothing was checked, else PASS."""
+        """Sum up: FAIL if one failed, SKIPPED if nothing was checked, else PASS."""
         results = {check.result for check in self.checks}
         if FAIL in results:
             return FAIL
-        return PASS if PASS in results else SKIP
+        return PASS if PASS in results else SKIPPED
 
     def values(self) -> list[dict[str, Any]]:
         """Give the checks as JSON values."""

@@ -49,6 +49,26 @@ def read_kit(kit: Path) -> bytes:
     return data
 
 
+def choose_file(out: Path | None, node: str) -> Path:
+    """Give the new file that a result goes to, `result-SCHOOL.json` if none was named.
+
+    One stick goes to several schools, and a result that was written over cannot be made again: by then
+    the auditor may have recorded it.
+
+    Raises:
+        AuditError: it exists already; nothing was run.
+    """
+    file = out or Path(f"result-{node}.json")
+    if file.exists() or file.is_symlink():
+        raise AuditError(
+            _("%(file)s exists already, and may be the result of another visit; nothing was run"),
+            _("Choose a new name with --out, or move that file away first."),
+            code="exists",
+            details={"file": str(file)},
+        )
+    return file
+
+
 def visit(kit: Path, vault: VaultSession, floor: str, now: Clock, tell: Callable[[str], None]) -> SiteResult:
     """Do everything that a kit asks.
 
@@ -122,8 +142,7 @@ def _run(run: Callable[[], Values]) -> Trial:
         TrialCheck(int(row["number"]), str(row["name"]), str(row["result"]), _plain(row.get("note", "")))
         for row in values["checks"]
     )
-    outcome = "SKIPPED" if values["outcome"] == "SKIP" else str(values["outcome"])
-    return Trial(outcome, str(values["confinement"]), "", checks)
+    return Trial(str(values["outcome"]), str(values["confinement"]), "", checks)
 
 
 def _plain(text: str) -> str:

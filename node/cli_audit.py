@@ -16,47 +16,12 @@ import click
 
 from node import cli_text
 from node.cli_context import NEW_FILE, ROUND, Context, command, fail, find_round, write_file
+from node.config import read_config
 from node.confine import LEVELS
 from node.errors import EXIT_REFUSED, NodeError
-from node.errors import _ as N_  # translated where it is shown
-from plan.words import REPLAY_CHECKS, word
+from plan.words import REPLAY_CHECKS, TRIAL_CHECKS, TRIAL_NOTES, TRIALS, word
 
 PASS = "PASS"  # noqa: S105  (an outcome)
-SKIPPED = ("SKIP", "SKIPPED")
-
-CHECKS: Mapping[str, str] = {
-    "wall": N_("the wall stands on every side"),
-    "planted": N_("planted pupils were imported and counted"),
-    "search": N_("the search finds every planted spelling"),
-    "sent": N_("what left the vault is what arrived"),
-    "pipe": N_("pipe of the vault: reports of one length, nothing planted"),
-    "wire": N_("on the line and inside TLS: nothing planted"),
-    "carried": N_("files for a stick: nothing planted"),
-    "lines": N_("output, errors, running.json: nothing planted"),
-    "crash": N_("aborted and fed with garbage: no core file, no value"),
-    "files": N_("files of the node: nothing planted readable"),
-    "identifiers": N_("no ID number, phone number or name of any kind"),
-    "fresh": N_("a K of its own, drawn for this rehearsal"),
-    "import": N_("made-up pupils imported"),
-    "counts": N_("the vault counts as the program outside does"),
-    "expected": N_("the vault counts as the auditor does"),
-    "header": N_("header: this round, this program, signed"),
-    "size": N_("length: exactly what the plan makes it"),
-    "opened": N_("every box opens and fits the header"),
-    "noise": N_("opened minus expected: within the noise's bounds"),
-    "spread": N_("the noise scatters as much as it should"),
-    "again": N_("asked again: the same bytes"),
-    "replay": N_("the replay passes"),
-}
-"""Checks of `selftest` and `rehearse`."""
-
-TRIALS: Mapping[str, str] = {
-    "replay": N_("replay of the report"),
-    "rehearse": N_("rehearsal with made-up pupils"),
-    "selftest": N_("self-test with planted pupils"),
-}
-"""What a visit is made of."""
-
 FLOOR = click.option(
     "--confinement-floor",
     "floor",
@@ -126,22 +91,25 @@ def rehearse(file: Path, out: Path | None, floor: str, as_json: bool) -> None:
 
 @command(audit, "visit", _("Do what the auditor's KIT asks, and write one file of what came out."))
 @click.argument("kit", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", type=NEW_FILE, required=True, help=_("The result, for the auditor to take back."))
+@click.option(
+    "--out", type=NEW_FILE, help=_("The result, a new file to be taken back; default: result-SCHOOL.json.")
+)
 @FLOOR
-def visit(context: Context, kit: Path, out: Path, floor: str) -> None:
+def visit(context: Context, kit: Path, out: Path | None, floor: str) -> None:
     """Check the challenge, run the trials, write the result; 1 unless every trial passed."""
     from node.audit_scratch import now
-    from node.audit_visit import outcome_of
+    from node.audit_visit import choose_file, outcome_of
     from node.audit_visit import visit as run_visit
     from protos.site_visit import encode_result, result_values
 
     def tell(name: str) -> None:
         click.echo(word(TRIALS, name, _) + " …", err=True)
 
+    file = choose_file(out, read_config(context.folder).node)
     with context.vault() as vault:
         result = run_visit(kit, vault, floor, now, tell)
-    write_file(out, encode_result(result))
-    values = {**result_values(result), "outcome": outcome_of(result), "file": str(out)}
+    write_file(file, encode_result(result))
+    values = {**result_values(result), "outcome": outcome_of(result), "file": str(file)}
     context.say(values, visit_lines(values))
     if values["outcome"] != PASS:
         raise SystemExit(EXIT_REFUSED)
@@ -150,12 +118,24 @@ def visit(context: Context, kit: Path, out: Path, floor: str) -> None:
 def visit_lines(values: Mapping[str, Any]) -> Iterator[str]:
     """Show a visit: each trial, the checks that did not pass, and what to do with the file."""
     for name, trial in values["trials"].items():
-        shown = {**trial, "name": word(TRIALS, name, _), "confinement": trial["confinement"] or trial["code"]}
-        yield _("%(outcome)-8s %(name)s  (%(confinement)s)") % shown
-        words = REPLAY_CHECKS if name == "replay" else CHECKS
+        shown = {
+            **trial,
+            "name": word(TRIALS, name, _),
+            "confinement": trial["confinement"] or trial["code"],
+            "passed": sum(check["result"] == PASS for check in trial["checks"]),
+            "all": len(trial["checks"]),
+        }
+        yield _("%(outcome)-8s %(name)s: %(passed)d of %(all)d checks (%(confinement)s)") % shown
+        words = REPLAY_CHECKS if name == "replay" else TRIAL_CHECKS
         for check in trial["checks"]:
             if check["result"] != PASS:
-                yield f"  {check['number']:2d}  {check['result']:7s} {word(words, check['name'], _)}"
+                yield _check_line(check, words)
+    for name in TRIALS:
+        if name not in values["trials"]:
+            yield _("%(outcome)-8s %(name)s: not asked for by this kit, and nothing is shown about it") % {
+                "outcome": "-",
+                "name": word(TRIALS, name, _),
+            }
     yield _("%(outcome)s: give %(file)s to the auditor") % values
 
 
@@ -183,8 +163,12 @@ def _conclude(
 def check_lines(values: Mapping[str, Any]) -> Iterator[str]:
     """Show numbered checks; a note behind some."""
     for check in values["checks"]:
-        note = f"  ({check['note']})" if check["note"] else ""
-        yield f"  {check['number']:2d}  {check['result']:7s} {word(CHECKS, check['name'], _)}{note}"
+        yield _check_line(check, TRIAL_CHECKS)
+
+
+def _check_line(check: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    note = f"  ({word(TRIAL_NOTES, check['note'], _)})" if check["note"] else ""
+    return f"  {check['number']:2d}  {check['result']:7s} {word(words, check['name'], _)}{note}"
 
 
 def selftest_lines(values: Mapping[str, Any]) -> Iterator[str]:

@@ -179,8 +179,12 @@ CHECKS: Final[Mapping[str, str]] = {
     "results": _("results"),
     "canonical": _("one form"),
     "replays": _("replays"),
+    "kept": _("what was kept"),
+    "shown": _("what is shown now"),
+    "extends": _("the kept log, continued"),
+    "rules": _("rules"),
 }
-"""Checks of a bundle."""
+"""Checks of a bundle, and of a log against one that was kept."""
 
 REPLAY_CHECKS: Final[Mapping[str, str]] = {
     "journal": _("journal"),
@@ -197,6 +201,49 @@ REPLAY_CHECKS: Final[Mapping[str, str]] = {
     "log": _("log"),
 }
 """Checks of a replay."""
+
+TRIAL_CHECKS: Final[Mapping[str, str]] = {
+    "wall": _("the wall stands on every side"),
+    "planted": _("planted pupils were imported and counted"),
+    "search": _("the search finds every planted spelling"),
+    "sent": _("what left the vault is what arrived"),
+    "pipe": _("pipe of the vault: reports of one length, nothing planted"),
+    "wire": _("on the line and inside TLS: nothing planted"),
+    "carried": _("files for a stick: nothing planted"),
+    "lines": _("output, errors, running.json: nothing planted"),
+    "crash": _("aborted and fed with garbage: no core file, no value"),
+    "files": _("files of the node: nothing planted readable"),
+    "identifiers": _("no ID number, phone number or name of any kind"),
+    "fresh": _("a K of its own, drawn for this rehearsal"),
+    "import": _("made-up pupils imported"),
+    "counts": _("the vault counts as the program outside does"),
+    "expected": _("the vault counts as the auditor does"),
+    "header": _("header: this round, this program, signed"),
+    "size": _("length: exactly what the plan makes it"),
+    "opened": _("every box opens and fits the header"),
+    "noise": _("opened minus expected: within the noise's bounds"),
+    "spread": _("the noise scatters as much as it should"),
+    "again": _("asked again: the same bytes"),
+    "replay": _("the replay passes"),
+}
+"""Checks of `selftest` and `rehearse`."""
+
+TRIALS: Final[Mapping[str, str]] = {
+    "replay": _("replay of the report"),
+    "rehearse": _("rehearsal with made-up pupils"),
+    "selftest": _("self-test with planted pupils"),
+}
+"""What a visit is made of."""
+
+TRIAL_NOTES: Final[Mapping[str, str]] = {
+    "missing": _("an earlier check failed"),
+    "no-expected-json": _(
+        "the auditor brought no expected.json: compared with this program's own count only"
+    ),
+    "no-restart": _("the report was not sent, so nothing was restarted"),
+    "not-on-this-system": _("not possible on this operating system"),
+}
+"""Why a check of a trial was not made."""
 
 TRIP_ITEMS: Final[Mapping[str, str]] = {
     "cosignature": _("cosignature"),

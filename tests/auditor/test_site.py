@@ -375,7 +375,55 @@ def test_an_afternoon_by_commands(
         release.write_text(json.dumps({**values, "files": {"a": "0" * 64}, "libraries": {}}))
         named = run("install", "reports", prefix, "--release", str(release), code=code)["reports"]
         assert {row["version"] for row in named} == ({"9"} if code == 0 else {""})
+    assert asked["without"] == ["rehearse", "release"]
+    chosen = run("site", "prepare", kit + "3", "--round", prefix, "--school", NODE, "--only", "replay")
+    assert chosen["without"] == ["release"]
     told = CliRunner().invoke(auditor, ["site", "record", str(result), "--yes", "--dir", str(folder)])
     assert "another program made it" in told.output
     assert "Telephone today" in told.output
     assert "Leave the computer switched on" in told.output
+
+
+def test_an_updated_program_is_recorded_and_told_and_neither_passed_nor_failed(
+    desk: Desk, opened_round: bytes, folder: Path, county: FakeCounty, tmp_path: Path
+) -> None:
+    """The replay's outcome is signed; the exit code says that something is left to be explained."""
+    kit = prepare(desk, opened_round, folder)
+    result = tmp_path / "result-s2.json"
+    result.write_bytes(encode_result(replace(result_of(desk, opened_round, kit), software=bytes(32))))
+    command = ["site", "record", str(result), "--yes"]
+    found = CliRunner().invoke(auditor, [*command, "--dir", str(folder)])
+    assert found.exit_code == 2, found.output
+    assert "ANOTHER" in found.output
+    assert "INCOMPLETE" in found.output
+    assert f"'install reports {opened_round.hex()[:8]}'" in found.output
+    assert county.ledger.replays[-1].statement.outcome == "PASS"
+    (row,) = visits(folder)
+    software = county.round(opened_round).reports[(NODE, 0)].statement.software
+    assert (row["program"], row["reported_software"]) == ("another", software.hex())
+    assert row["result"]["software"] == bytes(32).hex()
+    refused = CliRunner().invoke(auditor, [*command, "--dir", str(tmp_path / "none"), "--json"])
+    assert (refused.exit_code, json.loads(refused.stdout)["error"]) == (1, "no-auditor")
+
+
+def test_skipped_checks_are_told_in_words(
+    desk: Desk, opened_round: bytes, kit: bytes, tmp_path: Path
+) -> None:
+    checks = (TrialCheck(1, "wall", "PASS", "L3"), TrialCheck(2, "expected", "SKIP", "no-expected-json"))
+    trials = {"replay": replay(), "selftest": Trial("PASS", "L3", "", checks)}
+    review = review_result(
+        desk.context, tmp_path, encode_result(result_of(desk, opened_round, kit, **trials))
+    )
+    (line,) = (line for line in review_lines(review) if "SKIPPED" in line)
+    assert "no-expected-json" not in line
+    assert "expected.json" in line
+
+
+def test_the_kits_page_says_who_records_and_what_is_not_in_it(kit: bytes, tmp_path: Path) -> None:
+    text = (tmp_path / "kit1" / "READ-ME.txt").read_text("utf-8-sig")
+    assert "key keeper" in text
+    assert "a1" in text
+    assert "no release.json" in text
+    assert "replay, selftest." in text
+    assert "%(" not in text
+    assert "--out" not in text

@@ -12,7 +12,9 @@ import pytest
 from fakes_vault import SchoolHouse
 
 from node import audit_selftest
-from node.audit_visit import outcome_of, visit
+from node.audit_checks import AuditError
+from node.audit_visit import choose_file, outcome_of, visit
+from node.cli_audit import visit_lines
 from node.vault.errors import ReplayError
 from protos.site_visit import (
     CHALLENGE_FORMAT,
@@ -21,6 +23,7 @@ from protos.site_visit import (
     challenge_values,
     encode_result,
     parse_result,
+    result_values,
     sign_file,
 )
 
@@ -159,3 +162,26 @@ def test_a_trial_that_cannot_be_made_is_written_down(
     assert result.trials["rehearse"].outcome == "REFUSED"
     assert outcome_of(result) == "REFUSED"
     assert parse_result(encode_result(result)) == result
+
+
+def test_a_result_is_named_after_its_school_and_written_over_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert choose_file(None, "s03") == Path("result-s03.json")
+    for name in ("result-s03.json", "mine.json"):
+        (tmp_path / name).write_bytes(b"first")
+    (tmp_path / "link.json").symlink_to("nowhere")
+    for out in (None, Path("mine.json"), Path("link.json")):
+        with pytest.raises(AuditError) as caught:
+            choose_file(out, "s03")
+        assert caught.value.code == "exists"
+
+
+def test_what_a_kit_did_not_ask_for_is_told(house: SchoolHouse, asked: SiteChallenge, tmp_path: Path) -> None:
+    result = run(house, replace(asked, trials=("replay",)), tmp_path)
+    values = {**result_values(result), "outcome": outcome_of(result), "file": "result-s03.json"}
+    lines = list(visit_lines(values))
+    assert "12 of 12" in lines[0]
+    assert [line for line in lines if "not asked" in line] == lines[1:3]
+    assert lines[3].startswith("PASS")
