@@ -58,7 +58,8 @@ def verify_install(release: Path, site_packages: Path | None, as_json: bool) -> 
     with refusing(as_json):
         try:
             environ = os.environ if site_packages is None else None
-            values = verify(site_packages or own_site_packages(), release.read_bytes(), environ)
+            place = site_packages or own_site_packages()
+            values = verify(place, release.read_bytes(), environ, release.resolve().parent)
         except ReleaseError as err:
             raise RefusalError("release", phrase("%(reason)s", reason=err)) from err
     say(as_json, values, *install_lines(values, is_outside=site_packages is not None))
@@ -110,8 +111,23 @@ def reports(
     raise SystemExit(EXIT_CODES[outcome])
 
 
+def _program_line(row: Mapping[str, str]) -> str:
+    """Show a program that stands beside the release as a single file."""
+    if row["result"] == "SKIPPED":
+        return _("      -  %(name)s does not lie beside the release; its SHA-256 is %(sha256)s") % row
+    if row["result"] == "PASS":
+        return _("   PASS  %(name)s beside it is the release's") % row
+    return _("   FAIL  %(name)s beside it is NOT the release's; that has SHA-256 %(sha256)s") % row
+
+
 def install_lines(values: Mapping[str, Any], *, is_outside: bool) -> Iterator[str]:
-    """Show an installation's checks."""
+    """Show an installation's checks; first the digest, without which the rest means nothing."""
+    yield _(
+        "digests of release %(version)s: SHA-256 %(digest)s; compare it with what was told by another way"
+    ) % {
+        "version": values["release"]["version"],
+        "digest": values["release_sha256"],
+    }
     for row in values["checks"]:
         note = f"  ({row['note']})" if row["note"] else ""
         name = word(CHECKS, row["name"], _)
@@ -120,12 +136,10 @@ def install_lines(values: Mapping[str, Any], *, is_outside: bool) -> Iterator[st
             yield f"        {path}"
         if row["num_wrong"] > len(row["wrong"]):
             yield _("        … %(number)d in all") % {"number": row["num_wrong"]}
-    yield _(
-        "digests of release %(version)s: SHA-256 %(digest)s; compare it with what was told by another way"
-    ) % {
-        "version": values["release"]["version"],
-        "digest": values["release_sha256"],
-    }
+    for row in values["programs"]:
+        yield _program_line(row)
+    if values["has_installer"]:
+        yield _("pip and setuptools belong to no release: 'pip uninstall -y setuptools pip', then ask again")
     if not is_outside:
         yield _(
             "this ran on the machine itself, which can lie; '--site-packages' reads its disk from outside"

@@ -24,7 +24,8 @@ where the machine is in somebody else's hands: a program that runs there can be 
 Not looked at: Python itself and the system's libraries, other programs, what is loaded in memory, scripts in
 bin/ or Scripts/. What pip writes (INSTALLER, RECORD, REQUESTED, direct_url.json) is in no wheel; its text is
 not compared, but for links to folders. Where 7 is SKIPPED, the files are another Python's: delete the
-__pycache__ folders, Python makes them anew.
+__pycache__ folders, Python makes them anew. Programs that a release has as single files are compared where
+they lie beside the file of digests; another file of that name fails it all.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ CHECKS = (
 )
 PASS, FAIL, SKIPPED = "PASS", "FAIL", "SKIPPED"
 BY_PIP = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json"})
+INSTALLERS = frozenset({"pip", "setuptools", "_distutils_hack", "pkg_resources", "distutils-precedence.pth"})
 CACHE = "__pycache__"
 PYC_HEADER_BYTES = 16
 VARIABLES = (
@@ -75,6 +77,7 @@ class Release:
         software: digest that a vault of this release puts into its reports.
         own: path → SHA-256 in hex, of the project's own files.
         libraries: for each library, wheels that may be installed: wheel's SHA-256 → path → SHA-256.
+        programs: name → SHA-256 of single files that stand beside the file of digests.
     """
 
     version: str
@@ -82,6 +85,7 @@ class Release:
     software: str
     own: Mapping[str, str]
     libraries: Mapping[str, Mapping[str, Mapping[str, str]]]
+    programs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -137,12 +141,13 @@ def parse_release(data: bytes) -> Release:
             str(name): {str(wheel): _files(files) for wheel, files in wheels.items()}
             for name, wheels in values["libraries"].items()
         }
+        programs = _files(values.get("programs", {}))
         texts = [str(values[name]) for name in ("version", "commit", "software")]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise ReleaseError("this is no file of digests as tools/build_wheel.py writes it") from err
     if not own:
         raise ReleaseError("the file of digests names no file")
-    return Release(texts[0], texts[1], texts[2], own, libraries)
+    return Release(texts[0], texts[1], texts[2], own, libraries, programs)
 
 
 def _files(values: Mapping[str, str]) -> dict[str, str]:
@@ -367,13 +372,28 @@ def outcome_of(findings: list[Finding]) -> str:
     return PASS if results == {PASS} else "INCOMPLETE"
 
 
-def verify(root: Path, data: bytes, environ: Mapping[str, str] | None) -> dict[str, Any]:
+def compare_programs(release: Release, beside: Path | None) -> list[dict[str, str]]:
+    """Compare the single files of a release that lie in a folder; SKIPPED is one that does not."""
+    rows = []
+    for name, digest in sorted(release.programs.items()):
+        path = None if beside is None else beside / name
+        data = path.read_bytes() if path is not None and path.is_file() else None
+        is_same = data is not None and hashlib.sha256(data).hexdigest() == digest
+        result = SKIPPED if data is None else PASS if is_same else FAIL
+        rows.append({"name": name, "sha256": digest, "result": result})
+    return rows
+
+
+def verify(
+    root: Path, data: bytes, environ: Mapping[str, str] | None, beside: Path | None = None
+) -> dict[str, Any]:
     """Compare a folder with a release's file of digests.
 
     Args:
         root: the folder of installed packages.
         data: the file of digests.
         environ: of the running machine; None where the folder is read from outside.
+        beside: folder of the file of digests, where the release's single files may lie.
 
     Returns:
         JSON values: outcome, release, digest of the file of digests, the libraries found, checks.
@@ -386,14 +406,25 @@ def verify(root: Path, data: bytes, environ: Mapping[str, str] | None) -> dict[s
         raise ReleaseError(f"{root}: no folder; give the one that holds node/, crypto/ …")
     installation = Installation(root, release)
     findings = installation.check(environ)
+    programs = compare_programs(release, beside)
+    is_other = any(row["result"] == FAIL for row in programs)
     return {
-        "outcome": outcome_of(findings),
+        "outcome": FAIL if is_other else outcome_of(findings),
         "site_packages": str(root),
         "release": {"version": release.version, "commit": release.commit, "software": release.software},
         "release_sha256": hashlib.sha256(data).hexdigest(),
         "libraries": installation.installed,
+        "programs": programs,
+        "has_installer": any(top in INSTALLERS for top in _wrong_tops(findings)),
         "checks": [finding.values() for finding in findings],
     }
+
+
+def _wrong_tops(findings: list[Finding]) -> Iterator[str]:
+    """Give the folders and files that belong to no library of the release."""
+    return (
+        path.rstrip("/") for row in findings if row.name in ("libraries", "startup") for path in row.wrong
+    )
 
 
 def own_site_packages() -> Path:
@@ -413,8 +444,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     environ = os.environ if options.site_packages is None else None
+    place = options.site_packages or own_site_packages()
     try:
-        values = verify(options.site_packages or own_site_packages(), options.release.read_bytes(), environ)
+        values = verify(place, options.release.read_bytes(), environ, options.release.parent)
     except (ReleaseError, OSError) as err:
         print(err, file=sys.stderr)
         return 2
@@ -426,7 +458,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_values(values: Mapping[str, Any], line: Callable[[str], None]) -> None:
-    """Print the answer of `verify` in English."""
+    """Print the answer of `verify` in English; first the digest, without which the rest means nothing."""
+    line(f"release {values['release']['version']}, digests {values['release_sha256']}")
     for row in values["checks"]:
         note = f"  ({row['note']})" if row["note"] else ""
         line(f"{row['number']:2d}  {row['result']:7s} {row['name']}  {row['looked_at']}{note}")
@@ -434,7 +467,10 @@ def print_values(values: Mapping[str, Any], line: Callable[[str], None]) -> None
             line(f"      {path}")
         if row["num_wrong"] > len(row["wrong"]):
             line(f"      … {row['num_wrong']} in all")
-    line(f"release {values['release']['version']}, digests {values['release_sha256']}")
+    for row in values["programs"]:
+        line(f"    {row['result']:7s} {row['name']}  {row['sha256']}")
+    if values["has_installer"]:
+        line("pip and setuptools belong to no release: uninstall them, then ask again")
     line(f"{values['outcome']}: {values['site_packages']}")
 
 

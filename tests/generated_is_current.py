@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 LOCKS = {
     "requirements-node.lock": ["node", "web"],
+    "requirements-auditor.lock": ["auditor", "web", "pdf", "docx"],
     "requirements-coordinator.lock": ["coordinator", "web", "pdf", "docx", "postgres"],
     "requirements-demo.lock": ["demo", "build"],
     "requirements-dev.lock": ["dev", "build"],

@@ -2,8 +2,9 @@
 
     python tools/build_wheel.py --out dist
 
-Beside it stands release.json, the digests of every file in it, for `fedscreen auditor install verify`
-(`release_digests.py`); its SHA-256 is printed, to be told by another way.
+Beside it stand verify_standalone.py, the second verifier, and release.json, the digests of that and of
+every file in the wheel, for `fedscreen auditor install verify` (`release_digests.py`); its SHA-256 is
+printed, to be told by another way.
 
 The tree is taken from git, not from the folder: nothing that lies about gets in. Times inside the wheel are
 the commit's (SOURCE_DATE_EPOCH); names, order and modes are hatchling's. The bytes are the same for the same
@@ -23,7 +24,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from release_digests import write_release
+from release_digests import copy_programs, write_release
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASE = "release.json"
@@ -73,6 +74,7 @@ def main() -> int:
     wheel = build(commit, options.out)
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     print(f"{digest}  {wheel.name}")
+    copy_programs(options.out, lambda name: git("show", f"{commit}:{name}"))
     print(f"{write_release(wheel, (), options.out / RELEASE, commit)}  {RELEASE}")
     if not options.twice:
         return 0

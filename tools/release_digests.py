@@ -4,9 +4,10 @@
         --out dist/release.json
 
 `build_wheel.py` writes it for the project's own wheel, `wheelhouse.py` with the libraries' wheels beside.
-Only wheels with a hash of requirements-node.lock are taken. The file is not signed: its SHA-256 is printed,
-and whoever hands out releases tells it by another way than the file, as with SHA256SUMS. The same wheels give
-the same bytes.
+Only wheels with a hash of requirements-node.lock or requirements-auditor.lock are taken. The programs of
+`PROGRAMS`, which stand beside it as single files, are in it under `programs`. The file is not signed: its
+SHA-256 is printed, and whoever hands out releases tells it by another way than the file, as with SHA256SUMS.
+The same wheels give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements-node.lock"
+LOCKS = ("requirements-node.lock", "requirements-auditor.lock")
+PROGRAMS = ("tools/verify_standalone.py",)
 FORMAT = "fedscreen/release/v1"
 SOFTWARE_ROOMS = ("crypto", "node", "plan", "privacy", "protos")
 BY_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
@@ -66,13 +68,34 @@ def locked(wheels: Iterable[Path], lock: str) -> list[Path]:
     return [path for path in sorted(wheels) if hashlib.sha256(path.read_bytes()).hexdigest() in hashes]
 
 
-def release_values(own: Path, libraries: Iterable[Path], commit: str = "") -> dict[str, Any]:
+def lock_text() -> str:
+    """Give the locks of all that a school's or an auditor's machine installs."""
+    return "".join((ROOT / name).read_text("utf-8") for name in LOCKS)
+
+
+def copy_programs(
+    folder: Path, read: Callable[[str], bytes] = lambda name: (ROOT / name).read_bytes()
+) -> None:
+    """Put the programs that are single files beside the release's digests.
+
+    Args:
+        folder: where release.json will stand.
+        read: gives a file of the tree that is released, by its path in it.
+    """
+    for name in PROGRAMS:
+        (folder / Path(name).name).write_bytes(read(name))
+
+
+def release_values(
+    own: Path, libraries: Iterable[Path], commit: str = "", programs: Iterable[Path] = ()
+) -> dict[str, Any]:
     """Describe a release.
 
     Args:
         own: the project's wheel.
         libraries: the wheels that may be installed beside it.
         commit: what it was built from.
+        programs: single files that stand beside it.
     """
     files = files_of(own)
     found: dict[str, dict[str, dict[str, str]]] = {}
@@ -87,12 +110,17 @@ def release_values(own: Path, libraries: Iterable[Path], commit: str = "") -> di
         "software": software_of(files),
         "files": files,
         "libraries": dict(sorted(found.items())),
+        "programs": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in programs},
     }
 
 
 def write_release(own: Path, libraries: Iterable[Path], out: Path, commit: str = "") -> str:
-    """Write the file of digests; give its SHA-256."""
-    data = json.dumps(release_values(own, libraries, commit), sort_keys=True, indent=0).encode() + b"\n"
+    """Write the file of digests, over the programs that stand beside it too; give its SHA-256."""
+    programs = [path for name in PROGRAMS if (path := out.parent / Path(name).name).is_file()]
+    data = (
+        json.dumps(release_values(own, libraries, commit, programs), sort_keys=True, indent=0).encode()
+        + b"\n"
+    )
     out.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
@@ -105,7 +133,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "release.json")
     options = parser.parse_args()
     found = sorted(options.wheels.glob("*.whl")) if options.wheels else []
-    libraries = locked(found, LOCK.read_text("utf-8"))
+    libraries = locked(found, lock_text())
+    copy_programs(options.out.parent)
     digest = write_release(options.wheel, libraries, options.out)
     print(f"{digest}  {options.out.name}: {len(libraries)} wheels of libraries")
     return 0

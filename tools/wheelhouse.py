@@ -1,4 +1,4 @@
-"""Put everything into one folder that a school's Linux machine without a network needs to install a node.
+"""Put everything into one folder that a Linux machine without a network needs: a school's, an auditor's.
 
     python tools/wheelhouse.py --wheel dist/fedscreen-0.1.0-py3-none-any.whl --out dist/wheelhouse
 
@@ -9,6 +9,7 @@ For Linux on x86-64 and arm64 and Python 3.11 to 3.14; `--python` and `--machine
     /opt/fedscreen/bin/pip install --no-index --find-links . --require-hashes -r requirements-node.lock
     /opt/fedscreen/bin/pip install --no-index --find-links . --no-deps fedscreen
 
+An auditor or inspector takes requirements-auditor.lock instead, which has what evidence packs need.
 release.json has the digest of every file that is then installed, for `fedscreen auditor install verify`.
 SHA256SUMS names every file; its own digest is printed, to be compared by another way than the stick.
 """
@@ -24,10 +25,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lock_wheels import Target, fetch, linux, pins
-from release_digests import locked, write_release
+from release_digests import LOCKS, copy_programs, lock_text, locked, write_release
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = "requirements-node.lock"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = ("x86_64", "aarch64")
 
@@ -52,6 +52,11 @@ def write_sums(folder: Path) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
+def _released(beside: Path, name: str) -> bytes:
+    """Give a program as `build_wheel.py` put it beside the wheel, else the tree's."""
+    return (beside if beside.is_file() else ROOT / name).read_bytes()
+
+
 def main() -> int:
     """Fill a folder; exit code 1 if a wheel is missing for a target."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -60,18 +65,21 @@ def main() -> int:
     parser.add_argument("--python", action="append", choices=PYTHONS)
     parser.add_argument("--machine", action="append", choices=MACHINES)
     options = parser.parse_args()
-    lock = (ROOT / LOCK).read_text("utf-8")
+    locks = [(ROOT / name).read_text("utf-8") for name in LOCKS]
     targets = [
         linux(python, name) for name in options.machine or MACHINES for python in options.python or PYTHONS
     ]
     options.out.mkdir(parents=True, exist_ok=True)
-    missing = fill(lock, targets, options.out)
-    shutil.copy(options.wheel, options.out)
-    shutil.copy(ROOT / LOCK, options.out)
-    libraries = locked(options.out.glob("*.whl"), lock)
+    missing = [line for lock in locks for line in fill(lock, targets, options.out)]
+    for path in (options.wheel, *(ROOT / name for name in LOCKS)):
+        shutil.copy(path, options.out)
+    copy_programs(options.out, lambda name: _released(options.wheel.parent / Path(name).name, name))
+    libraries = locked(options.out.glob("*.whl"), lock_text())
     release = write_release(options.wheel, libraries, options.out / "release.json")
     digest = write_sums(options.out)
-    num_packages = len({found.name for target in targets for found, _hashes in pins(lock, target)})
+    num_packages = len(
+        {found.name for lock in locks for target in targets for found, _h in pins(lock, target)}
+    )
     num_files = len(list(options.out.glob("*.whl")))
     print(f"{num_files} wheels of {num_packages} packages and fedscreen in {options.out}")
     print(f"SHA256SUMS: {digest}")

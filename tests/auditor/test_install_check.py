@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from auditor import install_check
 from auditor.cli import auditor
@@ -270,6 +270,53 @@ def test_it_runs_alone_and_as_a_command(place: Path, release: bytes, tmp_path: P
     assert "evil.pth" in found.output
     broken = CliRunner().invoke(auditor, ["install", "verify", "--release", str(alone), "--json"])
     assert (broken.exit_code, json.loads(broken.stdout)["error"]) == (1, "release")
+
+
+def test_a_single_program_beside_the_release_is_compared(place: Path, release: bytes, tmp_path: Path) -> None:
+    program = tmp_path / "verify_standalone.py"
+    program.write_bytes(b"print(1)\n")
+    own = tmp_path / "fedscreen-0.1.0-py3-none-any.whl"
+    library = tmp_path / "thing-2.0-py3-none-any.whl"
+    release_digests.write_release(own, [library], tmp_path / "release.json")
+    arguments = ["--release", str(tmp_path / "release.json"), "--site-packages", str(place)]
+
+    def ask() -> Result:
+        return CliRunner().invoke(auditor, ["install", "verify", *arguments])
+
+    assert ask().exit_code == 0
+    assert "verify_standalone.py beside it is the release's" in ask().output
+    program.write_bytes(b"print(2)\n")
+    assert ask().exit_code == 1
+    assert "verify_standalone.py beside it is NOT the release's" in ask().output
+    program.unlink()
+    assert ask().exit_code == 0
+    assert hashlib.sha256(b"print(1)\n").hexdigest() in ask().output
+    assert "programs" not in json.loads(release) or json.loads(release)["programs"] == {}
+
+
+def test_the_digest_stands_first_and_pip_has_a_word_of_its_own(place: Path, release: bytes) -> None:
+    path = place.parent / "release.json"
+    path.write_bytes(release)
+    arguments = ["install", "verify", "--release", str(path), "--site-packages", str(place)]
+    first, *rest = CliRunner().invoke(auditor, arguments).output.splitlines()
+    assert hashlib.sha256(release).hexdigest() in first
+    assert "pip uninstall" not in "".join(rest)
+    (place / "pip").mkdir()
+    (place / "pip" / "__init__.py").write_bytes(b"")
+    found = CliRunner().invoke(auditor, arguments)
+    assert found.exit_code == 1
+    assert "'pip uninstall -y setuptools pip'" in found.output
+
+
+def test_the_second_verifier_and_the_auditors_libraries_are_in_a_release(tmp_path: Path) -> None:
+    release_digests.copy_programs(tmp_path)
+    own = wheel(tmp_path, "fedscreen-0.1.0-py3-none-any.whl", OWN)
+    release_digests.write_release(own, (), tmp_path / "release.json")
+    found = parse_release((tmp_path / "release.json").read_bytes()).programs
+    script = (ROOT / "tools" / "verify_standalone.py").read_bytes()
+    assert found == {"verify_standalone.py": hashlib.sha256(script).hexdigest()}
+    locks = release_digests.lock_text()
+    assert all(f"\n{name}==" in locks for name in ("typst", "python-docx", "lxml", "segno", "sqlcipher3"))
 
 
 def test_the_program_digest_is_the_vaults() -> None:
