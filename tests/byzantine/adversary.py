@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from byzantine.county_log import CountyLog
 from byzantine.judge import Judge, hold
-from byzantine.liars import ZERO, Liars
+from byzantine.liars import ZERO
+from byzantine.plots import Plots
 
 from coordinator.errors import StatementRefusedError
 from plan.document import encode_body, terms_of
@@ -46,10 +47,13 @@ if TYPE_CHECKING:
     from byzantine.world import World
 
 MAX_LOGS = 3
-STRATEGIES = ("any", "any", "two sets", "two sets", "two sets", "early", "forge", "replay")
+COSTLY = Fraction(3, 10)
+ATTEMPTS = 0.5
+"""How often a move comes with what must be refused just there."""
+STRATEGIES = ("any", "any", "two sets", "two sets", "two sets", "early", "forge", "replay", "silence")
 
 
-class Adversary(Liars):
+class Adversary(Plots):
     """Everybody that lies, with one will.
 
     Attributes:
@@ -76,7 +80,10 @@ class Adversary(Liars):
         """Publish a plan; changes of its terms make it one that nobody should approve."""
         if log.ledger.size and which is None:
             which, self.num_plans = self.num_plans, self.num_plans + 1
-        document = self.world.template.document(which or 0)
+        is_costly = (
+            terms.get("rho") == COSTLY
+        )  # a plan that is right in itself, and dearer than a policy allows
+        document = self.world.template.document(which or 0, **({"rho": COSTLY} if is_costly else {}))
         layout, stated = build_layout(document), terms_of(document)
         body = encode_body(document)
         plan = Plan(
@@ -161,8 +168,11 @@ class Adversary(Liars):
             "early": (self.early, self.early, self.forge, self.forget),
             "forge": (self.forge, self.forge, self.forge, self.early),
             "replay": (self.replay, self.replay, self.fork, self.switch),
+            "silence": (self.boxes, self.hide, self.shorten),
         }
-        noise = 0.06 if self.strategy == "two sets" else 0.25
+        noise = {"two sets": 0.06, "silence": 0.03}.get(self.strategy, 0.25)
+        if self.rng.random() < ATTEMPTS:
+            self.attempt()
         chosen = moves["any" if self.rng.random() < noise else self.strategy]
         made = self.forge() if self.rng.random() < noise else self.rng.choice(chosen)()
         self.world.step("fault", f"coordinator: {made}")
@@ -222,6 +232,8 @@ class Adversary(Liars):
                 (log if auditor.id == self.victim else other) if is_alone else self.rng.choice((log, other))
             )
             self.show(auditor, where)
+        if is_alone and row.close is not None and twin.close is not None and self.rng.random() < 0.7:
+            self.trap(next(row for row in world.honest if row.id == self.victim), other)
         world.chaos += 150
         return f"{log.name} and {other.name} close over {len(checked)} and {len(names)} checks"
 
@@ -255,6 +267,7 @@ class Adversary(Liars):
             return self.early() if self.strategy == "two sets" else self.fork()
         auditor = self.rng.choice([row for row in others if row.id == self.victim] or others)
         self.victim = ""
+        auditor.is_flattered = self.rng.random() < 0.7
         self.world.forgets_what_it_cosigned(auditor)
         log = self.rng.choice([log for log in self.world.logs if log is not auditor.log])
         self.show(auditor, log)
@@ -387,6 +400,7 @@ class Adversary(Liars):
                 {"min_reports": 4},
                 {"rho": Fraction(2, 5)},
                 {"min_group": 1},
+                {"rho": COSTLY},
             )
         )
         if "auditors" in changes and n == 3:
@@ -397,8 +411,8 @@ class Adversary(Liars):
 
     def _forged_roster(self, log: CountyLog, row: RoundLog) -> str:
         federation, state = self.world.template.federation, log.ledger.roster
-        n = self.world.template.shape.terms[0]
-        body = replace(state.body, tuples=tuple(sorted({*state.body.tuples, (n, n, n - 1, n)})))
+        n, t, _, q = self.world.template.shape.terms
+        body = replace(state.body, tuples=tuple(sorted({*state.body.tuples, (n, t, 0, q), (n, n, 0, n)})))
         data = encode_roster_body(body)
         if data == encode_roster_body(state.body):
             return "no roster"

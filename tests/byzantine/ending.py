@@ -41,12 +41,13 @@ def settle(world: World) -> None:
     for party in (*world.honest, *world.schools):
         world.adversary.show(party, log)
     for auditor in world.honest:
-        auditor.is_cosigned_hidden, auditor.box_lie = False, ""
+        auditor.is_cosigned_hidden, auditor.is_flattered, auditor.box_lie = False, False, ""
         if not _follows(auditor, log):
             auditor.remove("mirror")
             auditor.desk = None
             auditor.start()
-    helpful = world.rng.random() < 0.5
+    lies = world.adversary
+    helpful = (world.rng.random() < 0.5 or lies.spoils_openings) and not lies.is_silent
     judge = _judge(log)
     due = [
         row for row in log.ledger.rounds.values() if _must_end(world, log, row, judge.rounds[row.round_id])
@@ -77,6 +78,8 @@ def _passes(world: World, log: CountyLog, *, helpful: bool, most: int = MAX_PASS
     for number in range(most):
         before = len(log.entries)
         _coordinator(world, log, number)
+        if world.coordinator_lies:
+            world.adversary.attempt()
         if helpful:
             for name in world.liars:
                 for row in log.ledger.rounds.values():
@@ -143,7 +146,7 @@ def _judge(log: CountyLog) -> Judge:
 
 def _must_end(world: World, log: CountyLog, row: RoundLog, sitting: Sitting) -> bool:
     """Whether q honest auditors are present for a round that collects or is further."""
-    lied = [name for name in row.openings if name in world.liars]
+    lied = any(name in world.liars for name in row.openings) or world.adversary.spoils_openings
     if not row.is_approved or row.is_dead or lied or row.changes.cancel is not None:
         return False
     present = [auditor for auditor in world.honest if _is_present(world, auditor, row, sitting)]

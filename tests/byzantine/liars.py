@@ -40,9 +40,7 @@ from protos.statements import (
 if TYPE_CHECKING:
     from byzantine.world import World
 
-MAX_LOGS = 3
 ZERO = bytes(32)
-STRATEGIES = ("any", "any", "two sets", "two sets", "two sets", "early", "forge", "replay")
 
 
 class Liars:
@@ -50,10 +48,19 @@ class Liars:
 
     Attributes:
         world, rng: the county, and where choices come from.
+        is_silent: whether lying auditors say nothing more.
+        opens_wrongly: whether they answer with other sums while they seem to cooperate.
     """
 
     def __init__(self, world: World) -> None:
         self.world, self.rng = world, world.rng
+        self.is_silent = False
+        self.opens_wrongly = self.rng.random() < 0.2
+
+    @property
+    def spoils_openings(self) -> bool:
+        """Whether liars answer wrongly to the very end, so that no round need be released."""
+        return self.opens_wrongly and self.world.coordinator_lies and bool(self.world.liars)
 
     def some_log(self) -> CountyLog:
         """Choose a history."""
@@ -70,7 +77,7 @@ class Liars:
             entry = log.sign(statement, *keys)
             log.append(entry, body)
         except StatementRefusedError:
-            if self.world.honest and self.rng.random() < 0.2:
+            if self.world.honest and not self.world.is_calm and self.rng.random() < 0.2:
                 victim = self.rng.choice(self.world.honest)
                 if victim.log is log:
                     victim.poison = [(entry, body)]
@@ -81,7 +88,7 @@ class Liars:
 
     def liar_auditor(self) -> None:
         """Let a liar say something in one history: what it should, mostly."""
-        if not self.world.liars:
+        if not self.world.liars or self.is_silent:
             return
         name, log = self.rng.choice(self.world.liars), self.some_log()
         row = self.some_round(log)
@@ -105,7 +112,8 @@ class Liars:
         if row.close is not None and name not in row.agreements and name not in row.abandons:
             return self.liar_votes(name, log, row)
         if len(row.agreements) >= row.terms.quorum and name not in row.openings:
-            return self.liar_opens(name, log, row, is_right=True)
+            is_wrong = self.spoils_openings or (self.opens_wrongly and not self.world.is_calm)
+            return self.liar_opens(name, log, row, is_right=not is_wrong)
         return "cosigns"
 
     def liar_approves(self, name: str, log: CountyLog, row: RoundLog, is_first: bool = False) -> str:
@@ -125,9 +133,9 @@ class Liars:
         self.offer(log, approval, b"", self.world.template.federation.auditors[name])
         return f"approves ({number})"
 
-    def liar_checks(self, name: str, log: CountyLog, row: RoundLog) -> str:
+    def liar_checks(self, name: str, log: CountyLog, row: RoundLog, *, refuses: bool = True) -> str:
         """Check; refuse nothing, or what it likes."""
-        names = row.candidate_names()
+        names = row.candidate_names() if refuses else ()
         refused = [item for item in names if self.rng.random() < 0.25] if self.rng.random() < 0.35 else []
         body = encode_checked_body([Refusal(item, "box-unopenable") for item in refused])
         candidates = row.candidates.digest if row.candidates else ZERO
@@ -227,7 +235,8 @@ class Liars:
         payload = encode_payload(ReportPayload(log.sign(header, key), vector, tuple(boxes.values())))
         self.world.oracle.learn(payload, header, digest(encode_statement(header)), seeds, found)
         try:
-            if self.world.coordinator_lies and self.rng.random() < 0.3:  # past the checks of the door
+            is_inside = self.world.coordinator_lies and self.rng.random() < 0.3
+            if kind == "late" or is_inside:  # past the checks of the door
                 log.offer_report(header, key, vector, boxes)
             else:
                 log.receiver.receive(name, payload)

@@ -44,6 +44,7 @@ class Auditor:
         log, limit: the history that it is shown, and how much of it.
         poison: entries that it is shown behind that, once.
         box_lie: how the boxes that it asks for are spoilt.
+        is_flattered: whether it is told that its statements are logged where the log has refused them.
         is_witness_honest: whether what it cosigned last was never taken from it.
         has_lost: whether its state was lost, so that it abstains from earlier rounds.
         asked_before: rounds that it had answered when its state was lost.
@@ -57,7 +58,7 @@ class Auditor:
         self.limit: int | None = None
         self.poison: list[tuple[bytes, bytes]] = []
         self.box_lie = ""
-        self.is_cosigned_hidden = False
+        self.is_cosigned_hidden = self.is_flattered = False
         self.is_witness_honest = True
         self.has_lost = False
         self.asked_before: set[bytes] = set()
@@ -355,6 +356,8 @@ class Link:
         self._call("submits a statement", lambda: self._world.put(log, entry, body))
         position = self._world.put(log, entry, body)
         self._answered()
+        if position is None and mine.is_flattered and self._world.coordinator_lies:
+            return len(log.entries)
         if position is None:
             raise LinkError("refused", "the log refuses this statement", is_temporary=False)
         return position

@@ -18,7 +18,7 @@ from byzantine.run import Tally, live, prepared, run_seeds
 from auditor.errors import AuditorError
 from auditor.state import SecretKind, SlotKind, State
 
-SEEDS = 18
+SEEDS = 14
 ROUND = bytes(32)
 QUICKLY_FOUND = ("agreement-and-abandon", "keys-not-overwritten", "not-charged", "charged-twice")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from byzantine.adversary import Adversary
+from byzantine.adversary import COSTLY, Adversary
 from byzantine.county_log import CountyLog
 from byzantine.ending import settle
 from byzantine.oracle import Oracle
@@ -144,8 +144,15 @@ class World:
         """
         try:
             self.adversary.publish(self.logs[0])
-            wants_depth = self.coordinator_lies and self.adversary.strategy == "two sets"
+            strategy = self.adversary.strategy if self.coordinator_lies else ""
+            wants_depth = strategy in ("two sets", "silence")
             self._prelude(3 if wants_depth else self.rng.choice((0, 1, 2, 2, 3, 3)))
+            if strategy == "silence":
+                self._strand()
+            elif strategy == "two sets" and self.rng.random() < 0.5:
+                self.adversary.ambush(self.logs[0], next(iter(self.logs[0].ledger.rounds.values())))
+            elif self.coordinator_lies and self.rng.random() < 0.1:
+                self.adversary.publish(self.logs[0], 1, rho=COSTLY)
             self.chaos += self.steps
             while self.steps < self.chaos:
                 self._turn()
@@ -172,10 +179,21 @@ class World:
             school.release(row.round_id)
             school.work()
         for name in self.liar_schools if depth > 1 and row.is_approved else ():
+            has_aim = self.coordinator_lies and self.adversary.strategy in ("two sets", "silence")
             kind = self.rng.choice(("good", "garbled", "wrong seed", "copied"))
+            if has_aim and self.rng.random() < 0.8:
+                kind = "good"  # who wants two closes does not make S too small for one
             self.adversary.report(name, log, row, kind)
         if depth > 2:
             self.adversary.early()
+
+    def _strand(self) -> None:
+        """Silence the liars, perhaps after a close that names them; there is less chaos then."""
+        log = self.logs[0]
+        if self.rng.random() < 0.6:
+            self.adversary.strand(log, next(iter(log.ledger.rounds.values())))
+        self.adversary.is_silent = True
+        self.chaos //= 3
 
     def _turn(self) -> None:
         choice = self.rng.random()
