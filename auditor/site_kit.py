@@ -74,7 +74,7 @@ _READ_ME: Final = """到校检查 / A visit to a school
    亲手交给准备这个文件夹的守密方 %(auditor)s。由守密方在自己的机器上运行 site record；
    你不需要、也不要为此运行 auditor init。
    Take result-SCHOOL.json, which it writes (one file a school, none is written over), to the key keeper
-   who prepared this folder, %(auditor)s. The keeper runs, on the keeper's machine (you need no 'auditor init'):
+   who prepared this folder, %(auditor)s. The keeper runs there (you need no 'auditor init'):
 
        fedscreen auditor site record result-SCHOOL.json
 
