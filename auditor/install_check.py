@@ -33,6 +33,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import io
 import json
 import marshal
 import os
@@ -49,6 +50,23 @@ CHECKS = (
     *("release", "files", "missing", "added", "libraries", "startup", "cached", "links"),
     "environment",
 )
+WORDS = {
+    "release": ("the file of digests is well formed", "摘要文件格式正确"),
+    "files": ("every file is the release's", "每个文件都与发布版一致"),
+    "missing": ("no file of the release is missing", "没有缺少发布版的文件"),
+    "added": ("no file was added in its folders", "发布版的文件夹里没有多出文件"),
+    "libraries": ("every other folder is a library of the release", "其他文件夹都是发布版的程序库"),
+    "startup": ("nothing that Python reads or finds at its start", "没有 Python 启动时会读取的多余文件"),
+    "cached": ("compiled files are what their sources give", "编译文件与源文件相符"),
+    "links": ("no link, no editable installation", "没有链接，没有可编辑安装"),
+    "environment": ("no variable that makes Python load something else", "没有让 Python 载入别处内容的变量"),
+}
+"""What each check says, in English and Chinese: alone there is no catalogue, and both stand beside it."""
+OUTCOME_WORDS = {
+    "PASS": "全部相同 / all the same",
+    "FAIL": "有不同之处 / something differs",
+    "INCOMPLETE": "有未查之处 / something was not looked at",
+}
 PASS, FAIL, SKIPPED = "PASS", "FAIL", "SKIPPED"
 BY_PIP = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json"})
 INSTALLERS = frozenset({"pip", "setuptools", "_distutils_hack", "pkg_resources", "distutils-precedence.pth"})
@@ -410,7 +428,7 @@ def verify(
     is_other = any(row["result"] == FAIL for row in programs)
     return {
         "outcome": FAIL if is_other else outcome_of(findings),
-        "site_packages": str(root),
+        "site_packages": str(root.resolve()),
         "release": {"version": release.version, "commit": release.commit, "software": release.software},
         "release_sha256": hashlib.sha256(data).hexdigest(),
         "libraries": installation.installed,
@@ -443,6 +461,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--site-packages", type=Path)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a console without Chinese still shows the English
     environ = os.environ if options.site_packages is None else None
     place = options.site_packages or own_site_packages()
     try:
@@ -458,11 +478,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_values(values: Mapping[str, Any], line: Callable[[str], None]) -> None:
-    """Print the answer of `verify` in English; first the digest, without which the rest means nothing."""
-    line(f"release {values['release']['version']}, digests {values['release_sha256']}")
+    """Print the answer of `verify`, in both languages; first the digest: without it the rest means nothing."""
+    line(f"发布版 / release {values['release']['version']}; SHA-256 {values['release_sha256']}")
+    line("先另行核对上面的 SHA-256 / first compare this SHA-256 by another way")
     for row in values["checks"]:
         note = f"  ({row['note']})" if row["note"] else ""
-        line(f"{row['number']:2d}  {row['result']:7s} {row['name']}  {row['looked_at']}{note}")
+        english, chinese = WORDS[row["name"]]
+        line(f"{row['number']:2d}  {row['result']:7s} {chinese} / {english}: {row['looked_at']}{note}")
         for path in row["wrong"]:
             line(f"      {path}")
         if row["num_wrong"] > len(row["wrong"]):
@@ -470,8 +492,11 @@ def print_values(values: Mapping[str, Any], line: Callable[[str], None]) -> None
     for row in values["programs"]:
         line(f"    {row['result']:7s} {row['name']}  {row['sha256']}")
     if values["has_installer"]:
-        line("pip and setuptools belong to no release: uninstall them, then ask again")
-    line(f"{values['outcome']}: {values['site_packages']}")
+        line(
+            "请卸载 pip 和 setuptools 后再查 / "
+            "pip and setuptools belong to no release: uninstall them, then ask again"
+        )
+    line(f"{values['outcome']} {OUTCOME_WORDS[values['outcome']]}: {values['site_packages']}")
 
 
 if __name__ == "__main__":

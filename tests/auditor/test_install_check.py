@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from auditor import install_check
+from auditor import cli_install, install_check
 from auditor.cli import auditor
 from auditor.install_check import ReleaseError, parse_release, verify
 
@@ -264,6 +264,17 @@ def test_it_runs_alone_and_as_a_command(place: Path, release: bytes, tmp_path: P
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, env={**os.environ})
     values: dict[str, Any] = json.loads(done.stdout)
     assert (done.returncode, values["outcome"]) == (0, "PASS")
+    shown = subprocess.run(
+        [sys.executable, "-s", str(alone), *arguments[:3], place.name],
+        cwd=place.parent,
+        capture_output=True,
+        check=False,
+        env={"PYTHONIOENCODING": "ascii"},
+    ).stdout.decode()
+    assert "every file is the release's" in shown
+    assert str(place.resolve()) in shown
+    assert install_check.WORDS.keys() == set(install_check.CHECKS)
+    assert {name: english for name, (english, _zh) in install_check.WORDS.items()} == cli_install.CHECKS
     (place / "evil.pth").write_bytes(b"import os\n")
     found = CliRunner().invoke(auditor, ["install", "verify", *arguments])
     assert found.exit_code == 1
