@@ -12,7 +12,6 @@ Whatever does not begin with the word `diff` is about a bundle, so a bundle in a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from gettext import gettext as _
 from pathlib import Path
@@ -24,9 +23,10 @@ from auditor.cli_text import verdict_lines
 from auditor.enrol import load_policy
 from auditor.policy import AuditorPolicy
 from auditor.verify.diff import Difference, Shown, compare
+from auditor.verify.news import conclusion, news_lines, note_text
 from auditor.verify.outcome import Verdict
 from auditor.verify.run import verify_bundle
-from plan.words import PARTIES, STATEMENTS, word
+from plan.words import CHECKS, word
 from protos.statements import (
     Candidates,
     Correction,
@@ -170,18 +170,16 @@ def _detail(said: Statement) -> str:
 
 def _difference_lines(found: Difference) -> Iterator[str]:
     for row in found.verdict.checks:
-        yield f"{row.number:2} {row.outcome.value:7} {row.phrase.text(_)}"
+        values = {"name": word(CHECKS, row.name, _), "found": row.phrase.text(_)}
+        yield f"{row.number:2} {row.outcome.value:7} " + _("%(name)s: %(found)s") % values
     if found.verdict.exit_code == 1:
         yield from _evidence_lines(found)
     elif found.verdict.exit_code == 0:
-        yield from _news_lines(found)
-    yield {
-        "PASS": _("the log that you kept, extended"),
-        "FAIL": _(
-            "NOT the log that you kept, or one that breaks the rules: keep both, tell the other auditors"
-        ),
-        "INCOMPLETE": _("incomplete: something could not be read; this is no proof"),
-    }[found.verdict.summary]
+        news = [line.text(_) for line in news_lines(found)]
+        yield from (f"  {line}" for line in news)
+        if not news:
+            yield _("nothing is new")
+    yield conclusion(found).text(_)
 
 
 def _evidence_lines(found: Difference) -> Iterator[str]:
@@ -190,53 +188,4 @@ def _evidence_lines(found: Difference) -> Iterator[str]:
     for title, shown in ((_("kept:"), found.old), (_("shown now:"), found.new)):
         if shown is not None:
             yield title
-            text = shown.note.decode("utf-8", "replace").rstrip("\n")
-            yield "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
-
-
-def _news_lines(found: Difference) -> Iterator[str]:
-    """Tell rosters, plans, releases and corrections one by one, and count what is many."""
-    if not found.news:
-        yield _("nothing is new")
-    counts: Counter[tuple[str, bytes]] = Counter()
-    for _position, said in found.news:
-        line = _one_line(found, said)
-        if line:
-            yield "  " + line
-        else:
-            counts[said.TYPE, getattr(said, "round", b"")] += 1
-    for (kind, round_id), number in counts.items():
-        values = {"round": _serial(found, round_id), "number": number, "what": word(STATEMENTS, kind, _)}
-        yield "  " + _("round %(round)s: %(number)s × %(what)s") % values
-
-
-def _serial(found: Difference, round_id: bytes) -> str:
-    rounds = found.ledger.rounds if found.ledger else {}
-    return str(rounds[round_id].terms.serial) if round_id in rounds else round_id.hex()[:16]
-
-
-def _one_line(found: Difference, said: Statement) -> str:
-    values: dict[str, object] = {"round": _serial(found, getattr(said, "round", b""))}
-    match said:
-        case Roster():
-            return _("roster %(serial)s") % {"serial": said.serial}
-        case Revoke():
-            subject = word(PARTIES, said.subject, _)
-            return _("revoked: %(subject)s %(id)s") % {"subject": subject, "id": said.id}
-        case Plan():
-            return _("round %(serial)s: new plan") % {"serial": said.serial}
-        case Release() if said.status != "ok":
-            return _("round %(round)s: ended as corrupt, without numbers") % values
-        case Release():
-            values |= {"reports_in": said.reports_in, "reports_out": said.reports_out}
-            return (
-                _("round %(round)s: released, %(reports_in)s reports in, %(reports_out)s left out") % values
-            )
-        case Correction() if said.status == "withdrawn":
-            return _("round %(round)s: its release is withdrawn") % values
-        case Correction():
-            return _("round %(round)s: its release is corrected") % values
-        case Replayed():
-            values |= {"node": said.node, "outcome": said.outcome, "auditor": said.auditor}
-            return _("round %(round)s: %(auditor)s replayed the report of %(node)s: %(outcome)s") % values
-    return ""
+            yield note_text(shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,10 @@ from auditor.page.visit import KEEPER, Page, Redirect, Reply, Visit
 from auditor.page.work import Work
 from auditor.verify.bundle_files import manifest_bytes
 from auditor.verify.diff import Difference, compare
-from auditor.verify.outcome import Verdict
+from auditor.verify.news import conclusion, news_lines, note_text
+from auditor.verify.outcome import EXIT_FAIL, Verdict
 from auditor.verify.run import verify_bundle
-from plan.errors import phrase
+from plan.errors import Phrase, phrase
 from protos.bundle import NAME
 
 MAX_FOUND: Final = 12
@@ -59,10 +60,29 @@ class Report:
         return self.difference.verdict
 
     @property
-    def news(self) -> list[tuple[str, int]]:
-        """Types of statements that are new, with how many there are."""
+    def news(self) -> list[Phrase]:
+        """What is new in the log, line by line."""
+        return list(news_lines(self.difference)) if self.difference else []
+
+    @property
+    def is_public(self) -> bool:
+        """Whether what was looked at calls itself a public bundle."""
+        rows = self.verdict.checks if self.verdict else []
+        return any(("kind", "public") in row.phrase.values for row in rows if row.name == "manifest")
+
+    @property
+    def conclusion(self) -> Phrase:
+        """How the comparison came out, and what is to be done."""
+        return conclusion(self.difference) if self.difference else phrase("nothing was verified here yet")
+
+    @property
+    def checkpoints(self) -> list[tuple[Phrase, str]]:
+        """Both checkpoints as signed, where a comparison failed: they are the evidence."""
         found = self.difference
-        return sorted(Counter(said.TYPE for _place, said in found.news).items()) if found else []
+        if found is None or found.verdict.exit_code != EXIT_FAIL:
+            return []
+        pairs = ((phrase("kept:"), found.old), (phrase("shown now:"), found.new))
+        return [(title, note_text(shown)) for title, shown in pairs if shown is not None]
 
 
 def form(visit: Visit) -> Reply:
@@ -72,6 +92,7 @@ def form(visit: Visit) -> Reply:
         "found": list(bundles(own)),
         "own_policy": str(own.policy) if own and own.policy.exists() else "",
         "own_folder": str(own.root) if own else "",
+        "example": r"E:\bundle" if os.name == "nt" else "/media/stick/bundle",
         "last": _last(visit),
     }
     return Page("verify.html", values)

@@ -172,21 +172,27 @@ def _check_extends(found: Difference) -> Phrase:
     if old is None or new is None or new.entries is None:
         raise CheckSkipped(phrase("one of the two cannot be read"))
     if old.checkpoint.origin != new.checkpoint.origin:
-        raise CheckFailed(phrase("the kept checkpoint is of another log"))
+        raise CheckFailed(phrase("another log: the kept checkpoint has another name"))
     leaves = [leaf_hash(entry) for entry in new.entries]
     size = old.checkpoint.size
     if size > len(leaves):
         raise CheckFailed(_smaller(old, new))
     if size == 0 or tree_root(leaves[:size]) != old.checkpoint.root:
         found.parted_at = _first_difference(old, new)
-        raise CheckFailed(phrase("the log does not extend the kept checkpoint of size %(size)s", size=size))
+        raise CheckFailed(
+            phrase("another history: it does not extend the kept checkpoint of size %(size)s", size=size)
+        )
     return phrase("extends size %(size)s by %(number)s entries", size=size, number=len(leaves) - size)
 
 
 def _smaller(old: Shown, new: Shown) -> Phrase:
     sizes = {"old": old.checkpoint.size, "new": new.checkpoint.size}
     if old.entries is None or new.entries is None:
-        return phrase("smaller than what was kept: %(new)s entries, kept were %(old)s", **sizes)
+        return phrase(
+            "smaller than what was kept: %(new)s entries, kept were %(old)s; an older state or another "
+            "history",
+            **sizes,
+        )
     if old.entries[: len(new.entries)] == new.entries:
         return phrase(
             "rolled back: an older state of the kept log, %(new)s entries of %(old)s (or OLD and NEW are "

@@ -489,11 +489,21 @@ def test_an_inspector_verifies_without_a_folder_of_an_auditor(
     assert visitor.page.url.path == "/verify"
     visitor.post("/verify", {"folder": str(bundle)})
     assert 'class="verdict warn">INCOMPLETE' in done(visitor, "/verify/result")
+    assert "public bundle" not in visitor.text
     visitor.post("/verify", {"folder": str(bundle), "policy": str(busy[0].folder.policy)})
     assert 'class="verdict' in done(visitor, "/verify/result")
     assert ">SKIPPED</span>" not in visitor.text
     visitor.post("/verify/diff", {"old": str(bundle), "new": str(bundle)})
     assert 'class="verdict good">PASS' in done(visitor, "/verify/result")
+    assert "the kept log, continued" in visitor.text
+    assert "binds your institution" not in visitor.text  # nothing can be signed here
+    stranger = inspector.root / "stranger"
+    name, rest = (bundle / "log" / "checkpoint").read_text("utf-8").split("\n", 1)
+    stranger.write_text(f"{name}-other\n{rest}", "utf-8")
+    visitor.post("/verify/diff", {"old": str(stranger), "new": str(bundle)})
+    assert 'class="verdict bad">FAIL' in done(visitor, "/verify/result")
+    assert "ANOTHER HISTORY" in visitor.text
+    assert f"{name}-other" in visitor.text  # both checkpoints are the evidence
     spoilt = Path(shutil.copytree(bundle, inspector.root / "spoilt"))
     with (spoilt / "log" / "checkpoint").open("ab") as file:
         file.write(b"x")

@@ -152,6 +152,8 @@ def test_a_split_view_gives_both_signed_checkpoints(tmp_path: Path) -> None:
         assert evidence[f"{name}_checkpoint"] == (tmp_path / name / "log" / "checkpoint").read_text("utf-8")
     shown = _diff(old, tmp_path / "new").output
     assert "the first entry that differs: 2" in shown
+    assert "PASS    what was kept: size" in shown
+    assert "ANOTHER HISTORY" in shown
     assert str(evidence["new_checkpoint"]).strip() in shown
 
 
