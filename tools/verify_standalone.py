@@ -1266,24 +1266,27 @@ def check_plans(b: Bag) -> str:
     for r in rounds(b, "plan"):
         v, p, policy = view(r), r.plan, b.policy
         # a plan with other cells or tables than follow from it, or that costs more than it says
-        need(p.cells == v.cells and [row[0] for row in p.noise] == [t.id for t in v.tables]
-             and v.rho <= p.rho)
+        need([p.cells, [row[0] for row in p.noise]] == [v.cells, [t.id for t in v.tables]] and v.rho <= p.rho)
         check_noise_lines(r)
         used = {name for t in v.tables for name in (*t.dims, *t.where, t.sum)}
-        # a plan that the policy does not allow: tuple, min-reports, min-group, what is forbidden
-        need(not policy or ([len(p.auditor), p.threshold, p.collude, p.quorum] in policy.tuples
-             and p.min_reports >= policy.min_reports
-             and p.min_group >= policy.min_group and p.colluding_schools >= policy.least_c
-             and not used & policy.forbidden["field"] and not {t.id
-                  for t in v.tables} & policy.forbidden["table"]
+        # a plan that all approved and the policy does not allow: tuple, min-reports, min-group, what is
+        # forbidden; before all have approved no report can follow, and a county's draft proves nothing
+        need(not policy or not r.apr or ([len(p.auditor), p.threshold, p.collude, p.quorum] in policy.tuples
+             and p.min_reports >= policy.min_reports and p.min_group >= policy.min_group
+             and p.colluding_schools >= policy.least_c and not used & policy.forbidden["field"]
+             and not {t.id for t in v.tables} & policy.forbidden["table"]
              and p.body["neighbouring"] not in policy.forbidden["relation"]))
-    return count(len(b.log.rounds), "plans")
+    return count(len(b.log.rounds), "plans") + not_judged(b)
+
+
+def not_judged(b: Bag) -> str:
+    number = sum(not r.apr for r in b.log.rounds.values()) if b.policy else 0
+    return f"; not approved by all their auditors, so not judged by the policy: {number}" if number else ""
 
 
 def check_noise_lines(r: Bag) -> None:
     lines = [[t.id, t.scale, t.parts[0], thresholds_digest(t.parts[0])] for t in view(r).tables]
-    steps = [[t.id, k, s2, thresholds_digest(s2)] for t in view(r).tables for k,
-         s2 in enumerate(t.parts[1:], start=1)]
+    steps = [[t.id, k, s, thresholds_digest(s)] for t in view(r).tables for k, s in enumerate(t.parts[1:], 1)]
     # noise or step lines that do not follow from the plan: scale, variance, thresholds
     need(r.plan.noise == lines and r.plan.step == steps)
 
@@ -1424,10 +1427,10 @@ def check_noise(b: Bag) -> str:
 
 
 def check_rho(b: Bag) -> str:
-    policy = policy_of(b)
-    # a round costs more than its plan says, or the plan more than the policy allows
-    for r in rounds(b): need(view(r).rho <= r.plan.rho <= policy.max_rho, f"round {r.plan.serial}")
-    return f"{len(rounds(b))} rounds"
+    # a round costs more than its plan says, or a plan that all approved more than the policy allows
+    for r in rounds(b): need(view(r).rho <= r.plan.rho <= (policy_of(b).max_rho, r.plan.rho)[not r.apr],
+         f"round {r.plan.serial}")
+    return f"{len(rounds(b))} rounds{not_judged(b)}"
 
 
 # A node's account is the union by round of its reports and those of all that it succeeds (privacy, "The

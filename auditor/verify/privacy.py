@@ -10,7 +10,7 @@ from auditor.plan_view import view_plan
 from auditor.result_files import result_files
 from auditor.verify.log import BundleLog
 from auditor.verify.outcome import CheckFailed, CheckSkipped
-from auditor.verify.round import name_of, released
+from auditor.verify.round import name_of, released, with_not_judged
 from plan.errors import Phrase, phrase
 from plan.published import thresholds_sha256
 from privacy.year_account import Charge, spent
@@ -49,7 +49,7 @@ def check_noise(log: BundleLog) -> Phrase:
 
 
 def check_rho(log: BundleLog) -> Phrase:
-    """Recompute every round's cost; plan, release and policy must say as much."""
+    """Recompute every round's cost; plan and release must say as much, the policy where all approved it."""
     policy = log.required_policy()
     rounds = _rounds(log)
     for row in rounds:
@@ -63,7 +63,7 @@ def check_rho(log: BundleLog) -> Phrase:
                     rho=row.terms.rho,
                 )
             )
-        if row.terms.rho > policy.max_rho:
+        if row.is_approved and row.terms.rho > policy.max_rho:
             raise CheckFailed(
                 phrase(
                     "%(row)s: rho %(rho)s, the policy allows %(max_rho)s",
@@ -76,7 +76,7 @@ def check_rho(log: BundleLog) -> Phrase:
             raise CheckFailed(
                 phrase("%(row)s: the release states another rho than the plan", row=name_of(row))
             )
-    return phrase("%(num_rounds)s rounds", num_rounds=len(rounds))
+    return with_not_judged(log, rounds, phrase("%(num_rounds)s rounds", num_rounds=len(rounds)))
 
 
 def check_account(log: BundleLog) -> Phrase:

@@ -88,20 +88,36 @@ def released(rounds: Iterable[RoundLog]) -> list[RoundLog]:
 
 
 def check_plans(log: BundleLog) -> Phrase:
-    """Recompute every plan; its tuple and terms must be allowed by the roster and by the policy."""
+    """Recompute every plan; the policy must allow those that all their auditors approved.
+
+    Anybody at the county can log a plan that the policy forbids. Before all have approved it no report can
+    follow and it costs no pupil anything, so it is told and not judged: refusing it is what a policy is for.
+    """
     rounds = _rounds(log, Plan)
     for row in rounds:
         plan = row.terms
         view = view_plan(plan, row.plan.body)
         verify_figures(plan, view)
-        if log.policy is None:
+        if log.policy is None or not row.is_approved:
             continue
         try:
             verify_policy(log.policy, plan, view)
         except RefusalError as err:
             if err.code != _COST:  # check "rho" says so
                 raise CheckFailed(phrase("%(row)s: %(reason)s", row=name_of(row), reason=err)) from err
-    return count(len(rounds), phrase("%(number)s plans", number=len(rounds)))
+    return count(len(rounds), with_not_judged(log, rounds, phrase("%(number)s plans", number=len(rounds))))
+
+
+def with_not_judged(log: BundleLog, rounds: Iterable[RoundLog], what: Phrase) -> Phrase:
+    """Add how many plans the policy did not judge because not all of their auditors approved them."""
+    number = sum(not row.is_approved for row in rounds)
+    if number == 0 or log.policy is None:
+        return what
+    return phrase(
+        "%(what)s; not approved by all their auditors, so not judged by the policy: %(number)s",
+        what=what,
+        number=number,
+    )
 
 
 def check_approvals(log: BundleLog) -> Phrase:

@@ -27,6 +27,7 @@ from crypto.replication import subsets
 from crypto.sharing import mask_vector
 from crypto.tier_sum import TierSum
 from plan.document import PlanDocument, parse_plan_toml
+from privacy.sensitivity import Neighbouring
 from protos.bodies import (
     Refusal,
     ReportName,
@@ -230,13 +231,26 @@ class ZooCounty(FakeCounty):
 
     # --- rounds -----------------------------------------------------------------------------
 
-    def plan_round(self, rho: str = "1/10", tiers: tuple[int, ...] = (), **terms: Any) -> bytes:
-        """Publish a plan and let its auditors approve it."""
+    def plan_round(
+        self,
+        rho: str = "1/10",
+        tiers: tuple[int, ...] = (),
+        *,
+        approved_by: Sequence[str] | None = None,
+        neighbouring: str = "",
+        **terms: Any,
+    ) -> bytes:
+        """Publish a plan and let its auditors approve it: all of them, or those named."""
         n, t, f, q = self.tuple_
         document = replace(plan_document(rho, tiers), num_auditors=n, threshold=t, collude=f, quorum=q)
+        if neighbouring:
+            document = replace(document, neighbouring=Neighbouring(neighbouring))
         names = tuple(name for name in sorted(self.auditors) if name not in self.ledger.revoked_auditors)[:n]
         round_id = self.publish_plan(document, auditors=terms.pop("auditors", names), **terms)
-        self.approve(round_id)
+        if approved_by is None:
+            self.approve(round_id)
+        for name in approved_by or ():
+            self.approve(round_id, [name])
         return round_id
 
     def report(self, node: str, round_id: bytes, **changes: object) -> bytes:

@@ -20,6 +20,7 @@ from bundle_zoo.stories import (
     collecting,
     corrected,
     corrupt,
+    drafts,
     everything_rolled,
     extended,
     groups,
@@ -143,6 +144,21 @@ def _fill() -> None:
     _add("partly abandoned", partly_abandoned, kinds=own)
     for stage in ("planned", "collecting", "closed", "reissued"):
         _add(f"cancelled {stage}", lambda stage=stage: cancelled(stage), kinds=own)  # type: ignore[misc]
+    tight = (("max-rho 1/4", "max-rho 1/8"),)  # allows plans of rho 1/10, and not those of 1/5
+    for who in ((), ("a2",), ("a1", "a3", "a4")):
+        for end in (False, True):
+            _add(
+                f"a plan too dear, {len(who)} of 4 approved{', cancelled' if end else ''}",
+                lambda who=who, end=end: drafts(who, is_cancelled=end),  # type: ignore[misc]
+                kinds=own,
+                policy=tight,
+            )
+    _add(
+        "a plan of a forbidden relation, 2 of 4 approved",
+        lambda: drafts(("a1", "a4"), neighbouring="add-remove"),
+        kinds=own,
+        policy=(("tuple 4 3 1 3\n", "tuple 4 3 1 3\nforbid-relation add-remove\n"),),
+    )
     _add("extended", lambda: extended(("a1", "a3", "a4")))
     _add("extended by two only", lambda: extended(("a1", "a3")), kinds=own)
     _add("extended three times", lambda: extended(("a1", "a2", "a3"), 3), kinds=own)

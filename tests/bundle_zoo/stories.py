@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from bundle_zoo.county import ZooCounty, ZooNode
 
@@ -187,6 +188,17 @@ def cancelled(stage: str) -> ZooCounty:
     second = successor if stage == "reissued" else county.plan_round()
     county.collect(second)
     county.finish(second)
+    return county
+
+
+@cache
+def drafts(approved_by: tuple[str, ...] = (), is_cancelled: bool = False, **terms: Any) -> ZooCounty:
+    """A released round, and a dearer plan that not all of its auditors approved."""
+    county = county_of()
+    whole_round(county)
+    round_id = county.plan_round("1/5", approved_by=approved_by, **terms)
+    if is_cancelled:
+        county.cancel(round_id)
     return county
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from bundle_zoo import stories
@@ -184,6 +185,24 @@ def _policies() -> None:
     register("policy: another genesis", Tampered(NUMBERS["genesis"], _other_pin))
     history("six rounds in a year", "account", nothing, _six_rounds)
     history("a round dearer than the policy", "rho", nothing, _dear_round)
+    everybody = ("a1", "a2", "a3", "a4")
+    for name, check, terms, words in (
+        ("a dear plan that all approved", "rho", {}, ("max-rho 1/4", "max-rho 1/8")),
+        (
+            "a plan of a forbidden relation that all approved",
+            "plans",
+            {"neighbouring": "add-remove"},
+            ("tuple 4 3 1 3\n", "tuple 4 3 1 3\nforbid-relation add-remove\n"),
+        ),
+    ):
+        history(name, check, nothing, partial(stories.drafts, everybody, **terms), policy=words)
+        history(
+            f"{name}, cancelled",
+            check,
+            nothing,
+            partial(stories.drafts, everybody, is_cancelled=True, **terms),
+            policy=words,
+        )
 
 
 def _strange_witness() -> tuple[Files, str, bytes | None]:
