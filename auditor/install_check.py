@@ -478,7 +478,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_values(values: Mapping[str, Any], line: Callable[[str], None]) -> None:
-    """Print the answer of `verify`, in both languages; first the digest: without it the rest means nothing."""
+    """Print the answer of `verify` in both languages; the digest first, as the rest hangs on it."""
     line(f"发布版 / release {values['release']['version']}; SHA-256 {values['release_sha256']}")
     line("先另行核对上面的 SHA-256 / first compare this SHA-256 by another way")
     for row in values["checks"]:
