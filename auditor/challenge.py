@@ -34,6 +34,7 @@ from protos.ledger import Ledger, RoundLog
 
 ONE_CHEATER_IN = 30
 MIN_PREFIX = 4
+SHOWN_DIGITS, MOST_LISTED = 8, 12  # what a refusal lists of a log's rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,20 @@ def find_round(ledger: Ledger, prefix: str) -> RoundLog:
         raise RefusalError(
             "which-round",
             phrase(
-                "%(number)s rounds of this log begin with %(prefix)s; give four digits or more that name one",
+                "%(number)s rounds of this log begin with %(prefix)s; give four digits or more that name one "
+                "of these: %(rounds)s",
                 number=len(found),
                 prefix=prefix[:64],
+                rounds=_listed(ledger),
             ),
         )
     return found[0]
+
+
+def _listed(ledger: Ledger) -> str:
+    """Name the newest rounds of a log by the first digits of their ids, with their serials."""
+    rows = [f"{found.hex()[:SHOWN_DIGITS]} ({row.terms.serial})" for found, row in ledger.rounds.items()]
+    return ", ".join(rows[-MOST_LISTED:]) or "-"
 
 
 def find_challenge(round_log: RoundLog) -> Challenge:

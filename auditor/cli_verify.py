@@ -44,6 +44,21 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _ANY = click.Path(exists=True, path_type=Path)
 
 
+class BundleContext(click.Context):
+    """Of a command whose name nobody types: messages give the way to it without its name."""
+
+    @property
+    def command_path(self) -> str:
+        """The group's own path."""
+        return self.parent.command_path if self.parent else super().command_path
+
+
+class BundleCommand(click.Command):
+    """The command for a bundle."""
+
+    context_class = BundleContext
+
+
 class VerifyGroup(click.Group):
     """`verify BUNDLE`, as if the name of the command for a bundle stood before it; `verify diff OLD NEW`."""
 
@@ -76,7 +91,9 @@ def verify() -> None:
     """Hold the two ways to verify."""
 
 
-@verify.command(name=VerifyGroup.default_command, hidden=True, help=_("Check the folder BUNDLE."))
+@verify.command(
+    name=VerifyGroup.default_command, cls=BundleCommand, hidden=True, help=_("Check the folder BUNDLE.")
+)
 @click.argument("folder", metavar="BUNDLE", type=_FOLDER)
 @click.option("--policy", "policy_file", type=FILE, help=_("Whose keys and bounds count."))
 @click.option("--head", "head_file", type=FILE, help=_("A checkpoint kept from earlier, to be extended."))

@@ -144,7 +144,7 @@ def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str
                 "approves again"
             )
         )
-    found, told = fingerprint(grant.card_text), _read_told(expected_fingerprint)
+    found, told = fingerprint(grant.card_text), read_told(expected_fingerprint)
     if found != told:
         raise ConfigError(
             phrase(
@@ -156,7 +156,12 @@ def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str
         )
 
 
-def _read_told(text: str) -> str:
+def read_told(text: str) -> str:
+    """Read a fingerprint as a person typed it: digits, or words of either language.
+
+    Raises:
+        ConfigError: it is none.
+    """
     try:
         return read_fingerprint(text)
     except CryptoError as err:

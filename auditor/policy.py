@@ -31,6 +31,7 @@ from fractions import Fraction
 from typing import Any
 
 from auditor.errors import PolicyError
+from auditor.policy_reasons import policy_reason
 from crypto.errors import CryptoError
 from crypto.note import VerifierKey
 from crypto.policy import NO_QUORUM, LogPolicy, parse_policy
@@ -103,7 +104,7 @@ def parse_auditor_policy(text: str) -> AuditorPolicy:
     try:
         trust = parse_policy(text, WORDS)
     except CryptoError as err:
-        raise PolicyError(err) from err
+        raise PolicyError(policy_reason(err)) from err
     if len(trust.logs) != 1 or trust.quorum == NO_QUORUM:
         raise PolicyError(phrase("expected exactly one log line and a quorum of witnesses"))
     rows = _rows(trust.extra)

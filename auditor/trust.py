@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from auditor.enrol import read_told
 from auditor.errors import RefusalError
 from auditor.policy import AuditorPolicy, default_policy, parse_auditor_policy
-from crypto.fingerprint import read_fingerprint
 from crypto.policy import LogPolicy
 from plan.errors import phrase
 from protos.card import FederationCard, fingerprint
@@ -64,10 +64,10 @@ def verify_told(policy: AuditorPolicy, told: str) -> None:
     """Hold a policy against the fingerprint that was told by telephone: digits or words.
 
     Raises:
-        DecodeError: it is no fingerprint.
+        ConfigError: it is no fingerprint.
         RefusalError: the policy pins something else.
     """
-    found, expected = trust_fingerprint(policy), read_fingerprint(told)
+    found, expected = trust_fingerprint(policy), read_told(told)
     if found != expected:
         raise RefusalError(
             "other-trust",

@@ -160,8 +160,9 @@ def test_select_says_how_many(county: FakeCounty, opened_round: bytes) -> None:
 def test_a_round_is_named_by_four_digits_that_are_its_own(
     county: FakeCounty, opened_round: bytes, prefix: str
 ) -> None:
-    with pytest.raises(RefusalError, match="which-round"):
+    with pytest.raises(RefusalError, match="which-round") as caught:
         find_round(county.ledger, prefix)
+    assert f"{opened_round.hex()[:8]} (1)" in str(caught.value)
     assert find_round(county.ledger, opened_round.hex()[:8]).round_id == opened_round
 
 

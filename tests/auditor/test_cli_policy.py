@@ -229,3 +229,10 @@ def test_a_policy_compared_with_nothing_is_not_called_good(folder: AuditorFolder
 def test_a_word_that_was_misheard_is_told(folder: AuditorFolder) -> None:
     assert alone("check", folder.policy, "--fingerprint", "one two three").exit_code == 1
     assert "you were told 0000-" in alone("check", folder.policy, "--fingerprint", "0" * 32).output
+
+
+def test_verify_names_no_command_that_nobody_can_type(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(auditor, ["verify", str(tmp_path / "nope")], prog_name="auditor")
+    assert refused.exit_code == 2
+    assert "auditor verify [OPTIONS] BUNDLE" in refused.output
+    assert "check-bundle" not in refused.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from fakes_auditors import FakeCounty
 
 from auditor.errors import PolicyError
 from auditor.policy import AuditorPolicy, default_policy, encode_auditor_policy, parse_auditor_policy
@@ -154,3 +155,36 @@ def test_two_logs_are_refused(text: str) -> None:
 def test_an_endless_policy_is_refused(text: str) -> None:
     with pytest.raises(PolicyError, match="at most 65536"):
         parse_auditor_policy(text + "#" * 70_000)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("quorum quorum", "quorum county"),
+        ("quorum quorum", "quorum quorum\nquorum quorum"),
+        ("quorum quorum\n", ""),
+        ("group quorum 3", "group quorum 9"),
+        ("group quorum 3 a1", "group quorum 3 a1 a1"),
+        ("witness a2", "witness a1"),
+        ("log fedscreen", "log Fedscreen"),
+        ("max-rho 1/4", "nonsense"),
+        ("log ", "log x"),
+        ("max-rho 1/4", "max-rho 1/4" + "\n" * 1001),
+        ("max-rho 1/4", "max-rho\x0b1/4"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said_in_the_readers_language(
+    county: FakeCounty, change: tuple[str, str]
+) -> None:
+    text = county.policy_text()
+    assert change[0] in text
+    with pytest.raises(PolicyError) as caught:
+        parse_auditor_policy(text.replace(*change, 1))
+    seen: list[str] = []
+
+    def translate(message: str) -> str:
+        seen.append(message)
+        return message
+
+    assert caught.value.phrase.text(translate) == str(caught.value)
+    assert "%(text)s" not in seen  # what is passed on as it is stays English
