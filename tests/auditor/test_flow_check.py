@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,13 @@ def test_the_command_on_a_bundle(
     refused = check(*good, ("10.2.0.7", "203.0.113.5", 18_000), code=1)
     assert refused["error"] == "flows"
     assert "s99" in refused["message"]
+
+
+@pytest.mark.parametrize("page", ["on-site-audit.md", "on-site-audit.zh-CN.md"])
+def test_the_manifest_of_the_page_is_one(page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(format = .*?)```", text, re.DOTALL)
+    network = parse_network(example.encode())
+    assert network.school_of()["2001:db8::7"] == "s02"
+    defaults = (network.connections_a_day, network.starts_a_day, network.retries, network.tolerance_percent)
+    assert defaults == (4, 1, 1, 5)
