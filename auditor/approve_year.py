@@ -4,13 +4,17 @@
 2. Together with the rounds approved before they stay within the policy's ``max-rho-year``.
 3. No two of them count the same of the same pupils: one of the two would have to be left out.
 
+`sift_years` leaves out what fails and reviews the rest, so that one bad plan keeps no good one waiting. Which
+of two plans that exclude each other is the right one is for a person to say: it leaves out both, and of a
+year that costs too much all plans.
+
 Nothing is signed here. All plans are reviewed before the first is approved, so a year is approved as it
 was shown or not at all; each approval is still its own statement with its own key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -66,6 +70,42 @@ def review_year(context: Context, round_ids: Sequence[bytes]) -> tuple[YearRevie
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SiftedYears:
+    """Waiting plans, what may be approved apart from what may not.
+
+    Attributes:
+        years: what may be approved, one review for each school year.
+        refused: round id and reason of what may not, in the order asked.
+    """
+
+    years: tuple[YearReview, ...]
+    refused: tuple[tuple[bytes, RefusalError], ...]
+
+
+def sift_years(context: Context, round_ids: Sequence[bytes]) -> SiftedYears:
+    """Review waiting plans together; those that must not be approved are left out and named."""
+    refused: dict[bytes, RefusalError] = {}
+    plans: list[PlanReview] = []
+    for round_id in round_ids:
+        try:
+            plans.append(review_plan(context, round_id))
+        except RefusalError as err:
+            refused[round_id] = err
+    for pair in _alike(plans):
+        reason = _same_twice(*pair)
+        refused |= {plan.round_log.round_id: reason for plan in pair if not plan.is_approved}
+    plans = [plan for plan in plans if plan.round_log.round_id not in refused]
+    years: list[YearReview] = []
+    for year in sorted({plan.view.document.school_year for plan in plans}):
+        rows = [plan for plan in plans if plan.view.document.school_year == year]
+        try:
+            years.append(_review(context, year, rows))
+        except RefusalError as err:
+            refused |= {plan.round_log.round_id: err for plan in rows}
+    return SiftedYears(tuple(years), tuple((name, refused[name]) for name in round_ids if name in refused))
+
+
 def _review(context: Context, year: str, plans: Sequence[PlanReview]) -> YearReview:
     _verify_different(plans)
     waiting = [plan for plan in plans if not plan.is_approved]
@@ -98,17 +138,27 @@ def _cost(plan: PlanReview) -> Fraction:
 
 
 def _verify_different(plans: Sequence[PlanReview]) -> None:
+    for one, other in _alike(plans):
+        raise _same_twice(one, other)
+
+
+def _alike(plans: Sequence[PlanReview]) -> Iterator[tuple[PlanReview, PlanReview]]:
+    """Pairs of plans that count the same of the same pupils."""
     for one, other in combinations(plans, 2):
         same_day = one.view.document.census_date == other.view.document.census_date
         if same_day and asks_the_same(one.view, other.view):
-            raise RefusalError(
-                "second-plan",
-                phrase(
-                    "plans %(one)s and %(other)s count the same of the same pupils; approve one of them",
-                    one=one.round_log.terms.serial,
-                    other=other.round_log.terms.serial,
-                ),
-            )
+            yield one, other
+
+
+def _same_twice(one: PlanReview, other: PlanReview) -> RefusalError:
+    return RefusalError(
+        "second-plan",
+        phrase(
+            "plans %(one)s and %(other)s count the same of the same pupils; approve one of them",
+            one=one.round_log.terms.serial,
+            other=other.round_log.terms.serial,
+        ),
+    )
 
 
 def _changes(context: Context, plan: PlanReview) -> tuple[Change, ...] | None:

@@ -86,7 +86,7 @@ def approve(directory: Path, rounds: tuple[str, ...], is_year: bool, yes: bool, 
         found = cli_rounds.waiting_rounds(desk, rounds)
         refused: list[dict[str, object]] = []
         if is_year:
-            approved = cli_rounds.approve_years(desk, found, is_quiet=as_json, yes=yes)
+            approved = cli_rounds.approve_years(desk, found, is_quiet=as_json, yes=yes, refused=refused)
         else:
             approved = cli_rounds.approve_each(desk, found, is_quiet=as_json, yes=yes, refused=refused)
     lines = [_("approved: round %(round)s") % {"round": str(row["round"])[:16]} for row in approved]

@@ -18,15 +18,15 @@ import click
 
 from auditor import watch as watching
 from auditor.approve import review_plan
-from auditor.approve_year import YearReview, review_year
+from auditor.approve_year import YearReview, sift_years
 from auditor.cli_context import DIR, EXIT_REFUSED, FILE, JSON, YES, refusing, say, show
-from auditor.cli_rounds import extension_lines, waiting_rounds, year_lines
+from auditor.cli_rounds import extension_lines, refusal_lines, waiting_rounds, year_lines
 from auditor.cli_text import event_line, plan_lines, roster_lines, status_lines
 from auditor.cli_visit import review_lines
 from auditor.config import AuditorFolder, read_config
 from auditor.context import Context
 from auditor.desk import Desk
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, RefusalError
 from auditor.extend import review_extension, waiting_extensions
 from auditor.file_link import empty_link
 from auditor.next_trip import NextTrip, next_trips
@@ -81,7 +81,12 @@ class _Sitting:
         except (AuditorError, ProtocolError) as err:
             code = getattr(err, "code", type(err).__name__)
             self.refused.append({"what": what, "id": name, "error": code, "message": str(err)})
-            show(self.is_quiet, iter([_("refused: %(reason)s") % {"reason": told(err, _)}]))
+            show(self.is_quiet, self._refusal(what, name, err))
+
+    def _refusal(self, what: str, name: str, err: AuditorError | ProtocolError) -> Iterator[str]:
+        if what == "approval" and isinstance(err, RefusalError):
+            return refusal_lines(self.trip.desk, bytes.fromhex(name), err)
+        return iter([_("refused: %(reason)s") % {"reason": told(err, _)}])
 
     def rosters(self) -> None:
         """Go through the rosters that wait for signatures; one that bears this auditor's is asked again."""
@@ -95,13 +100,26 @@ class _Sitting:
         """Go through the plans that wait for this auditor, one by one or a school year at a time."""
         desk = self.trip.desk
         waiting = [row for row in waiting_rounds(desk, ()) if not _is_approved(desk, row)]
-        if not is_year:
-            for row in waiting:
-                look = partial(review_plan, desk.context, row)
-                self.each("approval", row.hex(), look, plan_lines, partial(desk.approve, row))
-        elif waiting:
-            years = partial(review_year, desk.context, waiting)
-            self.each("year", "", years, _all_lines, lambda: [desk.approve(row) for row in waiting])
+        if is_year:
+            self._years(waiting)
+            return
+        for row in waiting:
+            look = partial(review_plan, desk.context, row)
+            self.each("approval", row.hex(), look, plan_lines, partial(desk.approve, row))
+
+    def _years(self, waiting: list[bytes]) -> None:
+        """Show and leave out the plans that must not be approved; go through the rest, a year at a time."""
+        desk = self.trip.desk
+        found = sift_years(desk.context, waiting)
+        for round_id, err in found.refused:
+            row = {"what": "approval", "id": round_id.hex(), "error": err.code, "message": str(err)}
+            self.refused.append(row)
+            show(self.is_quiet, refusal_lines(desk, round_id, err))
+        for year in found.years:
+            rows = [plan.round_log.round_id for plan in year.plans]
+            self.each(
+                "year", year.school_year, partial(_same, year), year_lines, partial(_approve_all, desk, rows)
+            )
 
     def visits(self, root: Path, results: tuple[Path, ...]) -> None:
         """Go through the results of visits to schools, as `auditor site record` does."""
@@ -127,14 +145,18 @@ def _record_visit(context: Context, root: Path, path: Path) -> Recorded:
     return record(context, root, _look_at_visit(context, root, path))
 
 
+def _same(year: YearReview) -> YearReview:
+    return year
+
+
+def _approve_all(desk: Desk, round_ids: list[bytes]) -> None:
+    for round_id in round_ids:
+        desk.approve(round_id)
+
+
 def _is_approved(desk: Desk, round_id: bytes) -> bool:
     """Whether the approval is signed and only on its way: it goes out again by itself."""
     return desk.state.slot(SlotKind.APPROVAL, round_id) is not None
-
-
-def _all_lines(reviews: tuple[YearReview, ...]) -> Iterator[str]:
-    for review in reviews:
-        yield from year_lines(review)
 
 
 @offline.command(

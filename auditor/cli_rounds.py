@@ -8,7 +8,7 @@ from gettext import gettext as _
 import click
 
 from auditor.approve import review_plan
-from auditor.approve_year import YearReview, review_year
+from auditor.approve_year import YearReview, sift_years
 from auditor.cli_text import change_lines, plan_lines
 from auditor.desk import Desk
 from auditor.errors import RefusalError
@@ -71,14 +71,21 @@ def approve_each(
         try:
             review = review_plan(desk.context, round_id)
         except RefusalError as err:
-            refused.append({"round": round_id.hex(), "error": err.code, "message": str(err)})
-            _show(is_quiet, refusal_lines(desk, round_id, err))
+            refuse(desk, round_id, err, refused, is_quiet=is_quiet)
             continue
         _show(is_quiet, plan_lines(review))
         if not yes and not review.is_approved:
             click.confirm(_("Approve this plan?"), abort=True, err=True)
         approved.append({"round": round_id.hex(), "index": desk.approve(round_id)})
     return approved
+
+
+def refuse(
+    desk: Desk, round_id: bytes, err: RefusalError, refused: list[dict[str, object]], *, is_quiet: bool
+) -> None:
+    """Note and show a plan that must not be approved."""
+    refused.append({"round": round_id.hex(), "error": err.code, "message": str(err)})
+    _show(is_quiet, refusal_lines(desk, round_id, err))
 
 
 def refusal_lines(desk: Desk, round_id: bytes, err: RefusalError) -> Lines:
@@ -90,11 +97,17 @@ def refusal_lines(desk: Desk, round_id: bytes, err: RefusalError) -> Lines:
 
 
 def approve_years(
-    desk: Desk, round_ids: list[bytes], *, is_quiet: bool, yes: bool
+    desk: Desk, round_ids: list[bytes], *, is_quiet: bool, yes: bool, refused: list[dict[str, object]]
 ) -> list[dict[str, object]]:
-    """Show all plans of a school year with what they cost together and what is new, ask once, approve all."""
+    """Show all plans of a school year with what they cost together and what is new, ask once, approve all.
+
+    What must not be approved is shown first, with its reason, and left out; arguments as `approve_each`.
+    """
     approved: list[dict[str, object]] = []
-    for review in review_year(desk.context, round_ids) if round_ids else ():
+    found = sift_years(desk.context, round_ids)
+    for round_id, err in found.refused:
+        refuse(desk, round_id, err, refused, is_quiet=is_quiet)
+    for review in found.years:
         _show(is_quiet, year_lines(review))
         if not yes:
             click.confirm(

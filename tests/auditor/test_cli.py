@@ -366,6 +366,33 @@ def test_a_year_over_the_policys_bound_is_refused_whole(county: FakeCounty, comm
     assert all("a1" not in county.round(round_id).approvals for round_id in rounds)
 
 
+def test_one_refused_plan_of_a_year_is_named_and_keeps_no_other_waiting(
+    county: FakeCounty, commands: Commands
+) -> None:
+    good = county.publish_plan()
+    bad = county.publish_plan(replace(other_plan("second", "boarding"), rho=2 * small_plan().rho))
+    shown = commands("approve", "--year", answer="y\n")
+    assert shown.exit_code == 1
+    assert f"refused: plan 2 ({bad.hex()[:16]}): max-rho: the plan costs rho 2/5" in shown.output
+    assert "plan 1: " in shown.output
+    assert (set(county.round(good).approvals), set(county.round(bad).approvals)) == ({"a1"}, set())
+    again = commands("approve", "--year", "--json")
+    values = json.loads(again.output)
+    assert (again.exit_code, values["approved"], values["error"]) == (1, [], "max-rho")
+    assert [row["round"] for row in values["refused"]] == [bad.hex()]
+
+
+def test_two_plans_of_a_year_that_count_the_same_are_both_left_out(
+    county: FakeCounty, commands: Commands
+) -> None:
+    twins = [county.publish_plan(), county.publish_plan(replace(small_plan(), title="again"))]
+    other = county.publish_plan(other_plan("second", "boarding"))
+    values = json.loads(commands("approve", "--year", "--yes", "--json").output)
+    assert [row["round"] for row in values["refused"]] == [row.hex() for row in twins]
+    assert {row["error"] for row in values["refused"]} == {"second-plan"}
+    assert [row["round"] for row in values["approved"]] == [other.hex()]
+
+
 def test_a_later_deadline_is_shown_asked_for_and_granted(county: FakeCounty, commands: Commands) -> None:
     nothing = commands("extend")
     assert (nothing.exit_code, "no later deadline" in nothing.output) == (0, True)

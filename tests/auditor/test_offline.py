@@ -202,15 +202,19 @@ def test_a_trip_asks_and_declining_leaves_the_rest(county: FakeCounty, commands:
     assert list(commands.answer().parts(records.STATEMENT)) == list(answer.parts(records.STATEMENT))
 
 
-def test_a_refused_plan_is_told_and_the_others_go_out(county: FakeCounty, commands: Commands) -> None:
+@pytest.mark.parametrize(("options", "what"), [((), "approval"), (("--year",), "year")])
+def test_a_refused_plan_is_told_and_the_others_go_out(
+    county: FakeCounty, commands: Commands, options: tuple[str, ...], what: str
+) -> None:
     policy = AuditorFolder(commands.root).policy
     policy.write_text(policy.read_text().replace("max-rho 1/4", "max-rho 1/6"))
     county.publish_plan()
     county.publish_plan(replace(other_plan(), rho=small_plan().rho / 2))
     put_file(county, commands.stick, "a1")
-    told = commands.json(code=1)
+    assert "refused: plan 1 (" in commands.trip(*options, answer="n\n").output
+    told = commands.json(*options, code=1)
     assert [row["error"] for row in told["refused"]] == ["max-rho"]  # type: ignore[attr-defined]
-    assert [row["what"] for row in told["signed"]] == ["approval"]  # type: ignore[attr-defined]
+    assert [row["what"] for row in told["signed"]] == [what]  # type: ignore[attr-defined]
     assert commands.answer().count(records.STATEMENT) == 1
     assert commands.answer().count(records.COSIGNATURE) == 1
 
