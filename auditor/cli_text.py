@@ -7,7 +7,7 @@ from gettext import gettext as _
 
 from auditor.approve import PlanReview
 from auditor.desk import Event
-from auditor.plan_changes import Earlier
+from auditor.plan_changes import Earlier, late_year
 from auditor.roster_warnings import node_changes
 from auditor.sign_roster import Change as RosterChange
 from auditor.sign_roster import RosterReview
@@ -125,9 +125,11 @@ def plan_lines(review: PlanReview, *, has_changes: bool = True) -> Iterator[str]
         _("  the roster has %(nodes)s schools; %(silent)s are assumed to add no noise"),
         _("  costs rho %(rho)s; the school year %(year)s then stands at %(rho_year)s"),
         _("  the guarantee holds for: %(relation)s"),
-        _("  %(cells)s cells:"),
     ):
         yield line % values
+    if late := late_year(document):
+        yield f"  ! {late.text(_)}"
+    yield _("  %(cells)s cells:") % values
     for table in review.view.layout.tables:
         line = _("    %(id)s %(title)s: %(dims)s, %(cells)s cells")
         dims = " × ".join(table.dim_titles)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from auditor.context import Context
 from auditor.plan_view import view_plan
+from plan.codes import school_year_of
 from plan.comparison import Change, compare
 from plan.document import PlanDocument
+from plan.errors import Phrase, phrase
 from protos.ledger import RoundLog
 
 
@@ -24,6 +26,23 @@ class Earlier:
     serial: int
     school_year: str
     changes: tuple[Change, ...]
+
+
+def late_year(document: PlanDocument) -> Phrase | None:
+    """Say what to ask where a plan's window opens after the school year whose account it charges.
+
+    None where it does not. It may be rightly so (a census that is made up for), and it may be a way around
+    what the present school year has left.
+    """
+    opens = school_year_of(document.opens.date())
+    if opens <= document.school_year:
+        return None
+    return phrase(
+        "the plan is for the school year %(year)s, which is over, and its cost goes to that year's account, "
+        "not to %(opens)s, in which its window opens; ask the county why",
+        year=document.school_year,
+        opens=opens,
+    )
 
 
 def compare_with_last(context: Context, round_log: RoundLog, document: PlanDocument) -> Earlier | None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from auditor.approve import PlanReview, review_plan
 from auditor.approve_year import YearReview, review_year
-from auditor.cli_rounds import find_round, waiting_rounds
+from auditor.cli_rounds import find_round
 from auditor.desk import Desk
 from auditor.errors import AuditorError, RefusalError
 from auditor.page.keeper import reason
+from auditor.page.pages_rounds import waiting_plans
 from auditor.page.visit import Page, Redirect, Reply, Visit
+from auditor.plan_changes import late_year
 from auditor.plan_view import view_plan
 from auditor.policy import AuditorPolicy
 from plan.comparison import Change
@@ -52,12 +54,17 @@ class Waiting:
     limits: tuple[Limit, ...]
     changes: tuple[Change, ...] | None
 
+    @property
+    def late(self) -> Phrase | None:
+        """What to ask where the window lies after the school year; None where it does not."""
+        return late_year(self.view.document) if self.view else None
+
 
 def plans(visit: Visit) -> Reply:
     """List what waits, and all plans of a school year that may be approved together."""
     with visit.desk() as desk:
         reach = visit.keeper.look(desk)
-        found = [look_at(desk, round_id) for round_id in waiting_rounds(desk, ())]
+        found = [look_at(desk, round_id) for round_id in waiting_plans(desk)]
         years, problem = _years(desk, [row for row in found if row.review is not None])
     return Page("plans.html", {"waiting": found, "years": years, "problem": problem, "reach": reach})
 
@@ -67,13 +74,13 @@ def plan(visit: Visit) -> Reply:
     with visit.desk() as desk:
         visit.keeper.look(desk)
         row = look_at(desk, _round_id(desk, visit.path["round"]))
-        is_waiting = row.round_log.round_id in waiting_rounds(desk, ())
+        is_waiting = row.round_log.round_id in waiting_plans(desk)
     return Page("plan.html", {"row": row, "is_waiting": is_waiting})
 
 
 def approve(visit: Visit) -> Reply:
     """Approve the plan that was shown; a second click gives the approval signed the first time."""
-    with visit.desk() as desk:
+    with visit.signing() as desk:
         position = desk.approve(_round_id(desk, visit.path["round"]))
     visit.say("good", phrase("Approved; entry %(position)s of the log.", position=position))
     return Redirect("/plans")
@@ -82,7 +89,7 @@ def approve(visit: Visit) -> Reply:
 def approve_year(visit: Visit) -> Reply:
     """Approve exactly the plans that were shown together, after reviewing them together once more."""
     names = visit.text("rounds").split()
-    with visit.desk() as desk:
+    with visit.signing() as desk:
         desk.sync()
         rounds = [_round_id(desk, name) for name in names]
         if not rounds:

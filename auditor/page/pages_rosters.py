@@ -21,14 +21,13 @@ def roster(visit: Visit) -> Reply:
 def sign(visit: Visit) -> Reply:
     """Sign exactly the roster that was shown; a second click changes nothing."""
     name = visit.path["digest"]
-    with visit.desk() as desk:
+    with visit.signing() as desk:
         if _is_logged(desk, name):
             visit.say("good", phrase("This roster is in force; your signature was there already."))
             return Redirect("/")
         visit.keeper.look(desk, anyway=True)
         review = _find(visit, name)
         is_logged = desk.sign_roster(review.digest)
-        visit.keeper.forget()
     if is_logged:
         visit.say("good", phrase("Signed; the roster is now in force."))
     else:

@@ -10,7 +10,7 @@ from auditor import watch as watching
 from auditor.cli_rounds import find_round, waiting_rounds
 from auditor.client import GrpcLink
 from auditor.desk import Desk, Event
-from auditor.duties import SECOND_SITTING, duty_of, round_duties
+from auditor.duties import FIRST_SITTING, SECOND_SITTING, Duty, duty_of, round_duties
 from auditor.errors import AuditorError, RefusalError
 from auditor.extend import ExtensionReview, is_asked_to_extend, review_extension
 from auditor.page.keeper import Keeper, reason
@@ -61,10 +61,11 @@ def round_page(visit: Visit) -> Reply:
             "own": desk.context.id,
             "signed": list(_signed(desk, row)),
             "has_key": desk.state.secret(SecretKind.ROUND_KEY, row.round_id) is not None,
-            "waits": duty.words if duty.code in ("abstain", "damaged") else waits_for(desk, row),
-            "is_for_sitting": duty.code == "watch",
+            "waits": duty.words if is_said_by(duty) else waits_for(desk, row),
+            "is_for_sitting": duty.code == "watch" and duty.sitting == SECOND_SITTING,
+            "is_unsent": is_unsent(duty),
             "duty": duty,
-            "is_waiting": row.round_id in waiting_rounds(desk, ()),
+            "is_waiting": row.round_id in waiting_plans(desk),
             "extension": extension,
             "extension_problem": problem,
             "num_schools": len({node for node, _attempt in row.reports}),
@@ -74,7 +75,7 @@ def round_page(visit: Visit) -> Reply:
 
 def extend(visit: Visit) -> Reply:
     """Grant the deadline that was shown; a second click changes nothing."""
-    with visit.desk() as desk:
+    with visit.signing() as desk:
         row = _round(desk, visit.path["round"])
         asked = row.changes.extensions[-1] if row.changes.extensions else None
         if asked is None or asked.digest.hex() != visit.text("extension"):
@@ -82,7 +83,6 @@ def extend(visit: Visit) -> Reply:
                 "other-extension", phrase("the county now asks for another deadline; look at it first")
             )
         desk.extend(row.round_id, asked.digest)
-        visit.keeper.forget()
     visit.say("good", phrase("The later deadline is granted."))
     return Redirect(f"/rounds/{visit.path['round']}")
 
@@ -146,9 +146,20 @@ def _sit(keeper: Keeper, work: Work) -> None:
     watching.watch(sitting, POLL_S, work.stop, sitting.tell, sitting.keep_up)
 
 
-def num_waiting_plans(desk: Desk) -> int:
-    """Count the plans that wait for this auditor's approval."""
-    return len(waiting_rounds(desk, ()))
+def waiting_plans(desk: Desk) -> list[bytes]:
+    """List the plans that wait for this auditor; an approval that is signed is only on its way to the log."""
+    signed = set(desk.state.slots_of(SlotKind.APPROVAL))
+    return [row for row in waiting_rounds(desk, ()) if row not in signed]
+
+
+def is_unsent(duty: Duty) -> bool:
+    """Whether an approval is signed and the log has not got it."""
+    return duty.code == "watch" and duty.sitting == FIRST_SITTING
+
+
+def is_said_by(duty: Duty) -> bool:
+    """Whether the duty says better than the log what a round waits for."""
+    return duty.code in ("abstain", "damaged") or is_unsent(duty)
 
 
 def title_of(row: RoundLog) -> str:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 
 from auditor import watch as watching
-from auditor.cli_rounds import waiting_rounds
 from auditor.config import AuditorFolder, read_config
 from auditor.desk import Desk, Event
 from auditor.errors import AuditorError, BundleError, RefusalError
@@ -28,12 +27,11 @@ from auditor.file_link import empty_link
 from auditor.next_trip import NextTrip, next_trips
 from auditor.page.keeper import reason
 from auditor.page.pages_plans import Waiting, look_at
-from auditor.page.pages_rounds import title_of
+from auditor.page.pages_rounds import title_of, waiting_plans
 from auditor.page.pages_verify import STICKS, folders_of, read_path
 from auditor.page.visit import Page, Redirect, Reply, Visit
 from auditor.page.work import Work
 from auditor.sign_roster import RosterReview, review_roster
-from auditor.state import SlotKind
 from auditor.trip import Trip, open_trip, reason_of
 from plan.errors import Phrase, phrase
 from protos.errors import ProtocolError
@@ -211,12 +209,6 @@ def make_trip(
         num_items = len(trip.link.answer)
         answer = str(trip.answer_path)
     return Done(answer, num_items, tuple(signed), tuple(refused), tuple(events), coming)
-
-
-def waiting_plans(desk: Desk) -> list[bytes]:
-    """List the plans that wait; an approval that is signed goes out again by itself."""
-    slot = desk.state.slot
-    return [row for row in waiting_rounds(desk, ()) if slot(SlotKind.APPROVAL, row) is None]
 
 
 def sticks(auditor: str) -> Iterator[str]:

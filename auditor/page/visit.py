@@ -103,6 +103,15 @@ class Visit:
         with self.keeper.desk() as desk:
             yield desk
 
+    @contextmanager
+    def signing(self) -> Iterator[Desk]:
+        """Have the desk alone to sign; however it ends, the next page asks the county for the log."""
+        with self.keeper.desk() as desk:
+            try:
+                yield desk
+            finally:
+                self.keeper.forget()
+
     def text(self, name: str) -> str:
         """Give a text of the form without the spaces around it; "" where it is missing."""
         return self.texts.get(name, "").strip()
