@@ -40,6 +40,7 @@ from protos.statements import (
 )
 
 _COST = "max-rho"
+MOST_NAMED = 12  # newest rounds that check 9 names, for commands that ask for one
 
 
 def _rounds(log: BundleLog, *types: type[Statement]) -> list[RoundLog]:
@@ -105,7 +106,9 @@ def check_plans(log: BundleLog) -> Phrase:
         except RefusalError as err:
             if err.code != _COST:  # check "rho" says so
                 raise CheckFailed(phrase("%(row)s: %(reason)s", row=name_of(row), reason=err)) from err
-    return count(len(rounds), with_not_judged(log, rounds, phrase("%(number)s plans", number=len(rounds))))
+    ids = ", ".join(row.round_id.hex()[:8] for row in rounds[-MOST_NAMED:])
+    what = phrase("%(number)s plans; rounds: %(ids)s", number=len(rounds), ids=ids)
+    return count(len(rounds), with_not_judged(log, rounds, what))
 
 
 def with_not_judged(log: BundleLog, rounds: Iterable[RoundLog], what: Phrase) -> Phrase:
