@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from fakes_vault import SchoolHouse
 
 from node import audit_selftest
 from node.audit_checks import AuditError
 from node.audit_visit import choose_file, outcome_of, visit
+from node.cli import node as node_group
 from node.cli_audit import visit_lines
+from node.config import NodeConfig, open_folder, write_config
 from node.vault.errors import ReplayError
 from protos.site_visit import (
     CHALLENGE_FORMAT,
@@ -185,3 +189,35 @@ def test_what_a_kit_did_not_ask_for_is_told(house: SchoolHouse, asked: SiteChall
     assert "12 of 12" in lines[0]
     assert [line for line in lines if "not asked" in line] == lines[1:3]
     assert lines[3].startswith("PASS")
+
+
+def test_the_command_refuses_a_file_that_is_there_before_anybody_types_a_passphrase(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path / "node")
+    folder.root.mkdir()
+    write_config(folder, NodeConfig("demo", "s03", "passphrase"))
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "result.json").write_bytes(b"first")
+    found = CliRunner().invoke(
+        node_group,
+        [
+            *("audit", "visit", str(tmp_path / "kit"), "--dir", str(folder.root), "--json"),
+            *("--out", str(tmp_path / "result.json")),
+        ],
+    )
+    assert (found.exit_code, json.loads(found.stdout)["error"]) == (1, "exists")
+    assert (tmp_path / "result.json").read_bytes() == b"first"
+
+
+def test_a_result_holds_no_pupil_and_no_count(
+    house: SchoolHouse, asked: SiteChallenge, tmp_path: Path
+) -> None:
+    """What goes back on the stick and what is shown: names and outcomes of checks, nothing of the school's."""
+    result = run(house, replace(asked, trials=("replay",)), tmp_path)
+    out = (
+        encode_result(result)
+        + repr(list(visit_lines({**result_values(result), "outcome": "PASS", "file": "x"}))).encode()
+    )
+    records = house.store.all("SELECT rec_key FROM record")
+    assert records
+    assert not any(bytes(key) in out or bytes(key).hex().encode() in out for (key,) in records)
+    assert {row.note for row in result.trials["replay"].checks} <= {""}
