@@ -27,6 +27,7 @@ from protos.bundle import NAME, FileEntry, Manifest, encode_manifest, file_entry
 from protos.ledger import RoundLog
 
 File = tuple[str, bytes]
+BUNDLED = "bundled"  # record of the state: log size under the last bundle that was not a public one
 
 
 def write_bundle(context: Context, folder: Path, *, is_public: bool = False) -> Manifest:
@@ -49,7 +50,18 @@ def write_bundle(context: Context, folder: Path, *, is_public: bool = False) -> 
     rounds = _rounds_under_checkpoint(context.mirror)
     has_vectors = not is_public and all(context.id in row.openings for row in rounds)
     files = _files(context, rounds, has_vectors=has_vectors)
-    return _write(folder, files, "auditor" if has_vectors else "public")
+    manifest = _write(folder, files, "auditor" if has_vectors else "public")
+    if not is_public:
+        context.state.replace_record(BUNDLED, str(context.mirror.cosigned_size).encode())
+    return manifest
+
+
+def unbundled_rounds(context: Context) -> list[RoundLog]:
+    """List the rounds released with a sum since this auditor last wrote a bundle of its own."""
+    record = context.state.record(BUNDLED) or b""
+    size = int(record) if record.isdigit() else 0
+    rounds = released(context.ledger.rounds.values())
+    return [row for row in rounds if row.release is not None and row.release.index >= size]
 
 
 def write_public_bundle(mirror: Mirror, folder: Path) -> Manifest:

@@ -23,6 +23,7 @@ from auditor.cli_context import DIR, EXIT_REFUSED, FILE, JSON, YES, refusing, sa
 from auditor.cli_rounds import extension_lines, refusal_lines, waiting_rounds, year_lines
 from auditor.cli_text import event_line, plan_lines, roster_lines, status_lines
 from auditor.cli_visit import review_lines
+from auditor.cli_watch import is_before_join, say_before_join
 from auditor.config import AuditorFolder, read_config
 from auditor.context import Context
 from auditor.desk import Desk
@@ -269,6 +270,9 @@ def bundle(directory: Path, stick: Path, out: Path, is_public: bool, as_json: bo
 def status(directory: Path, as_json: bool) -> None:
     """Show this auditor's view; asks nobody and needs no certificate."""
     folder = AuditorFolder(directory)
+    if is_before_join(folder):
+        say_before_join(folder, as_json, is_check=False)
+        return
     with refusing(as_json):
         config = read_config(folder)
         desk = watching.open_desk(folder, config, empty_link(config.federation, config.id))

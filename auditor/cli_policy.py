@@ -162,7 +162,11 @@ def _put(folder: AuditorFolder, text: str, *, yes: bool, as_json: bool) -> None:
     changes = review_change(folder, parse_auditor_policy(text))
     show(as_json, change_lines(changes))
     if not yes and changes:
-        click.confirm(_("Change the policy?"), abort=True, err=True)
+        is_strange = any(row.is_strange for row in changes)
+        asked = (
+            _("Change the policy, although a name is not known?") if is_strange else _("Change the policy?")
+        )
+        click.confirm(asked, abort=True, err=True)
     _changes, kept = store_policy(folder, text)
     lines = (
         [_("nothing changes")]
@@ -177,7 +181,13 @@ def _put(folder: AuditorFolder, text: str, *, yes: bool, as_json: bool) -> None:
 def _change_values(changes: Sequence[PolicyChange]) -> dict[str, object]:
     return {
         "changes": [
-            {"word": row.word, "is_looser": row.is_looser, "change": str(row.words)} for row in changes
+            {
+                "word": row.word,
+                "is_looser": row.is_looser,
+                "is_strange": row.is_strange,
+                "change": str(row.words),
+            }
+            for row in changes
         ],
         "is_looser": any(row.is_looser for row in changes),
     }
@@ -186,7 +196,7 @@ def _change_values(changes: Sequence[PolicyChange]) -> dict[str, object]:
 def change_lines(changes: Sequence[PolicyChange]) -> Iterator[str]:
     """Show what changes, with a mark where more is allowed than before."""
     for row in changes:
-        yield f"  {'!' if row.is_looser else ' '} {row.words.text(_)}"
+        yield f"  {'!' if row.is_looser or row.is_strange else ' '} {row.words.text(_)}"
     if any(row.is_looser for row in changes):
         yield _("! allows more than before: write down who decided it and why, and let nobody hurry you")
 

@@ -7,13 +7,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from gettext import gettext as _
 from pathlib import Path
 
 import click
 
 from auditor import watch as watching
-from auditor.cli_context import DIR, JSON, open_desk, say
+from auditor.bundle_write import unbundled_rounds
+from auditor.cli_context import DIR, JSON, open_desk, refusing, say
+from auditor.cli_enrol import REQUEST_NAME
 from auditor.cli_rounds import find_round
 from auditor.cli_text import event_line, status_lines
 from auditor.client import GrpcLink
@@ -29,13 +32,15 @@ from auditor.duties import (
     round_duties,
     sitting_now,
 )
-from auditor.errors import KeyFileError, RefusalError
+from auditor.errors import KeyFileError, LinkError, RefusalError
 from auditor.keys import certificate_days
 from auditor.resend import answered_rounds, resend_opening
 from auditor.status import describe
 from plan.errors import phrase
+from protos.ledger import RoundLog
 
 NOTHING_MORE = ("over", "not-named")
+STOPPED = ("abstain", "damaged")
 
 
 class Told:
@@ -102,19 +107,84 @@ def _teller(as_json: bool) -> Callable[[Event], None]:
 @DIR
 @JSON
 def status(directory: Path, offline: bool, is_check: bool, as_json: bool) -> None:
-    """Show this auditor's view; exit code 0, with ``--check`` 1 if something is due."""
+    """Show this auditor's view; exit code 0, with ``--check`` 1 if something is due or the county is away.
+
+    Before `join` it says what the next step is. A coordinator that refuses this auditor for good ends with 1.
+    """
+    folder = AuditorFolder(directory)
+    if is_before_join(folder):
+        say_before_join(folder, as_json, is_check=is_check)
+        return
+    away: LinkError | None = None
     with open_desk(directory, as_json) as desk:
         rosters: tuple[Duty, ...] = ()
         if not offline:
-            desk.sync()
-            rosters = _roster_duties(desk)
+            try:
+                desk.sync()
+                rosters = _roster_duties(desk)
+            except LinkError as err:
+                away = err
         duties = (*rosters, *round_duties(desk.context), *log_duties(desk.context))
         values = describe(desk, duties)
         with suppress(KeyFileError):  # before 'join' there is none
-            values["certificate_days"] = certificate_days(AuditorFolder(directory), watching.utc_now())
-    say(as_json, values, *duty_lines(duties), *status_lines(values))
-    if is_check and values["due"]:
+            values["certificate_days"] = certificate_days(folder, watching.utc_now())
+        unbundled = unbundled_lines(folder, unbundled_rounds(desk.context))
+    lines = [] if away is None else [_away_line(folder, away)]
+    values["link"] = "" if away is None else away.code
+    say(as_json, values, *lines, *duty_lines(duties), *unbundled, *status_lines(values))
+    if (away is not None and not away.is_temporary) or (is_check and (values["due"] or away is not None)):
         raise SystemExit(1)
+
+
+def _away_line(folder: AuditorFolder, err: LinkError) -> str:
+    if not err.is_temporary:
+        return _("the county's coordinator refuses this auditor: %(reason)s") % {"reason": err.phrase.text(_)}
+    times = [path.stat().st_mtime for path in folder.mirror.glob("*")]
+    when = f"{datetime.fromtimestamp(max(times)):%Y-%m-%d %H:%M}" if times else "–"
+    return _(
+        "the county's coordinator is not reached; below is this auditor's own copy, last changed %(when)s. "
+        "Telephone the county if this lasts for a day"
+    ) % {"when": when}
+
+
+def is_before_join(folder: AuditorFolder) -> bool:
+    """Whether there is an auditor here that has no federation card yet."""
+    return folder.config.exists() and not folder.card.exists()
+
+
+def say_before_join(folder: AuditorFolder, as_json: bool, *, is_check: bool) -> None:
+    """Say the one thing that is to do between `init` and `join`; with `--check` exit code 1."""
+    with refusing(as_json):
+        config = read_config(folder)
+    values: dict[str, object] = {
+        "auditor": config.id,
+        "federation": config.federation,
+        "keys": "not-joined",
+        "due": [{"code": "join", "command": "fedscreen auditor join"}],
+    }
+    say(
+        as_json,
+        values,
+        _(
+            "not joined yet: give %(file)s to the coordinator; compare the words by telephone ('keys show')"
+        )
+        % {"file": folder.root / REQUEST_NAME},
+        _("  then, with the grant that comes back:"),
+        "    $ fedscreen auditor join --grant GRANT",
+    )
+    if is_check:
+        raise SystemExit(1)
+
+
+def unbundled_lines(folder: AuditorFolder, rounds: Sequence[RoundLog]) -> Iterator[str]:
+    """Name the releases of which this auditor has written no bundle, and how to write and verify one."""
+    if rounds:
+        serials = ", ".join(str(row.terms.serial) for row in rounds)
+        yield _(
+            "  released and not bundled here since: round %(serials)s; write a bundle, verify it, keep it"
+        ) % {"serials": serials}
+        yield "    $ fedscreen auditor bundle OUT"
+        yield f"    $ fedscreen auditor verify OUT --policy {folder.policy}"
 
 
 def _roster_duties(desk: Desk) -> tuple[Duty, ...]:
@@ -145,6 +215,10 @@ def duty_lines(duties: Sequence[Duty]) -> Iterator[str]:
 
 def _sitting_line(duties: Sequence[Duty], *, is_due: bool) -> str:
     now = sitting_now(duties)
+    if any(duty.code in STOPPED for duty in duties):
+        return _(
+            "STOP: sign nothing more for the rounds named below, telephone the county and the other auditors"
+        )
     if now == FIRST_SITTING:
         return _("first sitting now: rosters, plans, deadlines wait for you")
     if now == SECOND_SITTING and is_due:
@@ -155,6 +229,8 @@ def _sitting_line(duties: Sequence[Duty], *, is_due: bool) -> str:
         )
     if is_due:
         return _("no sitting now, but let 'watch' run: the log waits for your cosignature")
+    if any(duty.code == "refused" for duty in duties):
+        return _("nothing to sign: telephone the county about the plan that is refused")
     return _("nothing to do now")
 
 

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from auditor.abstain import verify_own_statements
+from auditor.approve import review_plan
 from auditor.context import Context
-from auditor.errors import AbstainError, StateError
+from auditor.errors import AbstainError, RefusalError, StateError
 from auditor.extend import is_asked_to_extend
 from auditor.sign_roster import RosterReview
 from auditor.signing import stored_entry
@@ -39,7 +40,8 @@ class Duty:
     Attributes:
         code: stable English word: ``sign-roster``, ``approve``, ``extend``, ``watch``, ``cosign`` (to do
             now); ``approvals``, ``reports``, ``candidates``, ``checks``, ``close``, ``agreements``,
-            ``release`` (waits for others); ``abstain``, ``damaged``, ``over``, ``not-named`` (nothing more).
+            ``release`` (waits for others); ``refused``, ``abstain``, ``damaged`` (telephone the county);
+            ``over``, ``not-named`` (nothing more).
         round_id: None for a roster, and for the log as a whole.
         serial: of the plan or roster; 0 for the log.
         sitting: the sitting that this belongs to, 0 outside of both.
@@ -152,7 +154,7 @@ def _first(context: Context, row: RoundLog) -> Duty | None:
             return _duty(row, "watch", words, FIRST_SITTING, is_due=True)
         if row.closes <= context.now():
             return _duty(row, "over", phrase("its window ended before you approved"))
-        return _duty(row, "approve", phrase("its plan waits for your approval"), FIRST_SITTING, is_due=True)
+        return _waiting(context, row)
     verify_own_statements(context, row)
     if not row.is_approved:
         missing = ", ".join(name for name in row.terms.auditors if name not in row.approvals)
@@ -167,6 +169,19 @@ def _first(context: Context, row: RoundLog) -> Duty | None:
     if row.candidates is None:
         return _collecting(context, row)
     return None
+
+
+def _waiting(context: Context, row: RoundLog) -> Duty:
+    """A plan that nobody here may approve is no duty: the county has to mend it."""
+    try:
+        review_plan(context, row.round_id)
+    except RefusalError as err:
+        words = phrase(
+            "its plan must not be approved: telephone the county, never loosen the policy for it: %(reason)s",
+            reason=err,
+        )
+        return _duty(row, "refused", words)
+    return _duty(row, "approve", phrase("its plan waits for your approval"), FIRST_SITTING, is_due=True)
 
 
 def _collecting(context: Context, row: RoundLog) -> Duty:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from auditor.approve import review_plan
 from auditor.context import Context
 from auditor.desk import Desk
-from auditor.errors import StateError
+from auditor.errors import RefusalError, StateError
 from auditor.signing import stored_entry
 from auditor.state import SlotKind
 from plan.errors import Phrase, phrase
@@ -75,9 +76,18 @@ def _next(context: Context, row: RoundLog) -> NextTrip | None:
     return NextTrip(row.round_id, code, known[code]) if code in known else None
 
 
+def _may_be_approved(context: Context, row: RoundLog) -> bool:
+    """Whether policy and rules allow this auditor's approval; a refused plan needs no trip."""
+    try:
+        review_plan(context, row.round_id)
+    except RefusalError:
+        return False
+    return True
+
+
 def _code(context: Context, row: RoundLog) -> str:
     if stored_entry(context.state, SlotKind.APPROVAL, row.round_id) is None:
-        return "approve"
+        return "approve" if _may_be_approved(context, row) else "refused"
     decision = stored_entry(context.state, SlotKind.DECISION, row.round_id)
     if stored_entry(context.state, SlotKind.OPENING, row.round_id) is not None:
         return "release"

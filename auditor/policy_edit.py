@@ -8,15 +8,24 @@ written: a file that cannot be read is never put in place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from auditor.config import AuditorFolder
 from auditor.durable import create_exclusively, make_private_directory, replace_durably
 from auditor.enrol import load_card, load_policy
-from auditor.errors import PolicyError, RefusalError
+from auditor.errors import AuditorError, PolicyError, RefusalError
+from auditor.mirror import Mirror
+from auditor.plan_view import view_plan
 from auditor.policy import AuditorPolicy, parse_auditor_policy
+from plan.dimensions import DIMENSIONS, NUMBERS
+from plan.document import parse_plan_toml
 from plan.errors import Phrase, phrase
+from plan.reading import nearest
+from protos.card import FederationCard
+from protos.errors import ProtocolError
 from protos.policy_words import MANY, OPTIONAL, SINGLE
 
 ONE_LINE = tuple(word for word in (*SINGLE, *OPTIONAL) if word != "genesis")
@@ -33,11 +42,14 @@ class PolicyChange:
         word: the policy's word.
         is_looser: whether more is allowed than before.
         words: what was and what is.
+        is_strange: whether it forbids something by a name that nothing known has: a slip of the pen protects
+            nobody.
     """
 
     word: str
     is_looser: bool
     words: Phrase
+    is_strange: bool = False
 
 
 def set_line(text: str, word: str, values: Sequence[str]) -> str:
@@ -156,7 +168,44 @@ def review_change(folder: AuditorFolder, new: AuditorPolicy) -> tuple[PolicyChan
             "policy-pins",
             phrase("the file pins another log, genesis, witnesses or quorum; these were compared at 'join'"),
         )
-    return compare_policies(old, new)
+    return (*compare_policies(old, new), *_strange_names(folder, card, old, new))
+
+
+def _strange_names(
+    folder: AuditorFolder, card: FederationCard, old: AuditorPolicy, new: AuditorPolicy
+) -> Iterator[PolicyChange]:
+    """Say of each newly forbidden name that no field or table known here has it."""
+    fields = [name for name in new.forbidden_fields if name not in old.forbidden_fields]
+    tables = [name for name in new.forbidden_tables if name not in old.forbidden_tables]
+    known_fields, known_tables = _known_names(folder, card) if fields or tables else (set(), set())
+    for word, names, known in (
+        ("forbid-field", fields, known_fields),
+        ("forbid-table", tables, known_tables),
+    ):
+        for name in names:
+            if name not in known:
+                hint = nearest(name, sorted(known)) or phrase(
+                    "known: %(names)s", names=", ".join(sorted(known))
+                )
+                words = phrase(
+                    "%(word)s %(name)s: no known plan has this name, so it forbids nothing; %(hint)s",
+                    word=word,
+                    name=name,
+                    hint=hint,
+                )
+                yield PolicyChange(word, False, words, is_strange=True)
+
+
+def _known_names(folder: AuditorFolder, card: FederationCard) -> tuple[set[str], set[str]]:
+    """Names of fields and ids of tables: of the record, of the ready plans, and of the plans in the log."""
+    ready = (row for row in files("plan").joinpath("ready").iterdir() if row.name.endswith(".toml"))
+    documents = [parse_plan_toml(row.read_bytes()) for row in ready]
+    with suppress(AuditorError, ProtocolError, OSError):  # a damaged copy of the log is told elsewhere
+        rounds = Mirror(folder.mirror, card).ledger.rounds.values()
+        documents += [view_plan(row.terms, row.plan.body).document for row in rounds]
+    tables = [table for document in documents for table in document.tables]
+    fields = {*DIMENSIONS, *NUMBERS}.union(*(table.names for table in tables))
+    return fields, {table.id for table in tables}
 
 
 def _keep(folder: AuditorFolder, text: str) -> Path:

@@ -127,6 +127,37 @@ def test_status_says_that_a_roster_waits_or_must_not_be_signed(
     assert "must not be signed; tell the county by telephone" in commands("status").output
 
 
+def test_status_between_init_and_join_says_the_next_step(tmp_path: Path) -> None:
+    words = ["--dir", str(tmp_path / "new")]
+    made = ["init", *words, "--federation", "county-1", "--id", "a1", "--operator", "大学"]
+    assert CliRunner().invoke(auditor, made).exit_code == 0
+    for command in (["status"], ["offline", "status"]):
+        shown = CliRunner().invoke(auditor, [*command, *words])
+        assert shown.exit_code == 0, shown.output
+        assert "request.json to the coordinator" in shown.output
+        assert "$ fedscreen auditor join --grant" in shown.output
+    assert CliRunner().invoke(auditor, ["status", *words, "--check"]).exit_code == 1
+
+
+def test_status_without_the_county_shows_what_is_known_here(
+    county: FakeCounty, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    county.publish_plan()
+    assert commands("status").exit_code == 0
+
+    def away(*_ignored: object) -> None:
+        raise LinkError("unavailable", "failed to connect to all addresses; ipv4:9", is_temporary=True)
+
+    monkeypatch.setattr(FakeLink, "get_log", away)
+    shown = commands("status")
+    assert shown.exit_code == 0, shown.output
+    assert "coordinator is not reached" in shown.output.split("\n")[0]
+    assert "plan 1 (" in shown.output
+    assert "ipv4" not in shown.output
+    assert json.loads(commands("status", "--json").output)["link"] == "unavailable"
+    assert commands("status", "--check").exit_code == 1
+
+
 def _signatures(county: FakeCounty) -> int:
     return len(county.proposals[0].signatures)
 

@@ -85,6 +85,22 @@ def test_lines_are_added_and_removed(run: Run, folder: AuditorFolder) -> None:
     assert folder.policy.read_text() == before
 
 
+def test_a_name_that_nothing_has_is_marked_and_asked_about(run: Run, folder: AuditorFolder) -> None:
+    before = folder.policy.read_text()
+    for word, name, hint in (
+        ("forbid-field", "fammily", "did you mean family?"),
+        ("forbid-table", "A55", "no known plan has this name"),
+    ):
+        shown = run("add", word, name, answer="n\n")
+        assert shown.exit_code == 1
+        assert f"  ! {word} {name}: no known plan has this name" in shown.output
+        assert hint in shown.output
+        assert "although a name is not known?" in shown.output
+    assert folder.policy.read_text() == before
+    for word, name in (("forbid-field", "migrant"), ("forbid-field", "total"), ("forbid-table", "A5")):
+        assert "!" not in run("add", word, name, "--yes").output
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -7,11 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fakes_auditors import FakeCounty, replace_method, run_all
+from fakes_auditors import FakeCounty, replace_method, run_all, small_plan
 
+from auditor.bundle_write import unbundled_rounds, write_bundle
+from auditor.cli_watch import duty_lines
 from auditor.desk import Desk
 from auditor.duties import COMMANDS, Duty, duty_of, round_duties, sitting_now
 from auditor.errors import AbstainError, RefusalError
+from auditor.next_trip import next_trips
 from auditor.resend import answered_rounds, resend_opening
 from auditor.status import describe, key_state
 
@@ -147,3 +150,38 @@ def test_another_answer_in_the_log_is_not_added_to(
     row.openings["a1"] = replace(row.openings["a1"], digest=bytes(32))
     with pytest.raises(AbstainError, match="another opening"):
         resend_opening(desk.context, opened_round)
+
+
+def test_a_plan_that_must_not_be_approved_is_no_duty(county: FakeCounty, desks: dict[str, Desk]) -> None:
+    desk = desks["a1"]
+    round_id = county.publish_plan(replace(small_plan(), rho=2 * small_plan().rho))
+    duty = _duty(desk, round_id)
+    assert (duty.code, duty.sitting, duty.is_due) == ("refused", 0, False)
+    assert "max-rho: the plan costs rho 2/5" in str(duty.words)
+    desk.step()
+    assert describe(desk)["due"] == []
+    assert next_trips(desk) == ()
+    lines = list(duty_lines(round_duties(desk.context)))
+    assert "telephone the county" in lines[0]
+    assert "plan 1 (" in lines[1]
+
+
+def test_a_copied_state_opens_with_stop(county: FakeCounty, round_id: bytes, tmp_path: Path) -> None:
+    other = county.desk("a1", tmp_path / "restored")
+    other.sync()
+    assert next(duty_lines(round_duties(other.context))).startswith("STOP")
+
+
+def test_a_release_waits_for_a_bundle(
+    county: FakeCounty, desks: dict[str, Desk], opened_round: bytes, tmp_path: Path
+) -> None:
+    county.release_real(opened_round)
+    desk = desks["a1"]
+    desk.step()
+    run_all(list(desks.values()), 1)
+    desk.step()
+    assert [row.round_id for row in unbundled_rounds(desk.context)] == [opened_round]
+    write_bundle(desk.context, tmp_path / "public", is_public=True)
+    assert len(unbundled_rounds(desk.context)) == 1
+    write_bundle(desk.context, tmp_path / "bundle")
+    assert unbundled_rounds(desk.context) == []
