@@ -279,6 +279,7 @@ ELSEWHERE = {
     "console": "promises/test_console_outputs.py",
     "audit rehearse": "node/test_audit_rehearse.py",
     "audit selftest": "node/test_audit_selftest.py",
+    "audit visit": "node/vault/test_visit.py",
 }
 """Commands that start processes of their own: where all that they put out is searched."""
 
