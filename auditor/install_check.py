@@ -433,16 +433,9 @@ def verify(
         "release_sha256": hashlib.sha256(data).hexdigest(),
         "libraries": installation.installed,
         "programs": programs,
-        "has_installer": any(top in INSTALLERS for top in _wrong_tops(findings)),
+        "has_installer": any(INSTALLERS & {path.rstrip("/") for path in row.wrong} for row in findings),
         "checks": [finding.values() for finding in findings],
     }
-
-
-def _wrong_tops(findings: list[Finding]) -> Iterator[str]:
-    """Give the folders and files that belong to no library of the release."""
-    return (
-        path.rstrip("/") for row in findings if row.name in ("libraries", "startup") for path in row.wrong
-    )
 
 
 def own_site_packages() -> Path:
