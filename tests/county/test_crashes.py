@@ -2,7 +2,7 @@
 
 The county is brought to the point where all have approved and every school has its records; from
 there a reference run counts the durable writes of one party of each kind, and then one run a
-write (here one in seven, `make kills` takes them all) is made on a copy of the folders. Same keys
+write (here one in fifteen, `make kills` takes them all) is made on a copy of the folders. Same keys
 and approvals, so the released sums must be the same integers; the log must be one that an outsider
 accepts; each school charged once.
 """
@@ -19,7 +19,7 @@ from protos.ledger import RoundState
 from protos.statements import Release
 
 SHARDS = 1
-EVERY = int(os.environ.get("FEDSCREEN_CRASH_EVERY", "7"))
+EVERY = int(os.environ.get("FEDSCREEN_CRASH_EVERY", "15"))
 """One write of so many is tried."""
 
 
