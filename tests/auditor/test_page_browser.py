@@ -85,7 +85,7 @@ def sitting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sitting]:
 
 @pytest.mark.parametrize(("tag", "button", "first"), [("zh-CN", "中文", 0), ("en", "English", 1)])
 def test_every_page_reads_well(sitting: Sitting, tag: str, button: str, first: int) -> None:
-    """Labels, heads, contrast, no sideways scrolling of page or table at a phone's width; every third at 1366×768.
+    """Labels, heads, contrast, no sideways scrolling of page or table at 390 px; every third at 1366×768.
 
     Every second page in each language, so that each is looked at once; all of them in both languages and
     widths opens `bench/auditor_pages.py`.
