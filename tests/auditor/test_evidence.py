@@ -33,6 +33,7 @@ from fakes_evidence import (
 from auditor.cli import auditor
 from auditor.config import AuditorFolder
 from auditor.errors import ConfigError, EvidenceError
+from auditor.evidence.documents import make_document
 from auditor.evidence.facts import Facts
 from auditor.evidence.gaps import failures_of, open_points_of
 from auditor.evidence.gather import Source, gather
@@ -43,6 +44,8 @@ from auditor.evidence.writing import Request, evidence_bytes, make_pack
 from crypto.canonical import parse_json
 from crypto.checkpoint import Checkpoint, encode_checkpoint
 from fedscreen.language import speak
+from paper.html import encode_html
+from paper.speech import speech_of
 from protos.fields import HEX_PATTERN
 
 PROFILES = ("cn-minors-annual", "mlps3")
@@ -482,3 +485,12 @@ def test_a_log_that_breaks_the_rules_gives_no_pack(year: Year, tmp_path: Path) -
 def test_statements_of_people_are_read_strictly(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_stated(text.encode())
+
+
+@pytest.mark.parametrize("summary", ["PASS", "FAIL"])
+def test_a_failed_verification_is_red(facts: Facts, summary: str) -> None:
+    found = replace(facts, verification=replace(facts.verification, summary=summary))
+    document = make_document(found, "cn-minors-annual", speech_of("zh-CN"))
+    page = encode_html(document).decode()
+    assert ('<dd style="color:var(--red)' in page) == (summary == "FAIL")
+    assert document.head.alarms == (("核验结论",) if summary == "FAIL" else ())
