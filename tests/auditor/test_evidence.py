@@ -45,7 +45,7 @@ from crypto.canonical import parse_json
 from crypto.checkpoint import Checkpoint, encode_checkpoint
 from fedscreen.language import speak
 from paper.html import encode_html
-from paper.speech import speech_of
+from paper.speech import CHINESE, speech_of
 from protos.fields import HEX_PATTERN
 
 PROFILES = ("cn-minors-annual", "mlps3")
@@ -490,7 +490,7 @@ def test_statements_of_people_are_read_strictly(text: str, message: str) -> None
 @pytest.mark.parametrize("summary", ["PASS", "FAIL"])
 def test_a_failed_verification_is_red(facts: Facts, summary: str) -> None:
     found = replace(facts, verification=replace(facts.verification, summary=summary))
-    document = make_document(found, "cn-minors-annual", speech_of("zh-CN"))
+    document = make_document(found, "cn-minors-annual", speech_of(CHINESE))
     page = encode_html(document).decode()
     assert ('<dd style="color:var(--red)' in page) == (summary == "FAIL")
     assert document.head.alarms == (("核验结论",) if summary == "FAIL" else ())
