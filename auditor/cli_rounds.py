@@ -181,6 +181,11 @@ def extension_lines(review: ExtensionReview) -> Lines:
         "after": asked.closes.date(),
         "reason": word(CHANGE_REASONS, asked.reason, _),
     }
+    yield _("  request %(number)s for this round; the plan said %(first)s; to the minute: %(after)s UTC") % {
+        "number": asked.serial,
+        "first": terms.closes.date(),
+        "after": f"{asked.closes:%Y-%m-%d %H:%M}",
+    }
     yield _("  granted by %(names)s; %(quorum)s are needed. Your round key is kept as much longer.") % {
         "names": ", ".join(review.granted) or "–",
         "quorum": terms.quorum,

@@ -218,7 +218,9 @@ class Desk:
         except RefusalError as err:
             yield Event("refused", round_log.round_id, err.phrase, False)
         except (AuditorError, ProtocolError) as err:
-            LOGGER.warning("round %s: %s", round_log.round_id.hex()[:16], err)
+            LOGGER.info(
+                "round %s: %s", round_log.round_id.hex()[:16], err
+            )  # at each poll; the event tells it
             yield Event(
                 "error",
                 round_log.round_id,

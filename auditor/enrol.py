@@ -24,13 +24,15 @@ from auditor.keys import (
 from auditor.policy import AuditorPolicy, default_policy, parse_auditor_policy
 from crypto.errors import CryptoError
 from crypto.fingerprint import read_fingerprint
-from plan.errors import phrase
+from crypto.note import VerifierKey
+from plan.errors import Phrase, phrase
 from protos.card import FederationCard, fingerprint, parse_card
 from protos.enrolment import Grant, Request, encode_roll, parse_grant, sign_request
 from protos.ledger import Ledger
 from protos.succession import sign_succession
 
 ROLE = "auditor"
+MAX_MISHEARD = 4  # more other words than this are no slip of tongue or ear
 OUTSIDE = "outside"  # attribute of the request: outside the county's own line
 
 
@@ -109,9 +111,9 @@ def join(folder: AuditorFolder, grant_data: bytes, expected_fingerprint: str) ->
     """
     config = read_config(folder)
     grant = parse_grant(grant_data)
-    _verify_grant(grant, config, expected_fingerprint)
-    card = parse_card(grant.card_text)
     keys = load_keys(folder, config)
+    _verify_grant(grant, config, expected_fingerprint, keys.statement.verifier)
+    card = parse_card(grant.card_text)
     _verify_card(card, config, keys)
     if folder.card.exists() and folder.card.read_text("utf-8") != grant.card_text:
         raise ConfigError(
@@ -126,7 +128,9 @@ def join(folder: AuditorFolder, grant_data: bytes, expected_fingerprint: str) ->
     return card
 
 
-def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str) -> None:
+def _verify_grant(
+    grant: Grant, config: AuditorConfig, expected_fingerprint: str, own_key: VerifierKey
+) -> None:
     if (grant.role, grant.federation, grant.id) != (ROLE, config.federation, config.id):
         raise ConfigError(
             phrase(
@@ -145,15 +149,28 @@ def _verify_grant(grant: Grant, config: AuditorConfig, expected_fingerprint: str
             )
         )
     found, told = fingerprint(grant.card_text), read_told(expected_fingerprint)
-    if found != told:
+    if told == fingerprint(own_key.text):
         raise ConfigError(
-            phrase(
-                "grant: the federation card's fingerprint is %(found)s, you were told %(told)s; "
-                "do not join, call the coordinator",
-                found=found,
-                told=told,
-            )
+            phrase("these are the words of your own key; asked for are those of the federation card")
         )
+    if found != told:
+        raise ConfigError(_other_words(found, told))
+
+
+def _other_words(found: str, told: str) -> Phrase:
+    """Say which words differ and never what the grant's file has: whoever sees it would type it in."""
+    pairs = zip(bytes.fromhex(found.replace("-", "")), bytes.fromhex(told.replace("-", "")), strict=True)
+    places = [place for place, (one, other) in enumerate(pairs, start=1) if one != other]
+    if len(places) > MAX_MISHEARD:
+        return phrase(
+            "grant: its federation card has other words than you were told, nearly all of them; do not join, "
+            "call the coordinator by a number that you know"
+        )
+    return phrase(
+        "grant: its federation card has another word at place %(places)s of 16 than you were told (two digits "
+        "are one word); have it read out again; if it stays so, do not join, call the coordinator",
+        places=", ".join(str(place) for place in places),
+    )
 
 
 def read_told(text: str) -> str:

@@ -118,7 +118,7 @@ def watch(
         except (LinkError, BusyError) as err:
             if isinstance(err, LinkError) and not err.is_temporary:
                 raise
-            LOGGER.warning("%s", err)
+            LOGGER.info("%s", err)  # the event below tells it, once as long as it stays the same
             events = [Event("waiting", None, err.phrase, False)]
             pause_s = min(max(pause_s * 2, poll_s), MAX_PAUSE_S)
         for event in events:

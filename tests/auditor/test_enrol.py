@@ -140,6 +140,24 @@ def test_another_fingerprint_is_refused_and_nothing_is_pinned(
     assert not (folder.keys / "tls.crt").exists()
 
 
+def test_a_refusal_names_the_place_and_never_the_right_fingerprint(
+    party: tuple[AuditorFolder, Request], authority: Authority
+) -> None:
+    folder, request = party
+    card = card_for(request, authority)
+    line = fingerprint(encode_card(card))
+    grant = encode_grant(grant_for(request, card, authority))
+    last = "0" if line[-1] != "0" else "1"
+    for told, message in (
+        (line[:-1] + last, "another word at place 16 of 16"),
+        ("0000-" * 7 + "0000", "nearly all of them"),
+        (fingerprint(request.key.text), "words of your own key"),
+    ):
+        with pytest.raises(ConfigError, match=message) as caught:
+            join(folder, grant, told)
+        assert line[:9] not in str(caught.value)
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_joining_by_words(party: tuple[AuditorFolder, Request], authority: Authority, language: str) -> None:
     folder, request = party
