@@ -46,8 +46,8 @@ def verify_own_statements(context: Context, round_log: RoundLog) -> None:
         if stored is None or stored.digest != row.digest:
             raise AbstainError(
                 phrase(
-                    "the log has this of this auditor for round %(round)s: %(kind)s. This state has not signed "
-                    "it (a copied or restored state?); this auditor abstains from the round",
+                    "the log has this of this auditor for round %(round)s: %(kind)s. This state has not "
+                    "signed it (a copied or restored state?); this auditor abstains from the round",
                     kind=phrase(STATEMENTS[row.statement.TYPE]),
                     round=round_log.round_id.hex()[:16],
                 )

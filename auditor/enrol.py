@@ -167,8 +167,8 @@ def _other_words(found: str, told: str) -> Phrase:
             "call the coordinator by a number that you know"
         )
     return phrase(
-        "grant: its federation card has another word at place %(places)s of 16 than you were told (two digits "
-        "are one word); have it read out again; if it stays so, do not join, call the coordinator",
+        "grant: its federation card has another word at place %(places)s of 16 than you were told (two "
+        "digits are one word); have it read out again; if it stays so, do not join, call the coordinator",
         places=", ".join(str(place) for place in places),
     )
 
