@@ -36,6 +36,7 @@ from auditor.errors import KeyFileError, LinkError, RefusalError
 from auditor.keys import certificate_days
 from auditor.resend import answered_rounds, resend_opening
 from auditor.status import describe
+from auditor.without_you import without_you
 from plan.errors import phrase
 from protos.ledger import RoundLog
 
@@ -128,10 +129,13 @@ def status(directory: Path, offline: bool, is_check: bool, as_json: bool) -> Non
         values = describe(desk, duties)
         with suppress(KeyFileError):  # before 'join' there is none
             values["certificate_days"] = certificate_days(folder, watching.utc_now())
-        unbundled = unbundled_lines(folder, unbundled_rounds(desk.context))
+        missed = tuple(without_you(desk.context))
+        unbundled = tuple(unbundled_lines(folder, unbundled_rounds(desk.context)))
     lines = [] if away is None else [_away_line(folder, away)]
+    values["without_you"] = [str(words) for words in missed]
+    notes = (*(f"  ! {words.text(_)}" for words in missed), *unbundled)
     values["link"] = "" if away is None else away.code
-    say(as_json, values, *lines, *duty_lines(duties), *unbundled, *status_lines(values))
+    say(as_json, values, *lines, *duty_lines(duties), *notes, *status_lines(values))
     if (away is not None and not away.is_temporary) or (is_check and (values["due"] or away is not None)):
         raise SystemExit(1)
 
@@ -165,9 +169,7 @@ def say_before_join(folder: AuditorFolder, as_json: bool, *, is_check: bool) -> 
     say(
         as_json,
         values,
-        _(
-            "not joined yet: give %(file)s to the coordinator; compare the words by telephone ('keys show')"
-        )
+        _("not joined yet: give %(file)s to the coordinator; compare the words by telephone ('keys show')")
         % {"file": folder.root / REQUEST_NAME},
         _("  then, with the grant that comes back:"),
         "    $ fedscreen auditor join --grant GRANT",

@@ -17,6 +17,9 @@ from auditor.errors import AbstainError, RefusalError
 from auditor.next_trip import next_trips
 from auditor.resend import answered_rounds, resend_opening
 from auditor.status import describe, key_state
+from auditor.without_you import without_you
+from protos.bodies import encode_roster_body
+from protos.statements import Extension, Roster, body_ref
 
 
 def _duty(desk: Desk, round_id: bytes) -> Duty:
@@ -185,3 +188,27 @@ def test_a_release_waits_for_a_bundle(
     assert len(unbundled_rounds(desk.context)) == 1
     write_bundle(desk.context, tmp_path / "bundle")
     assert unbundled_rounds(desk.context) == []
+
+
+def test_what_came_into_force_without_this_auditor_is_told(
+    county: FakeCounty, desks: dict[str, Desk], round_id: bytes
+) -> None:
+    assert list(without_you(desks["a1"].context)) == []
+    closes = county.round(round_id).terms.closes + timedelta(days=5)
+    county.add(Extension(county.federation, round_id, 1, closes, "holiday"), b"", [county.coordinator])
+    for name in ("a2", "a3", "a4"):
+        desks[name].extend(round_id)
+    last = county.ledger.roster
+    body = encode_roster_body(replace(last.body, nodes=last.body.nodes[:-1]))
+    roster = Roster(
+        county.federation, last.statement.serial + 1, last.digest, county.kind, county.quorum, body_ref(body)
+    )
+    county.add(roster, body, [county.coordinator, *(county.auditors[name] for name in ("a2", "a3", "a4"))])
+    told = {}
+    for name in ("a1", "a2"):
+        desks[name].sync()
+        told[name] = [str(words) for words in without_you(desks[name].context)]
+    assert told["a2"] == []
+    roster, deadline = told["a1"]
+    assert "without your signature: schools +0, -1" in roster
+    assert "by the grant of a2, a3, a4, without yours" in deadline
