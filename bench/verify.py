@@ -130,7 +130,13 @@ def verifiers(base: Path, *, is_all: bool) -> Sequence[tuple[str, list[str]]]:
     """The commands that an inspector gives."""
     rest = [str(base / "bundle"), "--policy", str(base / "policy.txt"), "--json"]
     ours = [sys.executable, "-m", "fedscreen", "auditor", "verify", *rest]
-    theirs = [sys.executable, "-I", str(ROOT / "tools" / "verify_standalone.py"), *rest, "--without-estimates"]
+    theirs = [
+        sys.executable,
+        "-I",
+        str(ROOT / "tools" / "verify_standalone.py"),
+        *rest,
+        "--without-estimates",
+    ]
     return [(OURS, ours), ("standalone", theirs)][: 2 if is_all else 1]
 
 

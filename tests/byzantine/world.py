@@ -49,7 +49,7 @@ class World:
         self.rng = rng = random.Random(seed)
         self.template = template_of(_shape(rng))
         self.policy: Any = policy_of(self.template.shape)
-        self.now = START
+        self.now = self.latest = START
         self.steps = 0
         self.by_kind: Counter[str] = Counter()
         self.events: deque[str] = deque(maxlen=LAST_EVENTS)
@@ -256,6 +256,7 @@ class World:
             jump = 60 * 86_400
         self.step("tick", f"the clock jumps by {jump} s")
         self.now += timedelta(seconds=jump)
+        self.latest = max(self.latest, self.now)
 
     def _fault(self) -> None:
         if not self.honest:
