@@ -11,7 +11,7 @@ SOURCES := pyproject.toml README.md $(wildcard examples/*/*.toml) $(wildcard fed
 	coordinator/*.py coordinator/*/*.py coordinator/*/*/*.py auditor/*.py auditor/*/*.py auditor/*/*/* pages/*.py pages/*/* paper/*.py paper/*/*.py results/*.py plan/*.py plan/ready/*.toml privacy/*.py \
 	crypto/*.py protos/*.py fedscreen/locale/*/*/*.po)
 
-.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills store-kills roll-keys bench-load bench-verify pages zoo byzantine full-disk protos locale lock clean help \
+.PHONY: demo test check model fuzz mutate bench bench-peers bench-plans audit replay-matrix kills store-kills roll-keys bench-load bench-verify pages zoo zoo-fuzz byzantine egress-bytes full-disk protos locale lock clean help \
 	wheel wheelhouse windows-bundle
 
 help:
@@ -33,10 +33,11 @@ help:
 	@echo "make bench-verify    a county's year and a province's round, verified   (ARGS='--standalone')"
 	@echo "make pages    every page of the county's dashboard and of the auditor as pictures, in .venv/pages"
 	@echo "make zoo    84 honest and 518 tampered bundles before both verifiers   (ARGS='--only NAME')"
+	@echo "make zoo-fuzz    random edits of good bundles, signed anew; make egress-bytes: what a node's calls weigh on the line"
 	@echo "make byzantine    a county that lies, a million steps over 2,000 seeds   (ARGS='--seed 7', ARGS='--mutants')"
 	@echo "make full-disk    a disk that runs full at every page of every write of a node   (needs root)"
 	@echo "make protos | locale | lock    regenerate what is generated"
-	@echo "make wheel | wheelhouse    the wheel of this commit, built twice and compared; with all that a machine offline needs"
+	@echo "make wheel | wheelhouse    the wheel of this commit, built twice and compared; with all that a machine offline needs, a school's or an auditor's"
 	@echo "make windows-bundle PYTHON_EMBED=python-3.13.5-embed-amd64.zip PYTHON_EMBED_SHA256=…    unpack and run on Windows"
 
 demo: $(VENV)/demo.stamp
@@ -106,8 +107,14 @@ pages: $(VENV)/dev.stamp
 	$(DEV) bench/dashboard_pages.py $(VENV)/pages $(ARGS)
 	$(DEV) bench/auditor_pages.py $(VENV)/pages/auditor
 
+egress-bytes: $(VENV)/dev.stamp
+	$(DEV) tests/leaks/egress_bytes.py
+
 zoo: $(VENV)/dev.stamp
 	$(DEV) tests/bundle_zoo/run.py --standalone tools/verify_standalone.py $(ARGS)
+
+zoo-fuzz: $(VENV)/dev.stamp
+	$(DEV) tests/bundle_zoo/fuzz.py --standalone tools/verify_standalone.py $(ARGS)
 
 byzantine: $(VENV)/dev.stamp
 	$(DEV) tests/byzantine/run.py $(if $(ARGS),$(ARGS),--seeds 2000 --steps 1000000 --processes 2)
