@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -97,7 +97,10 @@ class SqliteBackend:
             yield connection
             driver.commit()
         except BaseException:
-            driver.rollback()
+            with suppress(
+                sqlite3.ProgrammingError
+            ):  # closed by an interrupt within SQLAlchemy: rolled back
+                driver.rollback()
             raise
         finally:
             if connection.in_transaction():

@@ -186,3 +186,23 @@ def test_writers_of_one_process_wait_for_each_other(path: Path, monkeypatch: pyt
     with store.reading() as connection:
         assert read_meta(connection, "a") == "1"
     store.close()
+
+
+def test_an_interrupt_within_a_write_stays_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy closes the connection then; nothing is written, and the next write has another one."""
+    store = Store(tmp_path / "coordinator.db", create=True)
+    dialect = store.backend.engine.dialect
+    note = sa.insert(schema.meta).values(key="note", value="x")
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dialect, "do_execute", interrupted)
+        with pytest.raises(KeyboardInterrupt), store.writing("note") as connection:
+            connection.execute(note)
+    with store.writing("note") as connection:
+        assert connection.execute(note).rowcount == 1
+    store.close()

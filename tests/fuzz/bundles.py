@@ -14,8 +14,8 @@ from fuzz.roundtrip import text_of
 
 from auditor.policy import AuditorPolicy, default_policy, parse_auditor_policy
 from auditor.result_files import result_files
-from auditor.verify.bundle_files import BundleFiles
-from auditor.verify.outcome import CheckSkipped, Verdict
+from auditor.verify.bundle_files import MAX_FILE_BYTES, BundleFiles
+from auditor.verify.outcome import CheckFailed, CheckSkipped, Verdict
 from auditor.verify.round import receipt_path, sum_path, vector_path
 from auditor.verify.run import verify_files
 from crypto.checkpoint import Checkpoint, cosign, encode_checkpoint
@@ -43,10 +43,12 @@ class MemoryFiles(BundleFiles):
         self.paths = frozenset(contents)
         self.strange = ()
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, most: int = MAX_FILE_BYTES) -> bytes:
         """Give one file."""
         if path not in self.contents:
             raise CheckSkipped(phrase("%(path)s is missing", path=path))
+        if len(self.contents[path]) > most:
+            raise CheckFailed("larger than asked for")
         return self.contents[path]
 
     def describe(self, path: str) -> FileEntry:
