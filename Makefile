@@ -32,7 +32,7 @@ help:
 	@echo "make bench-load    a thousand schools report, five thousand stay connected   (ARGS='--postgres')"
 	@echo "make bench-verify    a county's year and a province's round, verified   (ARGS='--standalone')"
 	@echo "make pages    every page of the county's dashboard and of the auditor as pictures, in .venv/pages"
-	@echo "make zoo    84 honest and 518 tampered bundles before both verifiers   (ARGS='--only NAME')"
+	@echo "make zoo    91 honest and 522 tampered bundles before both verifiers   (ARGS='--only NAME')"
 	@echo "make zoo-fuzz    random edits of good bundles, signed anew; make egress-bytes: what a node's calls weigh on the line"
 	@echo "make byzantine    a county that lies, a million steps over 2,000 seeds   (ARGS='--seed 7', ARGS='--mutants')"
 	@echo "make full-disk    a disk that runs full at every page of every write of a node   (needs root)"
