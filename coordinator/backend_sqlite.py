@@ -97,9 +97,7 @@ class SqliteBackend:
             yield connection
             driver.commit()
         except BaseException:
-            with suppress(
-                sqlite3.ProgrammingError
-            ):  # closed by an interrupt within SQLAlchemy: rolled back
+            with suppress(sqlite3.ProgrammingError):  # closed by an interrupt within SQLAlchemy: rolled back
                 driver.rollback()
             raise
         finally:
