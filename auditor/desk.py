@@ -218,9 +218,8 @@ class Desk:
         except RefusalError as err:
             yield Event("refused", round_log.round_id, err.phrase, False)
         except (AuditorError, ProtocolError) as err:
-            LOGGER.info(
-                "round %s: %s", round_log.round_id.hex()[:16], err
-            )  # at each poll; the event tells it
+            # no warning: it comes at each poll, and the event tells it
+            LOGGER.info("round %s: %s", round_log.round_id.hex()[:16], err)
             yield Event(
                 "error",
                 round_log.round_id,

@@ -95,6 +95,7 @@ def run(
     *,
     stdin: bytes = b"",
     out: Path | None = None,
+    errors: Path | None = None,
     stop_when: Callable[[], bool] | None = None,
     timeout_s: float = 60.0,
 ) -> Traced:
@@ -106,6 +107,7 @@ def run(
         environment: its whole environment.
         stdin: what it reads.
         out: where its output is kept; None: nowhere.
+        errors: where its standard error is kept; None: with its output.
         stop_when: a function without arguments; as soon as it is true, the command gets SIGTERM.
         timeout_s: after this everything is killed.
     """
@@ -113,7 +115,7 @@ def run(
 
     def work() -> None:
         try:
-            found.append(_run(line, kill_at, environment, stdin, out, stop_when, timeout_s))
+            found.append(_run(line, kill_at, environment, stdin, (out, errors), stop_when, timeout_s))
         except BaseException as err:
             found.append(err)
 
@@ -130,16 +132,17 @@ def _run(
     kill_at: int | None,
     environment: Mapping[str, str],
     stdin: bytes,
-    out: Path | None,
+    outputs: tuple[Path | None, Path | None],
     stop_when: Callable[[], bool] | None,
     timeout_s: float,
 ) -> Traced:
-    with open(out or os.devnull, "wb") as kept:
+    out, errors = outputs
+    with open(out or os.devnull, "wb") as kept, open(errors or os.devnull, "wb") as told:
         process = subprocess.Popen(
             list(line),
             stdin=subprocess.PIPE,
             stdout=kept,
-            stderr=kept,
+            stderr=told if errors else kept,
             env=dict(environment),
             preexec_fn=lambda: _ptrace(_TRACEME, 0),  # noqa: PLW1509  (it takes no lock)
         )
